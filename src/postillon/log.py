@@ -1,0 +1,90 @@
+"""Structured log lines: an event and its fields, one JSON object per line.
+
+`log.info("deferred", queue_id=..., status=...)`. Never content, never credentials. Control characters
+are escaped by the JSON encoding, and every text is bounded, so no peer can forge or flood a line.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+import msgspec
+
+MAX_TEXT = 1_000  # characters of one field; longer ones are cut and marked
+
+
+class Level(IntEnum):
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+Value = str | int | float | bool | None | list[str]
+_encode = msgspec.json.Encoder().encode
+
+
+def _bounded(value: object) -> Value:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, list | tuple):
+        return [str(_bounded(item)) for item in value[:50]]
+    text = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+
+
+def to_stderr(line: bytes) -> None:
+    sys.stderr.buffer.write(line)
+    sys.stderr.buffer.flush()
+
+
+class Log:
+    """Writes lines of at least `level` to `sink`; `bound` fields stand on every line."""
+
+    def __init__(
+        self, sink: Callable[[bytes], None] = to_stderr, level: Level = Level.INFO, **bound: object
+    ) -> None:
+        self._sink = sink
+        self._level = level
+        self._bound = bound
+
+    def bind(self, **fields: object) -> Log:
+        """A log that puts these fields on each of its lines too."""
+        return Log(self._sink, self._level, **{**self._bound, **fields})
+
+    def enabled(self, level: Level) -> bool:
+        return level >= self._level
+
+    def write(self, level: Level, event: str, fields: dict[str, object]) -> None:
+        if level < self._level:
+            return
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        line: dict[str, Value] = {"at": f"{stamp}.{int(now * 1000) % 1000:03d}Z"}
+        line["level"] = level.name.lower()
+        line["event"] = event
+        for name, value in self._bound.items():
+            line[name] = _bounded(value)
+        for name, value in fields.items():
+            line[name] = _bounded(value)
+        self._sink(_encode(line) + b"\n")
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        self.write(Level.DEBUG, event, fields)
+
+    def info(self, event: str, /, **fields: object) -> None:
+        self.write(Level.INFO, event, fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        self.write(Level.WARNING, event, fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        self.write(Level.ERROR, event, fields)
+
+
+SILENT = Log(lambda line: None, Level.ERROR)

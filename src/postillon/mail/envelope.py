@@ -1,0 +1,59 @@
+"""What travels beside a message (RFC 5321 section 2.3.1) with its DSN wishes (RFC 3461)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum, Flag
+
+from postillon.mail.address import Address
+
+
+class Notify(Flag):
+    """When the sender wants a report about a recipient (RFC 3461 section 4.1)."""
+
+    NEVER = 0
+    SUCCESS = 1
+    FAILURE = 2
+    DELAY = 4
+
+
+# No NOTIFY given: failures always, delays as the server likes (RFC 3461 section 4.1).
+DEFAULT_NOTIFY = Notify.FAILURE | Notify.DELAY
+
+
+class Body(Enum):
+    """What the submitter declared of the content (RFC 6152, RFC 3030)."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT = "8BITMIME"
+    BINARY = "BINARYMIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A forward-path with its DSN wishes."""
+
+    forward_path: Address
+    notify: Notify | None = None  # None: not given, which is not the same as NEVER
+    original: str = ""  # ORCPT as "rfc822;ada@example.org", already xtext-decoded; "" when not given
+
+    @property
+    def wishes(self) -> Notify:
+        return DEFAULT_NOTIFY if self.notify is None else self.notify
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One mail transaction. `reverse_path` None is the null sender: never answer it."""
+
+    reverse_path: Address | None
+    recipients: tuple[Recipient, ...] = ()
+    body: Body = Body.SEVEN_BIT
+    smtputf8: bool = False
+    size: int | None = None  # octets declared with SIZE=, not yet seen
+    ret_full: bool | None = None  # RET=FULL / RET=HDRS; None: not given
+    envid: str = ""  # ENVID, xtext-decoded; "" when not given
+    extra: dict[str, str] = field(default_factory=dict)  # other accepted parameters, upper case
+
+    def to(self, *recipients: Recipient) -> Envelope:
+        return replace(self, recipients=recipients)
