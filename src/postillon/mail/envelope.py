@@ -35,7 +35,9 @@ class Recipient:
 
     forward_path: Address
     notify: Notify | None = None  # None: not given, which is not the same as NEVER
-    original: str = ""  # ORCPT as "rfc822;ada@example.org", already xtext-decoded; "" when not given
+    original: str = (
+        ""  # ORCPT as "rfc822;ada@example.org", already xtext-decoded; "" when not given
+    )
 
     @property
     def wishes(self) -> Notify:

@@ -9,9 +9,11 @@ that leaves the generator undoes that operation only and reaches its caller.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+from postillon.mail.octets import Octets
 
 T = TypeVar("T")
 Row = tuple[Any, ...]  # Any: a column is int, str, bytes, float or None, known to the reader of it
@@ -28,6 +30,30 @@ class BlobRef:
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class NewBlob:
+    """Octets to append with an operation. `envelope`: packed facts that let a scan rebuild the row."""
+
+    content: Octets
+    envelope: bytes = b""
+
+
+class StoreError(Exception):
+    """Something the store could not do. Nothing of the operation remains."""
+
+
+class StoreFull(StoreError):
+    """No room on the disk. Try again later; reading goes on."""
+
+
+class StoreStopped(StoreError):
+    """The store takes no more writes: it is closing, or a sync failed (FAULTS 48)."""
+
+
+class BlobLost(StoreError):
+    """A row names octets that are not there or whose checksum fails."""
+
+
 class Tx(Protocol):
     """What an operation that writes may use beside its statements."""
 
@@ -41,3 +67,34 @@ class Tx(Protocol):
 
     def announce(self, topic: str) -> None:
         """Announce something else than an account ("queue", "directory") once durable."""
+
+
+WriteOperation = Callable[[Tx], Steps[T]]
+# Called in the loop's thread once a batch is durable: (account, modseq) pairs and topics.
+CommitListener = Callable[[Sequence[tuple[int, int]], Sequence[str]], None]
+
+
+class Store(Protocol):
+    """What the stations see of the store, whatever database is behind it."""
+
+    def read(self, steps: Steps[T]) -> T:
+        """Run a bounded, index-backed read now, in the caller's thread, in one read transaction."""
+
+    async def read_apart(self, steps: Steps[T]) -> T:
+        """Run a read that may take long (a search, a large scan) in another thread."""
+
+    async def write(self, operation: WriteOperation[T], *blobs: NewBlob) -> T:
+        """Run an operation in the next batch; returns once rows and blobs are durable (I1).
+
+        Raises what the operation raised, StoreFull, or StoreStopped; then nothing of it remains.
+        Cancelling the caller does not undo an operation that has joined a batch.
+        """
+
+    def content(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
+        """The octets of a blob, or a slice of them. A whole read verifies the checksum.
+
+        Raises BlobLost.
+        """
+
+    async def content_apart(self, ref: BlobRef) -> bytes:
+        """As `content`, in another thread: for large blobs."""
