@@ -1,6 +1,6 @@
 """Durable delivery: messages per second, CPU per message, octets written per octet of mail.
 
-    python benchmarks/deliver.py                       # 10 KB, 20 connections, 100 mailboxes; 1 and 2 workers
+    python benchmarks/deliver.py      # 10 KB, 20 connections, 100 mailboxes; 1 and 2 workers
     python benchmarks/deliver.py --connections 200 --size 2000 --workers 2
 
 Starts a real server (`postillon serve`) in a folder of its own, makes the accounts, sends numbered
@@ -22,9 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from support.server import RunningServer  # noqa: E402
-
 from benchmarks.load import Load, Result, numbered_message  # noqa: E402
+from support.server import RunningServer  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -107,7 +106,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
+        ["git", "rev-parse", "--short", "HEAD"],
         cwd=ROOT,
         capture_output=True,
         text=True,

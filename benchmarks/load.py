@@ -51,13 +51,14 @@ class Result:
 
 
 class _Connection:
-    __slots__ = ("buffer", "expect", "number", "sent_at", "sock", "state", "unsent")
+    __slots__ = ("buffer", "expect", "lines", "number", "sent_at", "sock", "state", "unsent")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.buffer = b""
         self.state = "greeting"
         self.expect = 1  # complete replies still to come in this state
+        self.lines: list[str] = []  # commands still to send, one at a time
         self.number = -1
         self.sent_at = 0.0
         self.unsent = b""
@@ -250,13 +251,11 @@ class Load:
             connection.state, connection.expect = "envelope", len(lines)
             self._send(connection, ("\r\n".join(lines) + "\r\n").encode())
             return False
-        self._lines[connection] = lines
+        connection.lines = lines
         return self._next_line(connection)
 
-    _lines: dict[_Connection, list[str]] = {}  # noqa: RUF012 - one generator a process
-
     def _next_line(self, connection: _Connection) -> bool:
-        lines = self._lines[connection]
+        lines = connection.lines
         line = lines.pop(0)
         connection.state, connection.expect = ("lines" if lines else "envelope"), 1
         self._send(connection, f"{line}\r\n".encode())
