@@ -1,0 +1,199 @@
+"""The server's side of SASL (RFC 4422): what a client's responses say, without any protocol around.
+
+A mechanism is fed decoded responses and answers with a `Challenge`, with `Credentials` that the caller
+must verify, with `ScramDone` when the exchange itself has proved the password, or with `Failed`.
+Base64 and the wire belong to the protocols; so does "*", which cancels.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from scramp import ScramException, ScramMechanism
+
+MAX_RESPONSE = 9_000  # octets decoded: what an AUTH line of 12,288 can hold (RFC 4954 section 4)
+MAX_NAME = 255  # octets of a login or an authorization identity
+MAX_PASSWORD = 1_024  # octets; hashing more helps nobody
+
+CHANNEL_BINDING = "tls-server-end-point"  # RFC 5929: the one that works with every TLS version
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Send this and wait for the response."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login and its password, to be verified. `authzid` is "" when not given."""
+
+    login: str
+    password: str
+    authzid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScramDone:
+    """The client has proved that it knows the password of `login`."""
+
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The exchange is over. `malformed` when it was not a matter of the password."""
+
+    reason: str
+    malformed: bool = False
+
+
+Step = Challenge | Credentials | ScramDone | Failed
+
+
+class ScramVerifier(Protocol):
+    """What a server keeps instead of the password (RFC 5802 section 3)."""
+
+    @property
+    def salt(self) -> bytes: ...
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def stored_key(self) -> bytes: ...
+    @property
+    def server_key(self) -> bytes: ...
+
+
+# Must answer for unknown logins too, always the same, or it tells which logins exist (FAULTS 43).
+Verifiers = Callable[[str], ScramVerifier]
+
+
+class ServerMechanism(Protocol):
+    """One exchange. `initial`: the client speaks first, so an initial response is possible."""
+
+    initial: bool
+
+    def step(self, response: bytes) -> Step: ...
+
+
+class Plain:
+    """RFC 4616: [authzid] NUL authcid NUL passwd."""
+
+    initial = True
+
+    def step(self, response: bytes) -> Step:
+        parts = response.split(b"\0")
+        if len(parts) != 3:
+            return Failed("PLAIN needs three parts", malformed=True)
+        return _credentials(parts[1], parts[2], parts[0])
+
+
+class Login:
+    """What old clients still speak (draft-murchison-sasl-login): two questions."""
+
+    initial = True  # an initial response is taken for the name: some clients send it
+
+    def __init__(self) -> None:
+        self._login: bytes | None = None
+        self._asked = False
+
+    def step(self, response: bytes) -> Step:
+        if self._login is None:
+            if not response and not self._asked:
+                self._asked = True
+                return Challenge(b"Username:")
+            self._login = response
+            return Challenge(b"Password:")
+        return _credentials(self._login, response, b"")
+
+
+class Scram:
+    """RFC 5802 and 7677, with channel binding when `binding` is given."""
+
+    initial = True
+
+    def __init__(self, verifiers: Verifiers, binding: bytes | None, plus: bool) -> None:
+        self._verifiers = verifiers
+        self._login = ""
+        self._stage = 0
+        self._server = ScramMechanism(SCRAM_PLUS if plus else SCRAM).make_server(
+            self._look_up, None if binding is None else (CHANNEL_BINDING, binding)
+        )
+
+    def _look_up(self, login: str) -> tuple[bytes, bytes, bytes, int]:
+        name = _text(login.encode("utf-8", "surrogatepass"), MAX_NAME)
+        if not name:
+            raise ScramException("the login is malformed")
+        self._login = name
+        kept = self._verifiers(name)
+        return kept.salt, kept.stored_key, kept.server_key, kept.iterations
+
+    def step(self, response: bytes) -> Step:
+        self._stage += 1
+        if self._stage == 3:
+            if response:
+                return Failed("the last response must be empty", malformed=True)
+            return ScramDone(self._login)
+        try:
+            text = response.decode("utf-8")
+            if self._stage == 1:
+                self._server.set_client_first(text)
+                return Challenge(self._server.get_server_first().encode())
+            self._server.set_client_final(text)
+            return Challenge(self._server.get_server_final().encode())
+        except (ScramException, ValueError, LookupError) as error:
+            proof = self._stage == 2 and "client keys" in str(error)
+            return Failed("the proof is wrong" if proof else str(error)[:200], malformed=not proof)
+
+
+SCRAM = "SCRAM-SHA-256"
+SCRAM_PLUS = "SCRAM-SHA-256-PLUS"
+
+
+def offered(*, scram: bool, binding: bytes | None = None, plain: bool = True) -> tuple[str, ...]:
+    """The names to announce, strongest first. `binding`: this connection's data, None without."""
+    names: tuple[str, ...] = ()
+    if scram:
+        names = (SCRAM_PLUS, SCRAM) if binding is not None else (SCRAM,)
+    return (*names, "PLAIN", "LOGIN") if plain else names
+
+
+def mechanism(
+    name: str, *, verifiers: Verifiers | None = None, binding: bytes | None = None
+) -> ServerMechanism | None:
+    """Begin an exchange; None for a name that `offered` does not announce with these arguments."""
+    match name.upper():
+        case "PLAIN":
+            return Plain()
+        case "LOGIN":
+            return Login()
+        case "SCRAM-SHA-256" if verifiers is not None:
+            return Scram(verifiers, binding, plus=False)
+        case "SCRAM-SHA-256-PLUS" if verifiers is not None and binding is not None:
+            return Scram(verifiers, binding, plus=True)
+    return None
+
+
+def _credentials(login: bytes, password: bytes, authzid: bytes) -> Step:
+    name, secret = _text(login, MAX_NAME), _text(password, MAX_PASSWORD)
+    identity = _text(authzid, MAX_NAME) if authzid else ""
+    if not name or not secret or identity is None:
+        return Failed("a name or password is empty, too long or not UTF-8", malformed=True)
+    return Credentials(name, secret, identity)
+
+
+def _text(data: bytes, limit: int) -> str | None:
+    """UTF-8 without control characters, NFC: SASLprep's part that matters for new passwords."""
+    if len(data) > limit or b"\0" in data:
+        return None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if any(character < " " or character == "\x7f" for character in text):
+        return None
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
