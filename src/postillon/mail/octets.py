@@ -6,3 +6,26 @@ from mmap import mmap
 
 # Both have `find`, `rfind`, `len` and slices that give bytes; nothing else may be asked of content.
 Octets = bytes | mmap
+
+PIECE = 1 << 20  # octets of a mapped file looked at in one go
+
+
+def find_octets(content: Octets, wanted: bytes, start: int, stop: int) -> int:
+    """Like `bytes.find`. A mapped file's own `find` compares naively; pieces keep it linear."""
+    if isinstance(content, bytes):
+        return content.find(wanted, start, stop)
+    stop = min(stop, len(content))
+    while start < stop:
+        piece = content[start : min(start + PIECE + len(wanted) - 1, stop)]
+        at = piece.find(wanted)
+        if at >= 0:
+            return start + at
+        start += PIECE
+    return -1
+
+
+def count_lines(content: Octets, start: int, stop: int) -> int:
+    """The number of LF in a range: complete lines, whatever their ends look like."""
+    if isinstance(content, bytes):
+        return content.count(b"\n", start, stop)
+    return sum(content[at : min(at + PIECE, stop)].count(b"\n") for at in range(start, stop, PIECE))
