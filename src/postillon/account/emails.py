@@ -1,0 +1,187 @@
+"""Emails: how one comes into an account, and what reading one gives.
+
+`place` is the one way in, for delivery and APPEND alike. It is the hottest operation of the server,
+therefore its statements are few and written out.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from postillon.account import mailboxes
+from postillon.account.changes import Kind
+from postillon.account.counters import refuse
+from postillon.account.errors import MailboxNotFound
+from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, ThreadId, Uid
+from postillon.account.keywords import DELETED, SEEN
+from postillon.account.ranges import Ranges, select_in
+from postillon.account.roles import INBOX_ID, Role
+from postillon.account.threads import join_thread
+from postillon.store.operation import BlobRef, Steps, Tx
+
+Target = MailboxId | Role | tuple[str, ...]  # where to: an id, a role, a path
+
+
+class NewEmail(msgspec.Struct, frozen=True, kw_only=True):
+    """An email about to be placed. The octets a client sees are `prefix` and the blob."""
+
+    digest: bytes  # SHA-256 of the blob
+    header: bytes  # mail.digest.pack
+    structure: bytes  # mail.mime.pack
+    preview: str
+    received_at: int  # ms
+    prefix: bytes = b""  # whole header lines
+    sent_at: int | None = None  # ms; None where there is no Date that can be read
+    thread_keys: tuple[int, ...] = ()  # account.threads.thread_keys
+    flags: int = 0  # account.keywords
+    keywords: str | None = None  # account.keywords.join_keywords
+    mailbox: Target = INBOX_ID
+    queue_id: int | None = None  # the trace it came by; None for appended ones
+
+
+class Placed(msgspec.Struct, frozen=True, gc=False):
+    """Where an email went."""
+
+    mailbox: MailboxId
+    uid: Uid
+    uid_validity: int
+    modseq: ModSeq
+    email: EmailId
+
+
+class EmailRow(msgspec.Struct, frozen=True, gc=False):
+    """An email as it lies in a mailbox, without its octets."""
+
+    uid: Uid
+    email: EmailId
+    thread: ThreadId
+    size: int  # octets of prefix and blob
+    prefix: bytes
+    ref: BlobRef
+    received_at: int
+    sent_at: int | None
+    header: bytes
+    structure: bytes
+    preview: str
+    flags: int
+    keywords: str | None
+    modseq: ModSeq
+    saved_at: int
+
+
+def place(tx: Tx, account: AccountId, new: NewEmail, blob: BlobRef) -> Steps[Placed]:
+    """Put an email into a mailbox under the next UID.
+
+    UID, MODSEQ, counters and change record are one transaction: a client sees all of them or none.
+    UIDs only grow and are never reused (RFC 9051 section 2.3.1.1).
+
+    Raises MailboxNotFound, AccountNotFound, or OverQuota; then nothing has changed, as long as the
+    operation lets the error out or has done nothing else before.
+    """
+    mailbox = new.mailbox
+    if not isinstance(mailbox, int):
+        mailbox = yield from _look_up(account, mailbox)
+    size = len(new.prefix) + blob.length
+    rows = yield (
+        "UPDATE account SET modseq = modseq + 1, next_id = next_id + 1, used = used + ?,"
+        " emails = emails + 1 WHERE account = ? AND (quota IS NULL OR used + ? <= quota)"
+        " RETURNING modseq, next_id - 1",
+        (size, account, size),
+    )
+    if not rows:
+        yield from refuse(account, size)
+    modseq, email = rows[0]
+    flags = new.flags
+    rows = yield (
+        "UPDATE mailbox SET uid_next = uid_next + 1, total = total + 1, unseen = unseen + ?,"
+        " deleted = deleted + ?, octets = octets + ?, modseq = ?"
+        " WHERE account = ? AND mailbox = ? AND kind = 0 AND parent >= 0"
+        " RETURNING uid_next - 1, uid_validity",
+        (not flags & SEEN, flags & DELETED != 0, size, modseq, account, mailbox),
+    )
+    if not rows:
+        yield from _give_back(account, size)
+        raise MailboxNotFound(mailbox)
+    uid, uid_validity = rows[0]
+    thread = yield from join_thread(account, email, new.thread_keys)
+    yield (
+        "INSERT INTO email (account, email, thread, pack, start, length, size, digest, prefix,"
+        " received_at, sent_at, header, structure, preview, queue_id, created, content_changed,"
+        " seen_changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            account, email, thread, blob.pack, blob.offset, blob.length, size, new.digest,
+            new.prefix, new.received_at, new.sent_at, new.header, new.structure, new.preview,
+            new.queue_id, modseq, modseq, modseq,
+        ),
+    )  # fmt: skip
+    yield (
+        "INSERT INTO placement (account, mailbox, uid, email, placement, flags, keywords, modseq,"
+        " created, saved_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        (account, mailbox, uid, email, email, flags, new.keywords, modseq, modseq, tx.now),
+    )
+    yield (
+        "INSERT INTO change (account, modseq, n, kind, mailbox, uid, object, at)"
+        " VALUES (?,?,0,?,?,?,?,?)",
+        (account, modseq, int(Kind.CREATED), mailbox, uid, email, tx.now),
+    )
+    tx.changed(account, modseq)
+    return Placed(mailbox, uid, uid_validity, modseq, email)
+
+
+def _look_up(account: AccountId, target: Role | tuple[str, ...]) -> Steps[MailboxId]:
+    if isinstance(target, Role):
+        found = yield from mailboxes.of_role(account, target)
+    else:
+        found = yield from mailboxes.find(account, target)
+    if found is None:
+        raise MailboxNotFound(target)
+    return found
+
+
+def _give_back(account: AccountId, size: int) -> Steps[None]:
+    """Undo the charge, for an operation that catches MailboxNotFound and tries another mailbox."""
+    yield (
+        "UPDATE account SET used = used - ?, emails = emails - 1 WHERE account = ?",
+        (size, account),
+    )
+
+
+def room(account: AccountId, size: int) -> Steps[bool]:
+    """Whether so many octets more would be taken. False also where there is no account."""
+    rows = yield (
+        "SELECT quota IS NULL OR used + ? <= quota FROM account WHERE account = ?",
+        (size, account),
+    )
+    return bool(rows and rows[0][0])
+
+
+def rows_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[list[EmailRow]]:
+    """The emails of these UIDs that are there, ascending."""
+    rows = yield from select_in(
+        "p.uid, p.email, e.thread, e.size, e.prefix, e.pack, e.start, e.length, e.received_at,"
+        " e.sent_at, e.header, e.structure, e.preview, p.flags, p.keywords, p.modseq, p.saved_at",
+        "JOIN email e ON e.account = p.account AND e.email = p.email",
+        account,
+        mailbox,
+        ranges,
+    )
+    return [EmailRow(*row[:5], BlobRef(*row[5:8]), *row[8:]) for row in rows]
+
+
+def ref_of(account: AccountId, email: EmailId) -> Steps[BlobRef | None]:
+    """Where the blob of an email lies now: compaction moves it."""
+    rows = yield (
+        "SELECT pack, start, length FROM email WHERE account = ? AND email = ?", (account, email)
+    )
+    return BlobRef(*rows[0]) if rows else None
+
+
+def uids(account: AccountId, mailbox: MailboxId) -> Steps[list[Uid]]:
+    """All UIDs of a mailbox, ascending. Empty also for a mailbox that is not there."""
+    rows = yield (
+        "SELECT uid FROM placement WHERE account = ? AND mailbox = ? ORDER BY uid",
+        (account, mailbox),
+    )
+    return [uid for (uid,) in rows]
+
+

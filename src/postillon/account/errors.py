@@ -1,0 +1,87 @@
+"""What an account refuses. Knows nothing of IMAP, JMAP or SMTP; each has a table of its own."""
+
+from __future__ import annotations
+
+
+class AccountError(Exception):
+    """Something an account refuses. Nothing has changed."""
+
+
+class AccountNotFound(AccountError):
+    def __init__(self, account: int) -> None:
+        super().__init__(f"there is no account {account}")
+        self.account = account
+
+
+class MailboxNotFound(AccountError):
+    """`wanted` is the id, the path or the role that was asked for."""
+
+    def __init__(self, wanted: object) -> None:
+        super().__init__(f"there is no mailbox {wanted}")
+        self.wanted = wanted
+
+
+class MailboxExists(AccountError):
+    def __init__(self, path: tuple[str, ...]) -> None:
+        super().__init__(f"there is a mailbox {path} already")
+        self.path = path
+
+
+class MailboxHasChildren(AccountError):
+    """A name that is only kept for its children cannot be deleted before them."""
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        super().__init__(f"the mailbox {path} has mailboxes below it")
+        self.path = path
+
+
+class BadMailboxName(AccountError):
+    def __init__(self, path: tuple[str, ...], problem: str) -> None:
+        super().__init__(f"no mailbox can be called {path!r}: {problem}")
+        self.path, self.problem = path, problem
+
+
+class MailboxProtected(AccountError):
+    """INBOX cannot be deleted (RFC 9051 section 6.3.5)."""
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        super().__init__(f"the mailbox {path} must stay")
+        self.path = path
+
+
+class RoleTaken(AccountError):
+    def __init__(self, role: str, holder: int) -> None:
+        super().__init__(f"mailbox {holder} has the role {role} already")
+        self.role, self.holder = role, holder
+
+
+class TooManyMailboxes(AccountError):
+    def __init__(self, allowed: int) -> None:
+        super().__init__(f"an account holds at most {allowed} mailboxes")
+        self.allowed = allowed
+
+
+class OverQuota(AccountError):
+    def __init__(self, used: int, allowed: int, wanted: int) -> None:  # octets
+        super().__init__(f"{used} of {allowed} octets used, {wanted} more wanted")
+        self.used, self.allowed, self.wanted = used, allowed, wanted
+
+
+class BadKeyword(AccountError):
+    def __init__(self, keyword: str) -> None:
+        super().__init__(f"{keyword!r} cannot be a keyword")
+        self.keyword = keyword
+
+
+class TooManyKeywords(AccountError):
+    def __init__(self, wanted: int, allowed: int) -> None:
+        super().__init__(f"{wanted} keywords on one email, {allowed} allowed")
+        self.wanted, self.allowed = wanted, allowed
+
+
+class EmailGone(AccountError):
+    """The email was removed while somebody was about to read it."""
+
+    def __init__(self, email: int) -> None:
+        super().__init__(f"email {email} is gone")
+        self.email = email

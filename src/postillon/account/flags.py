@@ -1,0 +1,165 @@
+"""Changing flags and keywords of the emails in a mailbox."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from postillon.account.changes import Kind, Placement, record
+from postillon.account.counters import add, next_modseq, require_mailbox
+from postillon.account.errors import TooManyKeywords
+from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
+from postillon.account.keywords import (
+    ALL_FLAGS,
+    DELETED,
+    MAX_KEYWORDS,
+    SEEN,
+    join_keywords,
+    split_keywords,
+)
+from postillon.account.ranges import Ranges, lists, placements_in
+from postillon.store.operation import Steps, Tx
+
+
+class FlagMode(Enum):
+    """What is done with the flags given (RFC 9051 section 6.4.6)."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    REPLACE = "replace"
+
+
+class FlagResult(msgspec.Struct, frozen=True):
+    """What became of the placements that were there, ascending by UID."""
+
+    updated: list[Placement]  # as they stand now; those with an older MODSEQ had it so already
+    refused: list[Uid]  # changed after `unchanged_since` (RFC 7162 section 3.1.3)
+    modseq: ModSeq | None  # of this change; None when nothing had to be changed
+
+
+class _Change:
+    """The new flags and keywords of a placement, with the text work done once for each spelling."""
+
+    def __init__(self, mode: FlagMode, flags: int, words: frozenset[str]) -> None:
+        self._mode, self._flags, self._words = mode, flags, words
+        self._known: dict[str | None, str | None] = {}
+
+    def flags(self, old: int) -> int:
+        if self._mode is FlagMode.ADD:
+            return old | self._flags
+        if self._mode is FlagMode.REMOVE:
+            return old & ~self._flags
+        return self._flags
+
+    def keywords(self, old: str | None) -> str | None:
+        if old not in self._known:
+            self._known[old] = self._changed(old)
+        return self._known[old]
+
+    def _changed(self, old: str | None) -> str | None:
+        if self._mode is FlagMode.REPLACE:
+            return join_keywords(self._words)
+        words = split_keywords(old)
+        words = words | self._words if self._mode is FlagMode.ADD else words - self._words
+        if len(words) > MAX_KEYWORDS:
+            raise TooManyKeywords(len(words), MAX_KEYWORDS)
+        return join_keywords(words)
+
+
+def store_flags(
+    tx: Tx,
+    account: AccountId,
+    mailbox: MailboxId,
+    ranges: Ranges,
+    mode: FlagMode,
+    flags: int,
+    keywords: frozenset[str] = frozenset(),
+    unchanged_since: int | None = None,
+) -> Steps[FlagResult]:
+    """Add, remove or replace flags; what is so already keeps its MODSEQ and costs nothing.
+
+    keywords: as `check_keywords` gives them. Raises MailboxNotFound or TooManyKeywords.
+    """
+    found = yield from placements_in(account, mailbox, ranges)
+    if not found:
+        yield from require_mailbox(account, mailbox)
+    change = _Change(mode, flags & ALL_FLAGS, keywords)
+    refused: list[Uid] = []
+    stay: list[Placement] = []
+    groups: dict[tuple[int, str | None], list[Placement]] = {}
+    for placement in found:
+        if unchanged_since is not None and placement.modseq > unchanged_since:
+            refused.append(placement.uid)
+            continue
+        after = change.flags(placement.flags), change.keywords(placement.keywords)
+        if after == (placement.flags, placement.keywords):
+            stay.append(placement)
+        else:
+            groups.setdefault(after, []).append(placement)
+    if not groups:
+        return FlagResult(stay, refused, None)
+    modseq, _ = yield from next_modseq(account)
+    updated = stay
+    seen: list[int] = []  # emails, by what changed
+    other: list[int] = []
+    unseen = deleted = 0
+    for (new, words), placements in groups.items():
+        yield from _write(account, mailbox, modseq, new, words, placements)
+        for old in placements:
+            updated.append(Placement(old.uid, old.email, new, words, modseq))
+            turned = old.flags ^ new
+            if turned & SEEN:
+                seen.append(old.email)
+                unseen += -1 if new & SEEN else 1
+            if turned & DELETED:
+                deleted += 1 if new & DELETED else -1
+            if turned & ~(SEEN | DELETED) or old.keywords != words:
+                other.append(old.email)
+    yield from _note(account, "seen_changed", modseq, seen)
+    yield from _note(account, "content_changed", modseq, other)
+    yield from add(account, mailbox, modseq, total=0, unseen=unseen, deleted=deleted, octets=0)
+    updated.sort(key=_uid)
+    yield from record(
+        tx, account, modseq,
+        ((Kind.CHANGED, mailbox, item.uid, item.email) for item in updated if item.modseq == modseq),
+    )  # fmt: skip
+    return FlagResult(updated, refused, modseq)
+
+
+def _write(
+    account: AccountId,
+    mailbox: MailboxId,
+    modseq: int,
+    flags: int,
+    words: str | None,
+    placements: list[Placement],
+) -> Steps[None]:
+    for marks, uids in lists([item.uid for item in placements]):
+        yield (
+            "UPDATE placement SET flags = ?, keywords = ?, modseq = ?"  # noqa: S608
+            f" WHERE account = ? AND mailbox = ? AND uid IN ({marks})",
+            (flags, words, modseq, account, mailbox, *uids),
+        )
+
+
+def _note(account: AccountId, column: str, modseq: int, emails: list[int]) -> Steps[None]:
+    for marks, some in lists(emails):
+        yield (
+            f"UPDATE email SET {column} = ? WHERE account = ? AND email IN ({marks})",  # noqa: S608
+            (modseq, account, *some),
+        )
+
+
+def _uid(placement: Placement) -> int:
+    return placement.uid
+
+
+def keywords_in(account: AccountId, mailbox: MailboxId) -> Steps[list[str]]:
+    """All keywords of a mailbox, sorted. Looks at each placement: for when it is opened."""
+    rows = yield (
+        "SELECT DISTINCT keywords FROM placement WHERE account = ? AND mailbox = ?"
+        " AND keywords IS NOT NULL",
+        (account, mailbox),
+    )
+    return sorted({word for (column,) in rows for word in split_keywords(column)})
