@@ -27,7 +27,9 @@ class Kind(IntEnum):
     CREATED = 1  # a placement, new in this mailbox
     CHANGED = 2  # flags or keywords of a placement
     DELETED = 3  # tombstone: expunged
-    MOVED = 4  # tombstone: the email goes on in another mailbox, which has a CREATED of the same MODSEQ
+    MOVED = (
+        4  # tombstone: the email goes on in another mailbox, which has a CREATED of the same MODSEQ
+    )
     MAILBOX_CREATED = 10
     MAILBOX_CHANGED = 11  # name, place, role or subscription; counts have their placements' records
     MAILBOX_DELETED = 12
@@ -76,7 +78,8 @@ def record(tx: Tx, account: AccountId, modseq: int, records: Iterable[Record]) -
             n += 1
         marks = ",".join(["(?,?,?,?,?,?,?,?)"] * len(some))
         yield (
-            "INSERT INTO change (account, modseq, n, kind, mailbox, uid, object, at) VALUES " + marks,
+            "INSERT INTO change (account, modseq, n, kind, mailbox, uid, object, at)"  # noqa: S608
+            f" VALUES {marks}",
             values,
         )
     tx.changed(account, modseq)

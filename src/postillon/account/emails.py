@@ -32,7 +32,7 @@ class NewEmail(msgspec.Struct, frozen=True, kw_only=True):
     received_at: int  # ms
     prefix: bytes = b""  # whole header lines
     sent_at: int | None = None  # ms; None where there is no Date that can be read
-    thread_keys: tuple[int, ...] = ()  # account.threads.thread_keys
+    thread_keys: tuple[int, ...] = ()  # of the scan
     flags: int = 0  # account.keywords
     keywords: str | None = None  # account.keywords.join_keywords
     mailbox: Target = INBOX_ID
@@ -165,13 +165,14 @@ def rows_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[lis
         mailbox,
         ranges,
     )
-    return [EmailRow(*row[:5], BlobRef(*row[5:8]), *row[8:]) for row in rows]
+    return [EmailRow(*row[:5], BlobRef(*row[5:8]), *row[8:])  # type: ignore[call-arg]  # a slice has no length for row in rows]
 
 
 def ref_of(account: AccountId, email: EmailId) -> Steps[BlobRef | None]:
     """Where the blob of an email lies now: compaction moves it."""
     rows = yield (
-        "SELECT pack, start, length FROM email WHERE account = ? AND email = ?", (account, email)
+        "SELECT pack, start, length FROM email WHERE account = ? AND email = ?",
+        (account, email),
     )
     return BlobRef(*rows[0]) if rows else None
 
@@ -183,5 +184,3 @@ def uids(account: AccountId, mailbox: MailboxId) -> Steps[list[Uid]]:
         (account, mailbox),
     )
     return [uid for (uid,) in rows]
-
-

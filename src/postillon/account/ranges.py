@@ -1,7 +1,7 @@
 """Reading and naming many placements in few statements.
 
-UIDs come as ranges, both ends included. Ranges and lists of values are given to the database as a table
-of parameters whose length is rounded up to few sizes, so that the statements it keeps prepared stay few.
+UIDs come as ranges, both ends included. Ranges and lists of values are given to the database as a
+table of parameters whose length is rounded up to few sizes: so few statements need preparing.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def select_in(
     return found
 
 
-def placements_in(
-    account: AccountId, mailbox: MailboxId, ranges: Ranges
-) -> Steps[list[Placement]]:
+def placements_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[list[Placement]]:
     """The placements of these UIDs that are there, ascending."""
     rows = yield from select_in(
         "p.uid, p.email, p.flags, p.keywords, p.modseq", "", account, mailbox, ranges

@@ -54,9 +54,7 @@ def copy(
             (*parameters, modseq, modseq, modseq, account),
         )
     yield from _insert(tx, account, mailbox, target, modseq, [row[:4] for row in new])
-    yield from record(
-        tx, account, modseq, ((Kind.CREATED, target, row[1], row[2]) for row in new)
-    )
+    yield from record(tx, account, modseq, ((Kind.CREATED, target, row[1], row[2]) for row in new))
     return CopyResult(uid_validity, [(Uid(row[0]), Uid(row[1])) for row in new], modseq)
 
 
@@ -143,7 +141,8 @@ def _nothing(account: AccountId, mailbox: MailboxId, target: MailboxId) -> Steps
     yield from require_mailbox(account, mailbox)
     yield from require_mailbox(account, target)
     rows = yield (
-        "SELECT uid_validity FROM mailbox WHERE account = ? AND mailbox = ?", (account, target)
+        "SELECT uid_validity FROM mailbox WHERE account = ? AND mailbox = ?",
+        (account, target),
     )
     return CopyResult(rows[0][0], [], None)
 
@@ -173,9 +172,7 @@ def _count(
     )
 
 
-def _leave(
-    account: AccountId, mailbox: MailboxId, modseq: int, rows: Sequence[Row]
-) -> Steps[None]:
+def _leave(account: AccountId, mailbox: MailboxId, modseq: int, rows: Sequence[Row]) -> Steps[None]:
     for marks, uids in lists([row[0] for row in rows]):
         yield (
             f"DELETE FROM placement WHERE account = ? AND mailbox = ? AND uid IN ({marks})",  # noqa: S608

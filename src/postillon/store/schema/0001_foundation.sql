@@ -126,6 +126,12 @@ CREATE TABLE mailbox (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX mailbox_name ON mailbox (account, parent, name);
 
+CREATE TABLE subscription (            -- names subscribed to that no mailbox has (RFC 9051 section 6.3.7)
+    account bigint NOT NULL,
+    path    text NOT NULL,             -- JSON list of names
+    PRIMARY KEY (account, path)
+) WITHOUT ROWID;
+
 CREATE TABLE email (
     account         bigint NOT NULL,
     email           bigint NOT NULL,   -- object id, immutable

@@ -1,0 +1,315 @@
+"""One account, as the protocols see it. Reads are immediate and bounded; changes wait until durable.
+
+Where a change is part of a larger operation (the accepting transaction delivers to many accounts), the
+steps of the modules beside this one are composed instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from postillon.account import changes, emails, hierarchy, mailboxes, transfer
+from postillon.account import flags as flagging  # `flags` is a parameter of half the methods
+from postillon.account.changes import MailboxChanges, Placement
+from postillon.account.emails import EmailRow, NewEmail, Placed
+from postillon.account.errors import AccountNotFound, EmailGone
+from postillon.account.flags import FlagMode, FlagResult
+from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
+from postillon.account.keywords import ALL_FLAGS, check_keywords, join_keywords
+from postillon.account.mailboxes import Mailbox, Path
+from postillon.account.ranges import Ranges, placements_in
+from postillon.account.roles import Role
+from postillon.account.transfer import CopyResult
+from postillon.mail import digest, mime
+from postillon.mail.octets import Octets
+from postillon.store.operation import BlobLost, NewBlob, Steps, Store, T, Tx
+
+
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """The counters of an account. quota: octets; None is unlimited."""
+
+    epoch: int  # changes when the account is restored from a backup
+    modseq: ModSeq
+    low_modseq: ModSeq  # changes up to it may be forgotten
+    quota: int | None
+    used: int  # octets
+    emails: int
+
+
+class ToAppend(msgspec.Struct, frozen=True):
+    """A message to append, scanned."""
+
+    content: Octets
+    scan: mime.Scan
+    flags: int = 0
+    keywords: frozenset[str] = frozenset()
+    received_at: int | None = None  # ms; None: now
+
+
+def new_email(
+    scan: mime.Scan,
+    content_digest: bytes,
+    received_at: int,
+    *,
+    prefix: bytes = b"",
+    flags: int = 0,
+    keywords: str | None = None,
+    mailbox: emails.Target = Role.INBOX,
+    queue_id: int | None = None,
+) -> NewEmail:
+    """What a scan has found, as `place` wants it."""
+    return NewEmail(
+        digest=content_digest,
+        header=digest.pack(scan.digest),
+        structure=mime.pack(scan.structure),
+        preview=scan.preview,
+        received_at=received_at,
+        prefix=prefix,
+        sent_at=scan.digest.sent_at,
+        thread_keys=scan.thread_keys,
+        flags=flags,
+        keywords=keywords,
+        mailbox=mailbox,
+        queue_id=queue_id,
+    )
+
+
+class Account:
+    """The data of one owner. Cheap to make; keeps nothing."""
+
+    def __init__(self, store: Store, account: AccountId) -> None:
+        self._store = store
+        self.id = account
+
+    # What is there: bounded reads
+
+    def facts(self) -> Facts:
+        """Raises AccountNotFound."""
+        return self._store.read(_facts(self.id))
+
+    def mailboxes(self) -> list[Mailbox]:
+        """All of them, INBOX first, each before its children."""
+        return self._store.read(mailboxes.every(self.id))
+
+    def mailbox(self, mailbox: MailboxId) -> Mailbox:
+        """Raises MailboxNotFound."""
+        return self._store.read(mailboxes.one(self.id, mailbox))
+
+    def find(self, path: Sequence[str]) -> Mailbox | None:
+        """The mailbox at a path; INBOX in any case at the top."""
+        return self._store.read(_find(self.id, tuple(path)))
+
+    def of_role(self, role: Role) -> Mailbox | None:
+        return self._store.read(_of_role(self.id, role))
+
+    def find_detail(self, detail: str) -> Steps[MailboxId | None]:
+        """Steps to the mailbox that a sub-address means, or None: then INBOX is meant."""
+        return mailboxes.find_detail(self.id, detail)
+
+    def subscriptions(self) -> list[Path]:
+        """All names subscribed to, also those that no mailbox has; sorted."""
+        return self._store.read(_subscriptions(self.id))
+
+    def uids(self, mailbox: MailboxId) -> list[Uid]:
+        """Ascending; empty also for a mailbox that is not there."""
+        return self._store.read(emails.uids(self.id, mailbox))
+
+    def placements(self, mailbox: MailboxId, ranges: Ranges) -> list[Placement]:
+        """Those of these UIDs that are there, ascending."""
+        return self._store.read(placements_in(self.id, mailbox, ranges))
+
+    def emails(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
+        """Those of these UIDs that are there, ascending. About 1 KB each: ask for some hundreds."""
+        return self._store.read(emails.rows_in(self.id, mailbox, ranges))
+
+    async def emails_apart(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
+        """As `emails`, in another thread: for thousands."""
+        return await self._store.read_apart(emails.rows_in(self.id, mailbox, ranges))
+
+    def keywords(self, mailbox: MailboxId) -> list[str]:
+        """All keywords in use in a mailbox, sorted."""
+        return self._store.read(flagging.keywords_in(self.id, mailbox))
+
+    def changes(self, mailbox: MailboxId, since: int) -> MailboxChanges:
+        """What changed after a MODSEQ. Raises MailboxNotFound."""
+        return self._store.read(changes.since(self.id, mailbox, since))
+
+    def content(self, row: EmailRow, start: int = 0, stop: int | None = None) -> bytes:
+        """Octets of the blob (without `row.prefix`), or a slice of them.
+
+        Raises EmailGone when the email was removed meanwhile, BlobLost when its octets are damaged.
+        """
+        try:
+            return self._store.content(row.ref, start, stop)
+        except BlobLost:
+            ref = self._store.read(emails.ref_of(self.id, row.email))
+            if ref is None:
+                raise EmailGone(row.email) from None
+            if ref == row.ref:
+                raise
+            return self._store.content(ref, start, stop)
+
+    async def content_apart(self, row: EmailRow) -> bytes:
+        """As `content`, the whole blob, in another thread."""
+        try:
+            return await self._store.content_apart(row.ref)
+        except BlobLost:
+            ref = self._store.read(emails.ref_of(self.id, row.email))
+            if ref is None:
+                raise EmailGone(row.email) from None
+            if ref == row.ref:
+                raise
+            return await self._store.content_apart(ref)
+
+    # Emails: changes
+
+    async def append(
+        self,
+        mailbox: MailboxId,
+        content: Octets,
+        scan: mime.Scan,
+        flags: int = 0,
+        keywords: frozenset[str] = frozenset(),
+        received_at: int | None = None,
+    ) -> Placed:
+        """Put a message into a mailbox. received_at: ms; None is now.
+
+        Raises MailboxNotFound, OverQuota, BadKeyword or TooManyKeywords.
+        """
+        message = ToAppend(content, scan, flags, keywords, received_at)
+        [placed] = await self.append_many(mailbox, [message])
+        return placed
+
+    async def append_many(self, mailbox: MailboxId, messages: Sequence[ToAppend]) -> list[Placed]:
+        """Put messages into a mailbox, all or none (RFC 3502). Raises as `append`."""
+        new = [
+            new_email(
+                message.scan,
+                hashlib.sha256(message.content).digest(),
+                -1 if message.received_at is None else message.received_at,
+                flags=message.flags & ALL_FLAGS,
+                keywords=join_keywords(check_keywords(message.keywords)),
+                mailbox=mailbox,
+            )
+            for message in messages
+        ]
+
+        def operation(tx: Tx) -> Steps[list[Placed]]:
+            placed = []
+            for index, item in enumerate(new):
+                if item.received_at < 0:
+                    item = msgspec.structs.replace(item, received_at=tx.now)
+                placed.append((yield from emails.place(tx, self.id, item, tx.blob(index))))
+            return placed
+
+        blobs = [NewBlob(message.content) for message in messages]
+        return await self._store.write(operation, *blobs)
+
+    async def store_flags(
+        self,
+        mailbox: MailboxId,
+        ranges: Ranges,
+        mode: FlagMode | str,
+        flags: int,
+        keywords: frozenset[str] = frozenset(),
+        unchanged_since: int | None = None,
+    ) -> FlagResult:
+        """Add, remove or replace flags and keywords ("add", "remove", "replace").
+
+        Raises MailboxNotFound, BadKeyword or TooManyKeywords.
+        """
+        checked, how = check_keywords(keywords), FlagMode(mode)
+        return await self._write(
+            lambda tx: flagging.store_flags(
+                tx, self.id, mailbox, ranges, how, flags, checked, unchanged_since
+            )
+        )
+
+    async def copy(self, mailbox: MailboxId, ranges: Ranges, target: MailboxId) -> CopyResult:
+        """Raises MailboxNotFound or OverQuota; then nothing was copied."""
+        return await self._write(lambda tx: transfer.copy(tx, self.id, mailbox, ranges, target))
+
+    async def move(self, mailbox: MailboxId, ranges: Ranges, target: MailboxId) -> CopyResult:
+        """Raises MailboxNotFound; then nothing was moved."""
+        return await self._write(lambda tx: transfer.move(tx, self.id, mailbox, ranges, target))
+
+    async def expunge(self, mailbox: MailboxId, ranges: Ranges | None = None) -> list[Uid]:
+        """Remove what has \\Deleted, of these UIDs or (None) of all. Raises MailboxNotFound."""
+        return await self._write(lambda tx: transfer.expunge(tx, self.id, mailbox, ranges))
+
+    async def claim_recent(self, mailbox: MailboxId) -> tuple[Uid, Uid]:
+        """Take the \\Recent emails for one session: UIDs from the first up to before the second."""
+        return await self._write(lambda tx: _claim_recent(self.id, mailbox))
+
+    # Mailboxes: changes
+
+    async def create(self, path: Sequence[str], role: Role | None = None) -> Mailbox:
+        """Raises BadMailboxName, MailboxExists, RoleTaken or TooManyMailboxes."""
+        mailbox = await self._write(lambda tx: hierarchy.create(tx, self.id, tuple(path), role))
+        return self.mailbox(mailbox)
+
+    async def rename(self, mailbox: MailboxId, path: Sequence[str]) -> None:
+        """INBOX gives its emails to a new mailbox and stays.
+
+        Raises MailboxNotFound, BadMailboxName, MailboxExists or TooManyMailboxes.
+        """
+        await self._write(lambda tx: hierarchy.rename(tx, self.id, mailbox, tuple(path)))
+
+    async def delete(self, mailbox: MailboxId) -> None:
+        """Delete a mailbox and, in bounded steps, its emails; children stay.
+
+        Raises MailboxNotFound, MailboxProtected or MailboxHasChildren.
+        """
+        await self._write(lambda tx: hierarchy.delete(tx, self.id, mailbox))
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Finish deletions: also what a crash has left."""
+        while await self._write(lambda tx: hierarchy.sweep(tx, self.id)):
+            pass
+
+    async def subscribe(self, path: Sequence[str], wanted: bool = True) -> None:
+        """Raises BadMailboxName or TooManyMailboxes."""
+        await self._write(lambda tx: hierarchy.subscribe(tx, self.id, tuple(path), wanted))
+
+    async def _write(self, operation: Callable[[Tx], Steps[T]]) -> T:
+        return await self._store.write(operation)
+
+
+def _facts(account: AccountId) -> Steps[Facts]:
+    rows = yield (
+        "SELECT epoch, modseq, low_modseq, quota, used, emails FROM account WHERE account = ?",
+        (account,),
+    )
+    if not rows:
+        raise AccountNotFound(account)
+    return Facts(*rows[0])
+
+
+def _find(account: AccountId, path: Path) -> Steps[Mailbox | None]:
+    found = yield from mailboxes.find(account, path)
+    return None if found is None else (yield from mailboxes.one(account, found))
+
+
+def _of_role(account: AccountId, role: Role) -> Steps[Mailbox | None]:
+    found = yield from mailboxes.of_role(account, role)
+    return None if found is None else (yield from mailboxes.one(account, found))
+
+
+def _subscriptions(account: AccountId) -> Steps[list[Path]]:
+    there = yield from mailboxes.every(account)
+    orphans = yield from hierarchy.orphan_subscriptions(account)
+    return sorted([item.path for item in there if item.subscribed] + orphans)
+
+
+def _claim_recent(account: AccountId, mailbox: MailboxId) -> Steps[tuple[Uid, Uid]]:
+    found = yield from mailboxes.one(account, mailbox)
+    if found.recent_uid < found.uid_next:
+        yield (
+            "UPDATE mailbox SET recent_uid = uid_next WHERE account = ? AND mailbox = ?",
+            (account, mailbox),
+        )
+    return found.recent_uid, found.uid_next
