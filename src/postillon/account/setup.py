@@ -5,7 +5,7 @@ from __future__ import annotations
 from postillon.account.errors import AccountNotFound
 from postillon.account.hierarchy import insert
 from postillon.account.ids import AccountId, MailboxId
-from postillon.account.mailboxes import TOP, MailboxKind
+from postillon.account.mailboxes import DOOMED, TOP, MailboxKind
 from postillon.account.roles import DEFAULT_MAILBOXES
 from postillon.store.operation import Steps, Tx
 
@@ -81,3 +81,18 @@ def abandoned() -> Steps[list[AccountId]]:
         (),
     )
     return [account for (account,) in rows]
+
+
+def needing_care(before: int) -> Steps[list[tuple[AccountId, bool, bool]]]:
+    """Accounts with deleted mailboxes to empty, or with a change older than `before` (ms).
+
+    One index probe each; for the maintenance process.
+    """
+    rows = yield (
+        "SELECT account, doomed, old FROM (SELECT a.account AS account, EXISTS (SELECT 1 FROM mailbox m"
+        " WHERE m.account = a.account AND m.parent = ?) AS doomed, coalesce((SELECT c.at FROM change c"
+        " WHERE c.account = a.account ORDER BY c.modseq, c.n LIMIT 1) < ?, 1 = 0) AS old"
+        " FROM account a) AS state WHERE doomed OR old ORDER BY account",
+        (DOOMED, before),
+    )
+    return [(AccountId(row[0]), bool(row[1]), bool(row[2])) for row in rows]

@@ -73,5 +73,3 @@ def detail_of(local: str, separator: str) -> tuple[str, str] | None:
         return None
     base, found, detail = local.partition(separator)
     return (base, detail) if found and base else None
-
-

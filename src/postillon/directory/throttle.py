@@ -103,7 +103,10 @@ def network(address: str) -> tuple[str, bool]:
     return str(ip), ip.is_loopback
 
 
-def _bound(table: OrderedDict[object, object] | OrderedDict[str, _Failures]
-           | OrderedDict[tuple[str, str], int]) -> None:
+def _bound(
+    table: OrderedDict[object, object]
+    | OrderedDict[str, _Failures]
+    | OrderedDict[tuple[str, str], int],
+) -> None:
     while len(table) > MAX_ENTRIES:
         table.popitem(last=False)

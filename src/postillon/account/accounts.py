@@ -1,0 +1,113 @@
+"""All accounts: making, finding and removing them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from postillon.account import setup
+from postillon.account.account import Account
+from postillon.account.changes import KEEP_MS, expire
+from postillon.account.emails import room
+from postillon.account.hierarchy import sweep
+from postillon.account.hub import Hub
+from postillon.account.ids import AccountId
+from postillon.directory import principals
+from postillon.directory.addresses import Removal
+from postillon.directory.credentials import write_password
+from postillon.directory.principals import Principal, PrincipalKind
+from postillon.store.operation import Steps, Store, Tx
+
+MAX_QUOTA = 2**62  # octets
+OWNERS = (PrincipalKind.PERSON, PrincipalKind.SHARED)
+
+
+class Accounts:
+    """Opens accounts, and makes and removes principals together with their data."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.hub = Hub()
+
+    def open(self, account: AccountId | int) -> Account:
+        """The account of this id, whether or not it is there."""
+        return Account(self._store, AccountId(account))
+
+    def room(self, account: AccountId | int, octets: int) -> bool:
+        """Whether the account would take so many octets more now."""
+        return self._store.read(room(AccountId(account), octets))
+
+    async def create(
+        self,
+        login: str,
+        *,
+        password: tuple[str, str] | None = None,
+        name: str = "",
+        kind: PrincipalKind = PrincipalKind.PERSON,
+        admin: bool = False,
+        quota: int | None = None,
+        language: str = "",
+    ) -> Principal:
+        """A principal with its address, account, default mailboxes and password, or nothing at all.
+
+        password: of `Credentials.prepare`; None: nobody can log in yet. quota: octets; None is
+        unlimited. Raises BadName, DomainNotFound, AddressTaken or ValueError for the quota.
+        """
+        _check_quota(quota)
+
+        def operation(tx: Tx) -> Steps[Principal]:
+            owner = yield from principals.create(tx, login, kind, name, admin, language)
+            yield from setup.set_up(tx, AccountId(owner.id), quota)
+            if password is not None:
+                yield from write_password(tx, owner.login, *password)
+            return owner
+
+        return await self._store.write(operation)
+
+    async def remove(self, login: str) -> Removal:
+        """Remove a principal at once, then its data in bounded steps.
+
+        Raises BadName, PrincipalNotFound or WrongKind.
+        """
+        owner, removal = await self._store.write(lambda tx: _remove(tx, login))
+        await self._erase(AccountId(owner.id))
+        return removal
+
+    async def set_quota(self, login: str, quota: int | None) -> None:
+        """octets; None is unlimited. Raises BadName, PrincipalNotFound, WrongKind, ValueError."""
+        _check_quota(quota)
+
+        def operation(tx: Tx) -> Steps[None]:
+            owner = yield from principals.require(login, *OWNERS)
+            yield from setup.set_quota(AccountId(owner.id), quota)
+
+        await self._store.write(operation)
+
+    async def tidy(self, now: int) -> None:
+        """For the maintenance process: finish removals and deletions, forget old changes.
+
+        now: ms. Each step is one bounded operation.
+        """
+        for account in self._store.read(setup.abandoned()):
+            await self._erase(account)
+        for account, doomed, old in self._store.read(setup.needing_care(now - KEEP_MS)):
+            while doomed and await self._store.write(partial(sweep, account=account)):
+                pass
+            while old and await self._store.write(
+                partial(expire, account=account, before=now - KEEP_MS)
+            ):
+                pass
+
+    async def _erase(self, account: AccountId) -> None:
+        while await self._store.write(lambda tx: setup.erase(account)):
+            pass
+
+
+def _remove(tx: Tx, login: str) -> Steps[tuple[Principal, Removal]]:
+    owner = yield from principals.require(login, *OWNERS)
+    removal = yield from principals.delete(tx, owner.id)
+    return owner, removal
+
+
+def _check_quota(quota: int | None) -> None:
+    if quota is not None and not 0 <= quota <= MAX_QUOTA:
+        raise ValueError("a quota is a number of octets from 0, or none")
