@@ -1,0 +1,1 @@
+"""Agents with one contract: one outcome per recipient."""

@@ -1,0 +1,1 @@
+"""Durable from acceptance to final disposition: the states stand in docs/queue.md."""

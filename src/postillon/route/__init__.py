@@ -1,0 +1,1 @@
+"""Two questions: who is this address, and where does its mail go next."""

@@ -1,0 +1,73 @@
+"""When the queue tries again, when it stops, and how much it takes in hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from postillon.setting import MIB, ConfigError, days, hours, minutes, seconds, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig:
+    """Patience with other servers, and the bounds of a worker (RFC 5321 section 4.5.4.1)."""
+
+    lifetime: timedelta = setting(
+        days(5), "Age at which a message that is still deferred fails and its sender is told."
+    )
+    report_lifetime: timedelta = setting(
+        days(2), "The same for messages with a null reverse-path, such as reports."
+    )
+    first_notice: timedelta = setting(
+        hours(4), "Age at which the sender is told of the delay; a try is made just before."
+    )
+    second_notice: timedelta = setting(days(1), "Age of the second notice of the delay.")
+    shortest_wait: timedelta = setting(minutes(3), "Least wait between two tries of a recipient.")
+    longest_wait: timedelta = setting(hours(2), "Longest wait between two tries of a recipient.")
+    shortest_probe: timedelta = setting(
+        seconds(60), "Least wait before a destination that is down is tried again."
+    )
+    longest_probe: timedelta = setting(
+        minutes(15), "Longest wait before a destination that is down is tried again."
+    )
+    max_active: int = setting(
+        500, "Deliveries one worker has in hand at once; the rest waits on disk.", unit="deliveries"
+    )
+    max_active_memory: int = setting(
+        64 * MIB, "Content one worker keeps in memory for its deliveries.", unit="octets"
+    )
+    max_per_destination: int = setting(
+        20, "Deliveries one worker makes to one destination at once.", unit="deliveries"
+    )
+    lease: timedelta = setting(
+        minutes(5), "How long a worker that fell silent keeps what it had in hand."
+    )
+    crashes: int = setting(
+        2, "Deaths of a worker with a message in hand after which the message is isolated."
+    )
+    returned_content: int = setting(
+        1 * MIB, "Largest message returned whole in a report that asked for it.", unit="octets"
+    )
+    reports_per_domain: int = setting(
+        100, "Reports to strangers of one domain that a worker sends in an hour.", unit="reports"
+    )
+    reports: int = setting(
+        2_000, "Reports to strangers that a worker sends in an hour in all.", unit="reports"
+    )
+    trace_days: int = setting(30, "Days for which the trace of a message is kept.", unit="days")
+
+    def __post_init__(self) -> None:
+        if not timedelta() < self.shortest_wait <= self.longest_wait <= self.lifetime:
+            raise ConfigError("queue", "0 < shortest_wait <= longest_wait <= lifetime must hold")
+        if not timedelta() < self.shortest_probe <= self.longest_probe <= self.lifetime:
+            raise ConfigError("queue", "0 < shortest_probe <= longest_probe <= lifetime must hold")
+        if not timedelta() < self.first_notice < self.second_notice:
+            raise ConfigError("queue", "0 < first_notice < second_notice must hold")
+        if self.report_lifetime <= timedelta():
+            raise ConfigError("queue", "report_lifetime must be positive")
+        if self.lease < timedelta(seconds=30):
+            raise ConfigError("queue", "lease must be at least 30 s, or live workers lose theirs")
+        if min(self.max_active, self.max_per_destination, self.crashes) < 1:
+            raise ConfigError(
+                "queue", "max_active, max_per_destination and crashes must be at least 1"
+            )
