@@ -1,0 +1,108 @@
+"""The grammar of what FETCH asks for (RFC 3501 section 6.4.5 and fetch-att)."""
+
+from __future__ import annotations
+
+import re
+
+from postillon.protocol.imap.commands import Attribute, FetchItem, Section, SectionText
+from postillon.protocol.imap.words import ATOM, Reader, Refused
+
+MAX_ITEMS = 200  # of one FETCH; ours
+MAX_PATH = 100  # numbers in a section: no structure is deeper (FAULTS 23)
+
+_FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
+_MACROS: dict[bytes, tuple[FetchItem, ...]] = {
+    b"FAST": _FAST,
+    b"ALL": (*_FAST, Attribute.ENVELOPE),
+    b"FULL": (*_FAST, Attribute.ENVELOPE, Attribute.BODY),
+}
+_PLAIN: dict[bytes, FetchItem] = {
+    **{attribute.value: attribute for attribute in Attribute},
+    b"RFC822": Section(b"RFC822"),
+    b"RFC822.HEADER": Section(b"RFC822.HEADER", text=SectionText.HEADER, peek=True),
+    b"RFC822.TEXT": Section(b"RFC822.TEXT", text=SectionText.TEXT),
+}
+_ITEM = re.compile(rb"[A-Za-z0-9.]+")
+_SECTION = re.compile(
+    rb"\[(?P<path>[0-9]+(?:\.[0-9]+)*)?(?P<dot>\.)?"
+    rb"(?P<text>HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME)?",
+    re.IGNORECASE,
+)
+_PARTIAL = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
+_TEXTS = {text.value.encode(): text for text in SectionText}
+
+
+def items(reader: Reader) -> tuple[FetchItem, ...]:
+    """A macro, one item, or a list of items; no item twice."""
+    if reader.skip(b"("):
+        found: dict[FetchItem, None] = {}
+        while True:
+            found[_item(reader)] = None
+            if reader.skip(b")"):
+                return tuple(found)
+            if len(found) >= MAX_ITEMS:
+                raise Refused("Too many items", "NO", "LIMIT")
+            reader.need(b" ")
+    start = reader.position
+    macro = _MACROS.get((reader.match(_ITEM) or b"").upper())
+    if macro is not None:
+        return macro
+    reader.position = start
+    return (_item(reader),)
+
+
+def _item(reader: Reader) -> FetchItem:
+    name = reader.word(_ITEM, "a fetch item").upper()
+    if reader.text.startswith(b"[", reader.position):
+        if name == b"BODY" or name == b"BODY.PEEK":
+            return _section(reader, peek=name == b"BODY.PEEK")
+        raise Refused("Unknown fetch item")
+    item = _PLAIN.get(name)
+    if item is None:
+        raise Refused("Unknown fetch item")
+    return item
+
+
+def _section(reader: Reader, *, peek: bool) -> Section:
+    match = _SECTION.match(reader.text, reader.position)
+    assert match is not None  # the bracket is there, all else is optional
+    reader.position = match.end()
+    path: tuple[int, ...] = ()
+    if match["path"]:
+        numbers = match["path"].split(b".")
+        if len(numbers) > MAX_PATH or any(len(n) > 5 or n.startswith(b"0") for n in numbers):
+            raise Refused("Section number out of range")
+        path = tuple(map(int, numbers))
+    text = _TEXTS[(match["text"] or b"").upper()]
+    # The dot stands between a path and a text, and nowhere else.
+    if bool(match["dot"]) != (bool(path) and text is not SectionText.ALL):
+        raise Refused("Malformed section")
+    if text is SectionText.MIME and not path:
+        raise Refused("MIME needs a part number")
+    label = b"BODY" + match[0]
+    fields: tuple[bytes, ...] = ()
+    if text is SectionText.FIELDS or text is SectionText.NOT_FIELDS:
+        reader.need(b" ")
+        names = reader.list_of(reader.astring)
+        label += b" (" + b" ".join(map(_field, names)) + b")"
+        fields = tuple(name.lower() for name in names)
+    reader.need(b"]")
+    partial = None
+    found = _PARTIAL.match(reader.text, reader.position)
+    if found is not None:
+        reader.position = found.end()
+        partial = int(found[1]), int(found[2])
+        if not partial[1]:
+            raise Refused("A partial must not be empty")
+    elif reader.text.startswith(b"<", reader.position):
+        raise Refused("Malformed partial")
+    return Section(label + b"]", path, text, fields, partial, peek)
+
+
+def _field(name: bytes) -> bytes:
+    """A field name as the response repeats it."""
+    if ATOM.fullmatch(name):
+        return name
+    if not name.isascii() or b"\r" in name or b"\n" in name:
+        raise Refused("Malformed field name")
+    return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -1,0 +1,332 @@
+"""From the text of a command to what it asks for; one function for each shape of arguments."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Sequence
+
+from postillon.protocol.imap import commands, fetching, searching
+from postillon.protocol.imap.words import (
+    FLAG,
+    LIST_WORD,
+    MARKER,
+    Reader,
+    Refused,
+    number_set,
+)
+
+
+MAX_ID_FIELDS = 30  # RFC 2971 section 3.3
+MAX_ID_FIELD, MAX_ID_VALUE = 30, 1024  # octets, RFC 2971 section 3.3
+
+# tag = 1*<any ASTRING-CHAR except "+">, RFC 3501 section 9
+_HEAD = re.compile(rb'([^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64}) ((?:[Uu][Ii][Dd] )?)([A-Za-z0-9]+)')
+_TAG = re.compile(rb'[^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64}(?= |\Z)')
+_STORE_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+
+Parse = Callable[[Reader], commands.Argument | None]
+
+
+def tag_of(text: bytes) -> str:
+    """The tag a refusal is sent with; `*` when there is none (RFC 3501 section 7.1.3)."""
+    match = _TAG.match(text)
+    return match[0].decode("ascii") if match else "*"
+
+
+def parse(text: bytes, literals: Sequence[bytes] = ()) -> commands.Command:
+    """Raises Refused for everything that is no command of ours."""
+    head = _HEAD.match(text)
+    if head is None:
+        raise Refused("Expected a tag and a command")
+    verb = head[3].upper().decode("ascii")
+    shape = (_UID_VERBS if head[2] else _VERBS).get(verb)
+    if shape is None:
+        raise Refused("Unknown command")
+    reader = Reader(text, literals, head.end())
+    argument = shape(reader)
+    if reader.position != len(text):
+        reader.end()
+    return commands.Command(head[1].decode("ascii"), verb, argument)
+
+
+def parse_append_head(text: bytes, literals: Sequence[bytes]) -> tuple[bytes, Reader]:
+    """The mailbox of an APPEND and a reader at the space before its first message."""
+    head = _HEAD.match(text)
+    assert head is not None  # the engine has seen the verb
+    reader = Reader(text, literals, head.end())
+    reader.need(b" ")
+    return reader.astring(), reader
+
+
+def parse_append_message(reader: Reader) -> tuple[tuple[str, ...], bytes | None]:
+    """Flags and date-time of one message (RFC 3502), up to the marker of its literal."""
+    reader.need(b" ")
+    flags: tuple[str, ...] = ()
+    if reader.text.startswith(b"(", reader.position):
+        flags = tuple(reader.list_of(lambda: _flag(reader), empty=True))
+        reader.need(b" ")
+    received = None
+    if reader.text.startswith(b'"', reader.position):
+        received = reader.string()
+        reader.need(b" ")
+    if MARKER.fullmatch(reader.text, reader.position) is None:
+        raise Refused("Expected a literal")
+    return flags, received
+
+
+def _nothing(reader: Reader) -> None:
+    return None
+
+
+def _login(reader: Reader) -> commands.Login:
+    reader.need(b" ")
+    user = reader.astring()
+    reader.need(b" ")
+    return commands.Login(user, reader.astring())
+
+
+def _authenticate(reader: Reader) -> commands.Authenticate:
+    reader.need(b" ")
+    mechanism = reader.keyword()
+    if not reader.skip(b" ") or reader.at_end():
+        return commands.Authenticate(mechanism, None)
+    if reader.skip(b"="):
+        return commands.Authenticate(mechanism, b"")
+    return commands.Authenticate(mechanism, decode_base64(reader.word(_BASE64, "base 64")))
+
+
+def decode_base64(raw: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(raw, strict_mode=True)
+    except binascii.Error as error:
+        raise Refused("Malformed base 64") from error
+
+
+def _name(reader: Reader) -> commands.Name:
+    reader.need(b" ")
+    return commands.Name(reader.astring())
+
+
+def _select(reader: Reader) -> commands.Select:
+    reader.need(b" ")
+    mailbox = reader.astring()
+    parameters: tuple[str, ...] = ()
+    if reader.skip(b" ") and not reader.at_end():
+        parameters = tuple(reader.list_of(reader.keyword))
+    return commands.Select(mailbox, parameters)
+
+
+def _create(reader: Reader) -> commands.Create:
+    reader.need(b" ")
+    mailbox = reader.astring()
+    uses: tuple[str, ...] = ()
+    if reader.skip(b" ") and not reader.at_end():
+        reader.need(b"(")
+        if reader.keyword() != "USE":
+            raise Refused("Unknown parameter")
+        reader.need(b" ")
+        uses = tuple(
+            flag.upper() for flag in reader.list_of(lambda: _flag(reader), empty=True)
+        )
+        reader.need(b")")
+    return commands.Create(mailbox, uses)
+
+
+def _rename(reader: Reader) -> commands.Rename:
+    reader.need(b" ")
+    old = reader.astring()
+    reader.need(b" ")
+    return commands.Rename(old, reader.astring())
+
+
+def _lsub(reader: Reader) -> commands.List:
+    reader.need(b" ")
+    reference = reader.astring()
+    reader.need(b" ")
+    return commands.List(reference, (reader.astring(LIST_WORD),))
+
+
+_LIST_SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
+_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+
+
+def _list(reader: Reader) -> commands.List:
+    """RFC 5258 section 6, with the selection and return options we advertise."""
+    reader.need(b" ")
+    extended = False
+    selection: frozenset[str] = frozenset()
+    returns: frozenset[str] = frozenset()
+    status: tuple[str, ...] = ()
+    if reader.text.startswith(b"(", reader.position):
+        extended = True
+        selection = frozenset(reader.list_of(reader.keyword, empty=True))
+        if not selection <= _LIST_SELECTION:
+            raise Refused("Unknown selection option")
+        if "RECURSIVEMATCH" in selection and not selection & {"SUBSCRIBED", "SPECIAL-USE"}:
+            raise Refused("RECURSIVEMATCH needs another selection option")
+        reader.need(b" ")
+    reference = reader.astring()
+    reader.need(b" ")
+    if reader.text.startswith(b"(", reader.position):
+        extended = True
+        patterns = tuple(reader.list_of(lambda: reader.astring(LIST_WORD)))
+    else:
+        patterns = (reader.astring(LIST_WORD),)
+    if reader.skip(b" ") and not reader.at_end():
+        extended = True
+        if reader.keyword() != "RETURN":
+            raise Refused("Unknown list option")
+        reader.need(b" ")
+
+        def option() -> str:
+            nonlocal status
+            name = reader.keyword()
+            if name == "STATUS":
+                reader.need(b" ")
+                status = tuple(reader.list_of(reader.keyword))
+            return name
+
+        returns = frozenset(reader.list_of(option, empty=True))
+        if not returns <= _LIST_RETURN:
+            raise Refused("Unknown return option")
+    return commands.List(reference, patterns, selection, returns, status, extended)
+
+
+def _status(reader: Reader) -> commands.Status:
+    reader.need(b" ")
+    mailbox = reader.astring()
+    reader.need(b" ")
+    return commands.Status(mailbox, tuple(dict.fromkeys(reader.list_of(reader.keyword))))
+
+
+def _id(reader: Reader) -> commands.Id:
+    reader.need(b" ")
+    if not reader.text.startswith(b"(", reader.position):
+        if reader.nstring() is not None:
+            raise Refused("Expected a list or NIL")
+        return commands.Id(())
+    reader.need(b"(")
+    found: list[tuple[bytes, bytes | None]] = []
+    if reader.skip(b")"):
+        return commands.Id(())
+    while True:
+        name = reader.string()
+        reader.need(b" ")
+        value = reader.nstring()
+        if len(found) >= MAX_ID_FIELDS or len(name) > MAX_ID_FIELD:
+            raise Refused("Too many or too long fields")
+        found.append((name, None if value is None else value[:MAX_ID_VALUE]))
+        if reader.skip(b")"):
+            return commands.Id(tuple(found))
+        reader.need(b" ")
+
+
+def _enable(reader: Reader) -> commands.Enable:
+    found = []
+    while reader.skip(b" ") and not reader.at_end():
+        found.append(reader.keyword())
+    if not found:
+        raise Refused("Missing arguments")
+    return commands.Enable(tuple(found))
+
+
+def _fetch(uid: bool) -> Parse:
+    def parse_fetch(reader: Reader) -> commands.Fetch:
+        reader.need(b" ")
+        numbers = number_set(reader)
+        reader.need(b" ")
+        return commands.Fetch(uid, numbers, fetching.items(reader))
+
+    return parse_fetch
+
+
+_MODES = {b"": commands.Mode.REPLACE, b"+": commands.Mode.ADD, b"-": commands.Mode.REMOVE}
+
+
+def _store(uid: bool) -> Parse:
+    def parse_store(reader: Reader) -> commands.Store:
+        reader.need(b" ")
+        numbers = number_set(reader)
+        reader.need(b" ")
+        item = _STORE_ITEM.match(reader.text, reader.position)
+        if item is None:
+            raise Refused("Expected FLAGS")
+        reader.position = item.end() + 1
+        if reader.text.startswith(b"(", reader.position):
+            flags = tuple(reader.list_of(lambda: _flag(reader), empty=True))
+        else:
+            found = [_flag(reader)]
+            while reader.skip(b" ") and not reader.at_end():
+                found.append(_flag(reader))
+            flags = tuple(found)
+        return commands.Store(uid, numbers, _MODES[item[1]], bool(item[2]), flags)
+
+    return parse_store
+
+
+def _flag(reader: Reader) -> str:
+    return reader.word(FLAG, "a flag").decode("ascii", "replace")
+
+
+def _copy(uid: bool) -> Parse:
+    def parse_copy(reader: Reader) -> commands.Copy:
+        reader.need(b" ")
+        numbers = number_set(reader)
+        reader.need(b" ")
+        return commands.Copy(uid, numbers, reader.astring())
+
+    return parse_copy
+
+
+def _expunge(reader: Reader) -> commands.Expunge:
+    return commands.Expunge()
+
+
+def _uid_expunge(reader: Reader) -> commands.Expunge:
+    reader.need(b" ")
+    return commands.Expunge(number_set(reader))
+
+
+def _no_append(reader: Reader) -> None:
+    """The engine takes an APPEND with a literal itself; without one it is none."""
+    raise Refused("Expected a literal")
+
+
+_VERBS: dict[str, Parse] = {
+    **dict.fromkeys(
+        ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "IDLE", "NAMESPACE"),
+        _nothing,
+    ),
+    "LOGIN": _login,
+    "AUTHENTICATE": _authenticate,
+    "ID": _id,
+    "ENABLE": _enable,
+    "SELECT": _select,
+    "EXAMINE": _select,
+    "CREATE": _create,
+    "DELETE": _name,
+    "RENAME": _rename,
+    "SUBSCRIBE": _name,
+    "UNSUBSCRIBE": _name,
+    "LIST": _list,
+    "LSUB": _lsub,
+    "STATUS": _status,
+    "APPEND": _no_append,
+    "EXPUNGE": _expunge,
+    "SEARCH": lambda reader: searching.search(reader, uid=False),
+    "FETCH": _fetch(False),
+    "STORE": _store(False),
+    "COPY": _copy(False),
+    "MOVE": _copy(False),
+}
+_UID_VERBS: dict[str, Parse] = {
+    "FETCH": _fetch(True),
+    "STORE": _store(True),
+    "COPY": _copy(True),
+    "MOVE": _copy(True),
+    "SEARCH": lambda reader: searching.search(reader, uid=True),
+    "EXPUNGE": _uid_expunge,
+}
+VERBS = frozenset(_VERBS)

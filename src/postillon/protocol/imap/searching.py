@@ -1,0 +1,194 @@
+"""The grammar of SEARCH keys (RFC 3501 section 6.4.4, RFC 4731, RFC 5032)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from postillon.protocol.imap import numbers
+from postillon.protocol.imap.commands import (
+    Age,
+    All,
+    ContentHas,
+    Either,
+    Everything,
+    HasFlag,
+    HeaderHas,
+    Moment,
+    Not,
+    Numbered,
+    OnDay,
+    Search,
+    SearchKey,
+    Size,
+)
+from postillon.protocol.imap.dates import DATE, parse_date
+from postillon.protocol.imap.words import Reader, Refused, number_set
+
+MAX_DEPTH = 50  # of NOT, OR and parentheses; ours
+MAX_KEYS = 2_000  # of one search; ours
+CHARSETS = {"US-ASCII": "ascii", "UTF-8": "utf-8"}
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT"})
+
+_FLAGS = {name.upper().lstrip("\\"): name for name in
+          ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen", "\\Recent")}  # fmt: skip
+
+
+def search(reader: Reader, *, uid: bool) -> Search:
+    """Everything after the verb."""
+    returns = None
+    reader.need(b" ")
+    if reader.text[reader.position : reader.position + 8].upper() == b"RETURN (":
+        reader.position += 7
+        returns = frozenset(reader.list_of(reader.keyword, empty=True)) or frozenset({"ALL"})
+        if not returns <= RETURNS:
+            raise Refused("Unknown result option")
+        reader.need(b" ")
+    charset = "utf-8"
+    if reader.text[reader.position : reader.position + 8].upper() == b"CHARSET ":
+        reader.position += 8
+        name = reader.astring().upper().decode("ascii", "replace")
+        if name not in CHARSETS:
+            raise Refused("Unknown charset", "NO", f"BADCHARSET ({' '.join(CHARSETS)})")
+        charset = CHARSETS[name]
+        reader.need(b" ")
+    grammar = _Keys(reader, charset)
+    keys = [grammar.key(0)]
+    while not reader.at_end() and reader.skip(b" "):
+        if reader.at_end():
+            break
+        keys.append(grammar.key(0))
+    reader.end()
+    return Search(uid, keys[0] if len(keys) == 1 else All(tuple(keys)), returns)
+
+
+class _Keys:
+    def __init__(self, reader: Reader, charset: str) -> None:
+        self._reader = reader
+        self._charset = charset
+        self._count = 0
+
+    def key(self, depth: int) -> SearchKey:
+        self._count += 1
+        if depth > MAX_DEPTH or self._count > MAX_KEYS:
+            raise Refused("The search is too complex", "NO", "LIMIT")
+        reader = self._reader
+        if reader.skip(b"("):
+            keys = [self.key(depth + 1)]
+            while not reader.skip(b")"):
+                reader.need(b" ")
+                keys.append(self.key(depth + 1))
+            return keys[0] if len(keys) == 1 else All(tuple(keys))
+        start = reader.text[reader.position : reader.position + 1]
+        if start.isdigit() or start == b"*":
+            return Numbered(False, self._numbers())
+        name = reader.keyword()
+        simple = _SIMPLE.get(name)
+        if simple is not None:
+            return simple
+        if name == "NOT":
+            reader.need(b" ")
+            return Not(self.key(depth + 1))
+        if name == "OR":
+            reader.need(b" ")
+            first = self.key(depth + 1)
+            reader.need(b" ")
+            return Either((first, self.key(depth + 1)))
+        with_argument = _WITH_ARGUMENT.get(name)
+        if with_argument is None:
+            raise Refused("Unknown search key")
+        reader.need(b" ")
+        return with_argument(self)
+
+    def text(self) -> str:
+        try:
+            return self._reader.astring().decode(self._charset)
+        except UnicodeDecodeError as error:
+            raise Refused("The text is not in the charset", "NO", "CANNOT") from error
+
+    def header(self) -> SearchKey:
+        field = self._reader.astring().lower()
+        self._reader.need(b" ")
+        return HeaderHas(field, self.text())
+
+    def keyword(self) -> SearchKey:
+        return HasFlag(self._reader.atom().decode("ascii", "replace"))
+
+    def uid(self) -> SearchKey:
+        return Numbered(True, self._numbers())
+
+    def octets(self) -> int:
+        return self._reader.number(0x7FFFFFFFFFFFFFFF)
+
+    def seconds(self) -> int:
+        seconds = self._reader.number()
+        if not seconds:
+            raise Refused("An interval must not be 0")
+        return seconds
+
+    def day(self) -> date:
+        reader = self._reader
+        raw = reader.match(DATE)
+        found = parse_date(raw if raw is not None else reader.string())
+        if found is None:
+            raise Refused("Malformed date")
+        return found
+
+    def _numbers(self) -> numbers.Ranges:
+        return number_set(self._reader)
+
+
+def _before(day: date) -> date | None:
+    """The day after, or None at the end of the calendar."""
+    try:
+        return day + timedelta(days=1)
+    except OverflowError:
+        return None
+
+
+def _fields(field: bytes) -> Callable[[_Keys], SearchKey]:
+    return lambda keys: HeaderHas(field, keys.text())
+
+
+def _days(moment: Moment) -> tuple[Callable[[_Keys], SearchKey], ...]:
+    def before(keys: _Keys) -> SearchKey:
+        return OnDay(moment, None, keys.day())
+
+    def on(keys: _Keys) -> SearchKey:
+        day = keys.day()
+        return OnDay(moment, day, _before(day))
+
+    def since(keys: _Keys) -> SearchKey:
+        return OnDay(moment, keys.day(), None)
+
+    return before, on, since
+
+
+_SIMPLE: dict[str, SearchKey] = {
+    "ALL": Everything(),
+    "NEW": All((HasFlag("\\Recent"), Not(HasFlag("\\Seen")))),
+    "OLD": Not(HasFlag("\\Recent")),
+    **{name: HasFlag(flag) for name, flag in _FLAGS.items()},
+    **{f"UN{name}": Not(HasFlag(flag)) for name, flag in _FLAGS.items() if name != "RECENT"},
+}
+_BEFORE, _ON, _SINCE = _days(Moment.RECEIVED)
+_SENT_BEFORE, _SENT_ON, _SENT_SINCE = _days(Moment.SENT)
+_WITH_ARGUMENT: dict[str, Callable[[_Keys], SearchKey]] = {
+    **{name: _fields(name.lower().encode()) for name in ("BCC", "CC", "FROM", "SUBJECT", "TO")},
+    "BEFORE": _BEFORE,
+    "ON": _ON,
+    "SINCE": _SINCE,
+    "SENTBEFORE": _SENT_BEFORE,
+    "SENTON": _SENT_ON,
+    "SENTSINCE": _SENT_SINCE,
+    "BODY": lambda keys: ContentHas(keys.text(), header=False),
+    "TEXT": lambda keys: ContentHas(keys.text(), header=True),
+    "HEADER": _Keys.header,
+    "KEYWORD": _Keys.keyword,
+    "UNKEYWORD": lambda keys: Not(keys.keyword()),
+    "LARGER": lambda keys: Size(True, keys.octets()),
+    "SMALLER": lambda keys: Size(False, keys.octets()),
+    "UID": _Keys.uid,
+    "YOUNGER": lambda keys: Age(True, keys.seconds()),
+    "OLDER": lambda keys: Age(False, keys.seconds()),
+}
