@@ -1,0 +1,406 @@
+"""The parallel commit: one thread that makes batches of operations durable.
+
+While a batch is being committed the next one collects; there is no timer. For each batch the thread
+
+1. appends the blobs to the pack and starts its fdatasync in a second thread,
+2. takes the lock shared by all writers, runs the operations in one transaction, each in a savepoint,
+   records how much of the pack was durable before (invariant I3), commits without sync, unlocks,
+3. syncs the write-ahead log, and waits for the sync of the pack,
+4. wakes the loop once: answers, then notifications (I1, I2).
+
+States of a batch and what a crash leaves of it: appended (bytes in the pack that no row names, cut off
+at the next start); committed, not synced (the rows may or may not be there, the bytes too; rows without
+sound bytes are removed at the next start; nobody was told of either); synced (everything).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import apsw
+
+from postillon.clock import Clock
+from postillon.log import Log
+from postillon.store import counters
+from postillon.store.config import StoreConfig
+from postillon.store.database import run, sync_failed, translated
+from postillon.store.files import Files
+from postillon.store.operation import (
+    BlobRef,
+    NewBlob,
+    StoreError,
+    StoreFull,
+    StoreStopped,
+    WriteOperation,
+)
+from postillon.store.pack import OPEN, SEALED, PackWriter, create_pack, record_size
+from postillon.store.slots import FileLock
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+TAKEN = 1_000  # numbers of packs tried at most, when files lie there that no row names
+
+
+class SyncFailed(Exception):
+    """The disk did not take what it had been given. Final."""
+
+
+class Job:
+    """One operation on its way: who waits for it, and later what became of it."""
+
+    __slots__ = ("blobs", "error", "first", "future", "octets", "operation", "result")
+
+    def __init__(
+        self,
+        operation: WriteOperation[Any],  # Any: results of all operations pass here
+        blobs: Sequence[NewBlob],
+        future: asyncio.Future[Any],
+    ) -> None:
+        self.operation = operation
+        self.blobs = blobs
+        self.future = future
+        self.octets = sum(map(record_size, blobs)) if blobs else 0
+        self.first = 0  # index of its first blob in the batch
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class BatchTx:
+    """What an operation may use beside its statements (the Tx of store.operation)."""
+
+    __slots__ = ("_first", "_refs", "changes", "now", "topics")
+
+    def __init__(
+        self,
+        now: int,
+        refs: Sequence[BlobRef],
+        first: int,
+        changes: list[tuple[int, int]],
+        topics: list[str],
+    ) -> None:
+        self.now = now
+        self._refs = refs
+        self._first = first
+        self.changes = changes
+        self.topics = topics
+
+    def blob(self, index: int = 0) -> BlobRef:
+        return self._refs[self._first + index]
+
+    def changed(self, account: int, modseq: int) -> None:
+        self.changes.append((account, modseq))
+
+    def announce(self, topic: str) -> None:
+        self.topics.append(topic)
+
+
+Finish = Callable[[list[Job], list[tuple[int, int]], list[str]], None]
+
+
+class SyncThread:
+    """Syncs the pack while the commit goes on in its own thread."""
+
+    def __init__(self, name: str) -> None:
+        self._work: SimpleQueue[PackWriter | None] = SimpleQueue()
+        self._done: SimpleQueue[OSError | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def start(self, pack: PackWriter) -> None:
+        self._work.put(pack)
+
+    def join(self) -> OSError | None:
+        """Wait for the sync that was started; what went wrong, if anything."""
+        return self._done.get()
+
+    def close(self) -> None:
+        self._work.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (pack := self._work.get()) is not None:
+            try:
+                pack.sync()
+            except OSError as error:
+                self._done.put(error)
+            else:
+                self._done.put(None)
+
+
+class Committer:
+    """Owns the writing connection, the open pack and the log's descriptor; all used in its thread.
+
+    finish: called in this thread with a batch that is durable or has failed; must not raise.
+    stop: called in this thread when a sync has failed; afterwards every job fails with StoreStopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection: apsw.Connection,
+        config: StoreConfig,
+        files: Files,
+        packs: Path,
+        wal_fd: int,
+        lock: FileLock,
+        owner: str,
+        pack: PackWriter | None,
+        clock: Clock,
+        log: Log,
+        finish: Finish,
+        stop: Callable[[], None],
+    ) -> None:
+        self.pack = pack
+        self.batches = 0
+        self.operations = 0
+        self._connection = connection
+        self._execute = connection.cursor().execute
+        self._config = config
+        self._files = files
+        self._packs = packs
+        self._wal_fd = wal_fd
+        self._lock = lock
+        self._owner = owner
+        self._clock = clock
+        self._log = log
+        self._finish = finish
+        self._stop = stop
+        self._stopped = False
+        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
+        self.join = self._inbox.put  # add a job to the next batch, from any thread
+        self._syncer = SyncThread(f"store-sync-{owner}")
+        self._thread = threading.Thread(target=self._run, name=f"store-{owner}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commit what has joined, then end. Blocks; jobs that join later are never run."""
+        self._inbox.put(None)
+        self._thread.join()
+        self._syncer.close()
+
+    # The thread
+
+    def _run(self) -> None:
+        get, get_now = self._inbox.get, self._inbox.get_nowait
+        most, bound = self._config.batch_operations, self._config.batch_octets
+        job = get()
+        while job is not None:
+            batch = [job]
+            octets = job.octets
+            job = None
+            open_ended = True
+            while len(batch) < most:
+                try:
+                    job = get_now()
+                except Empty:
+                    break
+                if job is None:
+                    open_ended = False
+                    break
+                if octets + job.octets > bound:
+                    break  # it begins the next batch
+                batch.append(job)
+                octets += job.octets
+                job = None
+            self._commit(batch)
+            if job is None and open_ended:
+                job = get()
+
+    def _commit(self, batch: list[Job]) -> None:
+        changes: list[tuple[int, int]] = []
+        topics: list[str] = []
+        if not self._stopped:
+            try:
+                self._make_durable(batch, changes, topics)
+            except SyncFailed as error:
+                self._stopped = True
+                self._log.error("store sync failed", error=str(error))
+                self._stop()
+            except Exception as error:  # whatever it was, nobody may wait for ever
+                self._log.error("store batch failed", error=repr(error))
+                _fail(batch, error if isinstance(error, StoreError) else StoreError(repr(error)))
+                changes.clear()
+                topics.clear()
+        if self._stopped:
+            for job in batch:  # even those that were committed: that they are durable is not known
+                job.error = StoreStopped("the store has stopped")
+            changes.clear()
+            topics.clear()
+        self.batches += 1
+        self.operations += len(batch)
+        self._finish(batch, changes, topics)
+
+    def _make_durable(
+        self, batch: list[Job], changes: list[tuple[int, int]], topics: list[str]
+    ) -> None:
+        refs: list[BlobRef] = []
+        blobs: list[NewBlob] = []
+        for job in batch:
+            if job.blobs:
+                job.first = len(blobs)
+                blobs += job.blobs
+        synced = 0
+        if blobs:
+            refs = self._append(batch, blobs)
+            if refs and self.pack is not None:
+                synced = self.pack.synced
+                self._syncer.start(self.pack)
+        try:
+            ready = [job for job in batch if job.error is None]
+            if ready:
+                self._transact(ready, refs, synced, changes, topics)
+                try:
+                    self._files.sync_data(self._wal_fd)
+                except OSError as error:
+                    raise SyncFailed(f"write-ahead log: {error}") from error
+        finally:
+            if refs and (failed := self._syncer.join()) is not None:
+                raise SyncFailed(f"pack: {failed}") from failed
+
+    # Packs
+
+    def _append(self, batch: list[Job], blobs: list[NewBlob]) -> list[BlobRef]:
+        """Where the blobs lie now; empty if there is no room, and the jobs with blobs have failed."""
+        try:
+            pack = self.pack
+            if pack is None or pack.size >= self._config.pack_octets:
+                pack = self._next_pack()
+            return pack.append(blobs)
+        except OSError as error:
+            self._log.warning("pack append failed", error=str(error), blobs=len(blobs))
+            if error.errno in NO_ROOM:
+                failure: StoreError = StoreFull("no room for message octets")
+            else:
+                failure = StoreError(f"message octets cannot be written: {error}")
+        except StoreError as error:
+            failure = error
+        _fail([job for job in batch if job.blobs], failure)
+        return []
+
+    def _next_pack(self) -> PackWriter:
+        """Seal the pack that is full and begin one. Its file, name and row are durable on return."""
+        old = self.pack
+        with self._lock:
+            self._begin()
+            created: PackWriter | None = None
+            try:
+                created = self._create_pack()
+                now = self._clock()
+                if old is not None:
+                    self._execute(
+                        "UPDATE pack SET state = ?, size = ?, synced = ?, changed_at = ?"
+                        " WHERE pack = ?",
+                        (SEALED, old.size, old.synced, now, old.pack),
+                    )
+                self._execute(
+                    "INSERT INTO pack (pack, owner, state, size, synced, changed_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (created.pack, self._owner, OPEN, created.size, created.synced, now),
+                )
+                self._execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if created is not None:
+                    self._discard(created)
+                if isinstance(error, apsw.Error):
+                    raise self._trouble(error) from error
+                raise
+        try:
+            self._files.sync_data(self._wal_fd)
+        except OSError as error:
+            raise SyncFailed(f"write-ahead log: {error}") from error
+        self.pack = created
+        if old is not None:
+            old.close()
+        return created
+
+    def _create_pack(self) -> PackWriter:
+        for _ in range(TAKEN):
+            number = run(self._execute, counters.next_id("pack"))
+            try:
+                return create_pack(self._files, self._packs, number)
+            except FileExistsError:
+                continue  # left by a crash before its row was durable; swept later
+        raise StoreError("too many pack files that no row names")
+
+    def _discard(self, pack: PackWriter) -> None:
+        try:
+            pack.close()
+            self._files.unlink(pack.path)
+        except OSError as error:
+            self._log.warning("pack not removed", pack=pack.pack, error=str(error))
+
+    # Rows
+
+    def _transact(
+        self,
+        ready: list[Job],
+        refs: Sequence[BlobRef],
+        synced: int,
+        changes: list[tuple[int, int]],
+        topics: list[str],
+    ) -> None:
+        execute = self._execute
+        connection = self._connection
+        with self._lock:
+            self._begin()
+            try:
+                now = self._clock()
+                for job in ready:
+                    tx = BatchTx(now, refs, job.first, [], [])
+                    execute("SAVEPOINT operation")
+                    try:
+                        job.result = run(execute, job.operation(tx))
+                    except Exception as error:  # it belongs to the caller
+                        job.error = self._trouble(error) if isinstance(error, apsw.Error) else error
+                        if not connection.in_transaction:  # a full disk may end it all
+                            raise job.error from error
+                        execute("ROLLBACK TO operation")
+                    else:
+                        changes += tx.changes
+                        topics += tx.topics
+                    execute("RELEASE operation")
+                if refs and self.pack is not None:
+                    execute(
+                        "UPDATE pack SET size = ?, synced = ?, changed_at = ? WHERE pack = ?",
+                        (self.pack.size, synced, now, self.pack.pack),
+                    )
+                execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                changes.clear()
+                topics.clear()
+                failure = self._trouble(error) if isinstance(error, apsw.Error) else error
+                if not isinstance(failure, StoreError):
+                    raise
+                self._log.warning("commit failed", error=str(failure), operations=len(ready))
+                _fail(ready, failure)
+
+    def _begin(self) -> None:
+        try:
+            self._execute("BEGIN IMMEDIATE")
+        except apsw.Error as error:
+            raise self._trouble(error) from error
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._execute("ROLLBACK")
+            except apsw.Error as error:
+                self._log.error("rollback failed", error=str(error))
+
+    def _trouble(self, error: apsw.Error) -> StoreError:
+        if sync_failed(error):
+            raise SyncFailed(f"database: {error}") from error
+        return translated(error)
+
+
+def _fail(jobs: Sequence[Job], error: StoreError) -> None:
+    for job in jobs:
+        job.result = None
+        job.error = error

@@ -1,0 +1,99 @@
+"""Every change the store makes to files outside the database, in one place.
+
+A test gives its own `Files` to fail any step or to write down all of them for a simulated power cut.
+The methods block and raise OSError; reading needs no such care and is done with `os`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from mmap import mmap
+from pathlib import Path
+from typing import Protocol
+
+Buffer = bytes | memoryview | mmap
+
+MAX_VECTOR = 1024  # buffers of one call: IOV_MAX of Linux, and the least that POSIX systems have
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Files(Protocol):
+    """Paths are absolute. A failed sync must never be tried again (FAULTS 48)."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """A descriptor, private to this process; a new file is readable by its owner only."""
+
+    def close(self, fd: int) -> None: ...
+
+    def write(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        """Write all the buffers one after the other from `offset` on; returns the octets written."""
+
+    def truncate(self, fd: int, size: int) -> None: ...
+
+    def sync_data(self, fd: int) -> None:
+        """Make content and size durable."""
+
+    def sync_folder(self, path: Path) -> None:
+        """Make the names in a folder durable."""
+
+    def unlink(self, path: Path) -> None: ...
+
+    def boot_id(self) -> str:
+        """Different after each start of the machine: what was not synced may then be gone."""
+
+
+class OsFiles:
+    """The files of the operating system."""
+
+    def open(self, path: Path, flags: int) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def write(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        start = offset
+        for first in range(0, len(buffers), MAX_VECTOR):
+            offset += _write_all(fd, buffers[first : first + MAX_VECTOR], offset)
+        return offset - start
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def sync_data(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def sync_folder(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def boot_id(self) -> str:
+        try:
+            return BOOT_ID.read_text().strip()
+        except OSError:
+            return ""  # not Linux: every unclean start then counts as a power cut
+
+
+def _write_all(fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+    total = sum(map(len, buffers))
+    written = os.pwritev(fd, buffers, offset)
+    if written == total:
+        return total
+    # A short write is rare: a signal, the last block of a full disk, more than 2 GiB at once.
+    left: list[memoryview] = [memoryview(buffer) for buffer in buffers]
+    done = 0
+    while True:
+        done += written
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if not left:
+            return total
+        left[0] = left[0][written:]
+        written = os.pwritev(fd, left, offset + done)

@@ -1,0 +1,88 @@
+"""Who may do what at the same time: locks that the kernel gives back when a process dies.
+
+Each process owns a slot, by the name of its worker; the commit lock is a fair queue of all writers
+(SQLite's own polling would stall for seconds); the door is held while a store is opened or closed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from postillon.store.operation import StoreError
+
+CLI = "cli"
+MAX_CLI = 64  # commands that may use the store at once
+
+
+class FileLock:
+    """An flock on a file of its own, which stays there: removing it would race with the next one."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def acquire(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def try_acquire(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> FileLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def slot_path(run: Path, owner: str) -> Path:
+    return run / f"slot-{owner}.lock"
+
+
+def claim(run: Path, owner: str) -> tuple[str, FileLock]:
+    """Take the slot of an owner; "cli" takes the first free one of its kind.
+
+    Raises StoreError if another process has it.
+    """
+    if not owner or not owner.replace("-", "").isalnum():
+        raise StoreError(f"{owner!r} cannot name a slot")
+    names = [f"{CLI}-{n}" for n in range(1, MAX_CLI + 1)] if owner == CLI else [owner]
+    for name in names:
+        lock = FileLock(slot_path(run, name))
+        if lock.try_acquire():
+            return name, lock
+        lock.close()
+    raise StoreError(f"another process uses the store as {owner!r}")
+
+
+def idle(run: Path, owner: str) -> FileLock | None:
+    """The slot of somebody else, taken, if no process holds it."""
+    lock = FileLock(slot_path(run, owner))
+    if lock.try_acquire():
+        return lock
+    lock.close()
+    return None
+
+
+def others_alive(run: Path, own: str) -> bool:
+    """Whether any other process has the store open. Ask only while holding the door."""
+    for path in run.glob("slot-*.lock"):
+        name = path.stem.removeprefix("slot-")
+        if name == own:
+            continue
+        lock = idle(run, name)
+        if lock is None:
+            return True
+        lock.close()
+    return False
