@@ -66,7 +66,9 @@ class ReplyReader:
         enhanced = first[1] if first and first[1][0] == str(self._code)[0] else ""
         if enhanced:
             prefix = re.compile(re.escape(enhanced) + r"(?: +|\Z)")
-            lines = [prefix.sub("", line, count=1) if prefix.match(line) else line for line in lines]
+            lines = [
+                prefix.sub("", line, count=1) if prefix.match(line) else line for line in lines
+            ]
         return Reply(self._code, enhanced, tuple(_clean(line) for line in lines))
 
 
