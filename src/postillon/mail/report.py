@@ -7,23 +7,22 @@ written, and a value that still holds CR, LF or NUL is refused (FAULTS 30).
 
 from __future__ import annotations
 
-import base64
-import quopri
-import re
+import binascii
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from enum import Enum
 
 from postillon.mail.address import Address
+from postillon.mail.compose import MAX_LINE, WIDTH, Composer, multipart, text_entity
+from postillon.mail.dates import format_date
 from postillon.mail.outcome import Status
+from postillon.mail.words import clean
 
 MAX_WORDS = 500  # characters kept of what another server said
 MAX_HEADER = 64 * 1024  # octets of the original's header that are returned
 MAX_REFERENCES = 20  # message ids kept in References
-_LINE = 76
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Action(Enum):
@@ -84,42 +83,36 @@ def compose_report(
 ) -> Report:
     """Write one report on all `recipients`, which share an action.
 
-    message_id: without brackets. boundary: must not occur in the original; random text will do.
+    message_id: with its angle brackets. boundary: must not occur in the original; `new_boundary`.
     Raises ValueError for a value with CR, LF or NUL in it.
     """
     international = not to.ascii or any(not r.forward_path.ascii for r in recipients)
-    text = _words(hostname, recipients, original)
-    returned, eight_bit = _returned(original, international)
-    smtputf8 = international or not _header_ascii(original) and original.content is not None
-    parts = (
-        _text_part("text/plain", text),
-        _status_part(hostname, recipients, original, international),
-        returned,
-    )
-    head = [
-        _field("From", f"Mail delivery at {hostname} <mailer-daemon@{hostname}>"),
-        _field("To", f"<{to}>"),
-        _field("Subject", _subject(recipients)),
-        _field("Date", _date(now)),
-        _field("Message-ID", f"<{message_id}>"),
-        _field("Auto-Submitted", "auto-replied"),
-    ]
+    returned, returned_eight = _returned(original, international)
+    header = Composer()
+    header.mailboxes("From", [(f"Mail delivery at {hostname}", Address("mailer-daemon", hostname))])
+    header.mailboxes("To", [("", to)])
+    header.text("Subject", _subject(recipients))
+    header.date(now)
+    header.structured("Message-ID", message_id)
+    header.structured("Auto-Submitted", "auto-replied")
     if original.message_id:
         references = [*original.references[-MAX_REFERENCES:], original.message_id]
-        head.append(_field("In-Reply-To", original.message_id))
-        head.append(_field("References", " ".join(dict.fromkeys(references))))
-    head.append(_field("MIME-Version", "1.0"))
-    head.append(
-        _field(
-            "Content-Type",
-            f'multipart/report; report-type=delivery-status; boundary="{boundary}"',
-        )
+        header.structured("In-Reply-To", original.message_id)
+        header.structured("References", " ".join(dict.fromkeys(references)))
+    content = multipart(
+        header,
+        "report",
+        (
+            text_entity(_words(hostname, recipients, original)),
+            _status_part(hostname, recipients, original, international),
+            returned,
+        ),
+        boundary,
+        {"report-type": "delivery-status"},
     )
-    border = f"--{boundary}\r\n".encode()
-    body = b"".join(border + part + b"\r\n" for part in parts)
-    content = "".join(head).encode() + b"\r\n" + body + f"--{boundary}--\r\n".encode()
-    status_eight = international
-    return Report(content, eight_bit or status_eight, smtputf8)
+    # A returned header with 8-bit octets needs the same of its transport as an address would.
+    utf8 = international or (original.content is not None and not original.header.isascii())
+    return Report(content, international or returned_eight, utf8)
 
 
 # What people read ---------------------------------------------------------------------------------
@@ -157,11 +150,11 @@ def _words(hostname: str, recipients: Sequence[Reported], original: Original) ->
         whom = "" if len(recipients) > 1 else f" {_shown(recipients[0])}"
     lines = [*_wrap(_OPENING[recipients[0].action].format(whom=whom)), ""]
     if original.subject:
-        lines.append(f"Subject: {_clean(original.subject)[:200]}")
+        lines.append(f"Subject: {clean(original.subject)[:200]}")
     if original.arrived_at:
         lines.append(f"Sent:    {_when(original.arrived_at)}")
     if original.message_id:
-        lines.append(f"Id:      {_clean(original.message_id)[:200]}")
+        lines.append(f"Id:      {clean(original.message_id)[:200]}")
     lines.append("")
     for recipient in recipients:
         lines += _about(recipient)
@@ -184,26 +177,26 @@ def _about(recipient: Reported) -> list[str]:
 
 
 def _reason(status: Status) -> str:
-    text = _clean(status.text).rstrip(".")
+    text = clean(status.text).rstrip(".")
     if status.remote is None:
         return f"{text[:1].upper()}{text[1:]} ({status.code})."
     host = f"The server {status.host}" if status.host else "The other server"
-    return f"{host} said: {_clean(str(status.remote))[:MAX_WORDS]}"
+    return f"{host} said: {clean(str(status.remote))[:MAX_WORDS]}"
 
 
 def _shown(recipient: Reported) -> str:
     """The address as the sender wrote it, where that is known."""
     kind, _, address = recipient.original.partition(";")
     if address and kind.strip().lower() in ("rfc822", "utf-8"):
-        return _clean(address.strip())[:320]
-    return _clean(recipient.forward_path.unicode())
+        return clean(address.strip())[:320]
+    return clean(recipient.forward_path.unicode())
 
 
 def describe(status: Status) -> str:
     """One line on what a try ended with, for the history of a recipient."""
     if status.remote is None:
-        return _clean(status.text)[:MAX_WORDS]
-    return f"{status.host or 'the other server'} said: {_clean(str(status.remote))[:MAX_WORDS]}"
+        return clean(status.text)[:MAX_WORDS]
+    return f"{status.host or 'the other server'} said: {clean(str(status.remote))[:MAX_WORDS]}"
 
 
 def history_line(at: int, words: str) -> str:
@@ -216,121 +209,71 @@ def history_line(at: int, words: str) -> str:
 def _status_part(
     hostname: str, recipients: Sequence[Reported], original: Original, international: bool
 ) -> bytes:
-    subtype = "global-delivery-status" if international else "delivery-status"
-    fields = [_field("Reporting-MTA", f"dns; {hostname}")]
+    fields = [f"Reporting-MTA: dns; {hostname}"]
     if original.envid:
-        fields.insert(0, _field("Original-Envelope-Id", _clean(original.envid)))
+        fields.insert(0, f"Original-Envelope-Id: {_ascii(clean(original.envid))}")
     if original.arrived_at:
-        fields.append(_field("Arrival-Date", _date(original.arrived_at)))
-    groups = ["".join(fields)]
-    groups += ["".join(_recipient_fields(recipient)) for recipient in recipients]
-    body = "\r\n".join(groups).encode()
-    head = _field("Content-Type", f"message/{subtype}")
-    if international:
-        head += _field("Content-Transfer-Encoding", "8bit")
-    return head.encode() + b"\r\n" + body
+        fields.append(f"Arrival-Date: {format_date(original.arrived_at)}")
+    for recipient in recipients:
+        fields += ["", *_recipient_fields(recipient)]
+    header = Composer()
+    kind = "global-delivery-status" if international else "delivery-status"
+    header.structured("Content-Type", f"message/{kind}")
+    header.structured("Content-Transfer-Encoding", "8bit" if international else "7bit")
+    return bytes(header) + "".join(f"{_fit(field)}\r\n" for field in fields).encode()
 
 
 def _recipient_fields(recipient: Reported) -> list[str]:
-    status = recipient.status
-    path = recipient.forward_path
+    status, path = recipient.status, recipient.forward_path
     fields = []
     if recipient.original:
-        fields.append(_field("Original-Recipient", _typed(recipient.original)))
-    kind = "rfc822" if path.ascii else "utf-8"
-    fields.append(_field("Final-Recipient", f"{kind}; {path}"))
-    fields.append(_field("Action", recipient.action.value))
-    fields.append(_field("Status", status.code))
+        kind, _, address = recipient.original.partition(";")
+        fields.append(f"Original-Recipient: {clean(kind).strip()}; {clean(address).strip()}")
+    fields.append(f"Final-Recipient: {'rfc822' if path.ascii else 'utf-8'}; {path}")
+    fields.append(f"Action: {recipient.action.value}")
+    fields.append(f"Status: {status.code}")
     if status.host:
-        fields.append(_field("Remote-MTA", f"dns; {_clean(status.host)}"))
+        fields.append(f"Remote-MTA: dns; {clean(status.host)}")
     if status.remote is not None:
-        words = _ascii(_clean(str(status.remote))[:MAX_WORDS])
-        fields.append(_field("Diagnostic-Code", f"smtp; {words}"))
+        words = _ascii(clean(str(status.remote))[:MAX_WORDS])
+        fields.append(f"Diagnostic-Code: smtp; {words}")
     if recipient.last_try_at is not None:
-        fields.append(_field("Last-Attempt-Date", _date(recipient.last_try_at)))
+        fields.append(f"Last-Attempt-Date: {format_date(recipient.last_try_at)}")
     if recipient.give_up_at is not None and recipient.action is Action.DELAYED:
-        fields.append(_field("Will-Retry-Until", _date(recipient.give_up_at)))
+        fields.append(f"Will-Retry-Until: {format_date(recipient.give_up_at)}")
     return fields
-
-
-def _typed(original: str) -> str:
-    kind, _, address = original.partition(";")
-    return f"{_clean(kind).strip()}; {_clean(address).strip()}"
 
 
 def _returned(original: Original, international: bool) -> tuple[bytes, bool]:
     """The third part, and whether it needs an 8-bit transport."""
+    header = Composer()
     if original.content is not None:
         plain = original.content.isascii()
-        utf8 = not _header_ascii(original)
-        head = _field("Content-Type", "message/global" if utf8 else "message/rfc822")
-        if not plain:
-            head += _field("Content-Transfer-Encoding", "8bit")
-        return head.encode() + b"\r\n" + original.content, not plain
-    header = original.header[:MAX_HEADER]
+        utf8 = not original.header.isascii()
+        header.structured("Content-Type", "message/global" if utf8 else "message/rfc822")
+        header.structured("Content-Transfer-Encoding", "7bit" if plain else "8bit")
+        return bytes(header) + original.content, not plain
+    block = original.header[:MAX_HEADER]
     if len(original.header) > MAX_HEADER:
-        header = header[: header.rfind(b"\r\n") + 2]
-    if header.isascii() and b"\0" not in header:
-        return _field("Content-Type", "text/rfc822-headers").encode() + b"\r\n" + header, False
+        block = block[: block.rfind(b"\r\n") + 2]
+    lines = block.split(b"\r\n")
+    if block.isascii() and b"\0" not in block and max(map(len, lines)) <= MAX_LINE:
+        header.structured("Content-Type", "text/rfc822-headers")
+        return bytes(header) + block, False
     # RFC 6522 section 3: broken or extended headers may be quoted-printable.
-    subtype = "message/global-headers" if international else "text/rfc822-headers"
-    head = _field("Content-Type", subtype)
-    head += _field("Content-Transfer-Encoding", "quoted-printable")
-    return head.encode() + b"\r\n" + _quoted_printable(header), False
+    kind = "message/global-headers" if international else "text/rfc822-headers"
+    header.structured("Content-Type", kind)
+    header.structured("Content-Transfer-Encoding", "quoted-printable")
+    return bytes(header) + binascii.b2a_qp(block, istext=True), False
 
 
-def _header_ascii(original: Original) -> bool:
-    return original.header.isascii()
-
-
-# Writing ------------------------------------------------------------------------------------------
-
-
-def _text_part(media_type: str, text: str) -> bytes:
-    raw = text.replace("\n", "\r\n").encode()
-    if raw.isascii():
-        return _field("Content-Type", f"{media_type}; charset=us-ascii").encode() + b"\r\n" + raw
-    head = _field("Content-Type", f"{media_type}; charset=utf-8")
-    head += _field("Content-Transfer-Encoding", "quoted-printable")
-    return head.encode() + b"\r\n" + _quoted_printable(raw)
-
-
-def _quoted_printable(raw: bytes) -> bytes:
-    encoded = quopri.encodestring(raw.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
-    return encoded if encoded.endswith(b"\r\n") else encoded + b"=\r\n"
-
-
-def _field(name: str, value: str) -> str:
-    """A header field, folded at spaces. Raises ValueError for CR, LF or NUL in the value."""
-    if any(character in value for character in "\r\n\0"):
-        raise ValueError(f"{name} must be one line")
-    if name == "Subject" and not value.isascii():
-        value = _encoded_words(value)
-    lines, line = [], f"{name}:"
-    for word in value.split(" "):
-        if len(line) + 1 + len(word) > _LINE and line.strip() and not line.endswith(":"):
-            lines.append(line)
-            line = f" {word}"
-        else:
-            line += f" {word}"
-    return "\r\n".join([*lines, line]) + "\r\n"
-
-
-def _encoded_words(text: str) -> str:
-    """RFC 2047, each word of at most 75 characters and whole characters."""
-    words, chunk = [], ""
-    for character in text:
-        if len((chunk + character).encode()) > 42:  # 56 characters of base64 with 12 around them
-            words.append(chunk)
-            chunk = ""
-        chunk += character
-    words.append(chunk)
-    return " ".join(f"=?utf-8?B?{base64.b64encode(w.encode()).decode()}?=" for w in words)
-
-
-def _clean(text: str) -> str:
-    """One line without control characters, whatever a peer put into it."""
-    return _CONTROL.sub(" ", text).encode("utf-8", "replace").decode()
+def _fit(field: str) -> str:
+    """A field folded at spaces. Raises ValueError for CR, LF or NUL in it (FAULTS 30)."""
+    if any(character in field for character in "\r\n\0"):
+        raise ValueError("a field must be one line")
+    return "\r\n ".join(
+        textwrap.wrap(field, WIDTH - 1, break_long_words=False, break_on_hyphens=False) or [""]
+    )
 
 
 def _ascii(text: str) -> str:
@@ -338,18 +281,11 @@ def _ascii(text: str) -> str:
 
 
 def _wrap(text: str, indent: str = "") -> list[str]:
-    lines, line = [], indent
-    for word in text.split():
-        if len(line) + 1 + len(word) > _LINE and line.strip():
-            lines.append(line)
-            line = indent
-        line += word if line == indent else f" {word}"
-    return [*lines, line] if line.strip() else lines
+    return textwrap.wrap(
+        text, WIDTH - 2, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _when(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%a %d %b %Y %H:%M UTC")
-
-
-def _date(at: int) -> str:
-    return format_datetime(datetime.fromtimestamp(at // 1000, UTC))

@@ -19,16 +19,15 @@ from postillon.route.config import RouteConfig
 from postillon.route.dns import Dns
 from postillon.route.hop import (
     NextHop,
-    Route,
     Security,
     is_next_hop,
     parse_next_hop,
-    parse_route,
 )
 from postillon.route.security import TlsPolicy, policy_for_domain, policy_for_hop
 
 MAX_HOSTS = 20  # exchangers of one domain that are looked at, best first
 MAX_ADDRESSES = 16  # of one host
+UNREACHABLE_DNS = "its mail servers could not be looked up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +88,7 @@ class NextHops:
         self._random = random
         self._own_names = {hostname.lower(), *(name.lower() for name in own_names)}
         self._own_addresses = {str(ipaddress.ip_address(address)) for address in own_addresses}
-        self._routes = tuple(parse_route(text) for text in config.routes)
-        self._smarthost = parse_next_hop(config.smarthost) if config.smarthost else None
         self._passwords = _read_credentials(config)
-
-    def destination(self, domain: str) -> str:
-        """What a recipient in `domain` waits for: the domain itself, or a fixed next hop."""
-        route = self.route(domain)
-        if route is not None:
-            return domain if route.hop is None else str(route.hop)
-        return domain if self._smarthost is None else str(self._smarthost)
-
-    def route(self, domain: str) -> Route | None:
-        """The configured route of a domain; an exact one before the longest pattern."""
-        matching = [route for route in self._routes if route.matches(domain)]
-        return max(
-            matching, key=lambda route: (route.pattern == domain, len(route.pattern)), default=None
-        )
 
     async def find(self, destination: str) -> Hosts | NoHosts:
         """The hosts for a destination as `destination` gave it. Never raises for what DNS says."""
@@ -139,9 +122,10 @@ class NextHops:
             return _none("5.1.2", f"the domain {domain} does not exist", True, steps)
         except DnsTemporary as error:
             steps.append(f"MX {domain}: {error.reason}")
-            return _none("4.4.3", f"the mail servers of {domain} could not be looked up", False, steps)
+            return _none("4.4.3", f"{domain}: {UNREACHABLE_DNS}", False, steps)
         if exchangers:
-            steps.append(f"MX {domain}: " + ", ".join(f"{m.preference} {m.host or '.'}" for m in exchangers))
+            listed = ", ".join(f"{mx.preference} {mx.host or '.'}" for mx in exchangers)
+            steps.append(f"MX {domain}: {listed}")
             return await self._by_mx(domain, exchangers, steps)
         # RFC 5321 section 5.1: without MX the domain itself is the host, with preference 0.
         steps.append(f"MX {domain}: none, so the domain itself is asked for addresses")
@@ -174,8 +158,7 @@ class NextHops:
             text = f"mail for {domain} would come back to this server"
             return _none("5.4.6", text, True, steps)
         if any(isinstance(error, DnsTemporary) for error in errors):
-            text = f"the mail servers of {domain} could not be looked up"
-            return _none("4.4.3", text, False, steps)
+            return _none("4.4.3", f"{domain}: {UNREACHABLE_DNS}", False, steps)
         if implicit:
             return _none("5.1.2", f"the domain {domain} has no mail server", True, steps)
         return _none("5.4.4", f"the mail servers of {domain} have no addresses", True, steps)
