@@ -1,0 +1,163 @@
+"""What the queue's rows hold, in the words of the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum, IntFlag
+
+import msgspec
+
+from postillon.account.ids import AccountId
+from postillon.mail.address import Address, parse_address
+from postillon.mail.envelope import Body, Notify, Recipient
+from postillon.mail.outcome import Status
+from postillon.queue.ids import QueueId, format_queue_id
+from postillon.route.recipient import LocalTarget
+from postillon.store.operation import BlobRef, Row
+
+FAR = 1 << 62  # `due_at` of what waits for a person
+
+
+class Lane(IntEnum):
+    INTERACTIVE = 0
+    BULK = 1
+    REPORT = 2
+
+
+class State(Enum):
+    """The table of docs/queue.md."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+    @property
+    def settled(self) -> bool:
+        return self not in (State.WAITING, State.CLAIMED)
+
+    @property
+    def bad(self) -> bool:
+        return self in (State.FAILED, State.EXPIRED)
+
+
+class Held(IntEnum):
+    FREE = 0
+    BY_ADMINISTRATOR = 1
+    ISOLATED = 2  # workers died with it in hand
+
+
+class Told(IntFlag):
+    """What the sender has been told about a recipient."""
+
+    NOTHING = 0
+    FIRST_DELAY = 1
+    SECOND_DELAY = 2
+    END = 4
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """A row of queue_message. Times in ms."""
+
+    queue_id: QueueId
+    ref: BlobRef
+    digest: bytes
+    prefix: bytes
+    reverse_path: Address | None
+    submitter: AccountId | None
+    lane: Lane
+    body: Body
+    smtputf8: bool
+    ret_full: bool | None
+    envid: str
+    hops: int
+    accepted_at: int
+    expires_at: int
+    held: Held = Held.FREE
+    crashes: int = 0
+    about: QueueId | None = None
+
+    @property
+    def name(self) -> str:
+        return format_queue_id(self.queue_id)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRecipient:
+    """A row of queue_recipient. Times in ms."""
+
+    n: int
+    recipient: Recipient
+    destination: str
+    state: State = State.WAITING
+    due_at: int = 0
+    attempts: int = 0
+    last_at: int | None = None
+    status: Status | None = None
+    told: Told = Told.NOTHING
+    final_at: int | None = None
+    claimed_by: str | None = None
+
+    @property
+    def local(self) -> bool:
+        return self.destination.startswith(_LOCAL)
+
+
+_LOCAL = "local/"
+_encode = msgspec.json.Encoder().encode
+_decode_status = msgspec.json.Decoder(Status).decode
+
+MESSAGE_COLUMNS = (
+    "queue_id, pack, start, length, digest, prefix, reverse_path, submitter, lane, body, smtputf8,"
+    " ret_full, envid, hops, accepted_at, expires_at, held, crashes, about"
+)
+RECIPIENT_COLUMNS = (
+    "n, forward_path, original, notify, destination, state, due_at, attempts, last_at, status, told,"
+    " final_at, claimed_by"
+)
+
+
+def message_of(row: Row) -> QueueMessage:
+    """From MESSAGE_COLUMNS."""
+    (queue_id, pack, start, length, digest, prefix, reverse_path, submitter, lane, body, utf8,
+     ret_full, envid, hops, accepted_at, expires_at, held, crashes, about) = row  # fmt: skip
+    return QueueMessage(
+        QueueId(queue_id), BlobRef(pack, start, length), digest, prefix,
+        None if reverse_path is None else parse_address(reverse_path),
+        None if submitter is None else AccountId(submitter),
+        Lane(lane), Body(body), bool(utf8), None if ret_full is None else bool(ret_full), envid,
+        hops, accepted_at, expires_at, Held(held), crashes,
+        None if about is None else QueueId(about),
+    )  # fmt: skip
+
+
+def recipient_of(row: Row) -> QueueRecipient:
+    """From RECIPIENT_COLUMNS."""
+    (n, path, original, notify, destination, state, due_at, attempts, last_at, status, told,
+     final_at, claimed_by) = row  # fmt: skip
+    recipient = Recipient(parse_address(path), None if notify is None else Notify(notify), original)
+    return QueueRecipient(
+        n, recipient, destination, State(state), due_at, attempts, last_at, read_status(status),
+        Told(told), final_at, claimed_by,
+    )  # fmt: skip
+
+
+def status_text(status: Status | None) -> str:
+    return "{}" if status is None else _encode(status).decode()
+
+
+def read_status(text: str) -> Status | None:
+    return None if text == "{}" else _decode_status(text)
+
+
+def local_destination(target: LocalTarget) -> str:
+    return f"{_LOCAL}{target.account}/{target.detail}"
+
+
+def local_target(destination: str, address: Address) -> LocalTarget:
+    """The mailbox a local recipient waits for."""
+    _, account, detail = destination.split("/", 2)
+    return LocalTarget(AccountId(int(account)), address, detail)
