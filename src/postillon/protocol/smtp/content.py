@@ -70,11 +70,13 @@ class Unstuffer:
     """Finds the end of content: CRLF.CRLF, five octets in a row, and nothing else (FAULTS 1).
 
     `pure` turns False at the first bare CR or LF; the true end is still looked for, so that what was
-    smuggled is refused as content and never read as commands.
+    smuggled is refused as content and never read as commands. `repair` makes CRLF of a bare LF inside
+    the content instead, for clients that know no better; it never makes an end of content.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, repair: bool = False) -> None:
         self.pure = True
+        self._repair = repair
         self._held = b"\r\n"  # the line end of DATA itself: a dot may follow at once
         self._skip = 2  # octets of `_held` that are no content
 
@@ -92,9 +94,12 @@ class Unstuffer:
             octets = octets[:cut]
         if not octets:
             return b"", None
-        if self.pure and not pure_lines(octets):
-            self.pure = False
         skip, self._skip = self._skip, 0
+        if self.pure and not pure_lines(octets):
+            if self._repair and octets.count(b"\r") == octets.count(b"\r\n"):
+                octets = _LINE_END.sub(b"\r\n", octets.replace(b"\r\n.", b"\r\n"))
+                return octets[skip:], rest
+            self.pure = False
         if b"\r\n." in octets:
             octets = octets.replace(b"\r\n.", b"\r\n")
         return octets[skip:] if skip else octets, rest
