@@ -1,0 +1,131 @@
+"""The figures for Prometheus: declared in one table, counted in every process, read in one.
+
+prometheus_client keeps the values of several processes in files of one folder and must know that
+folder before it is imported. `prepare` therefore comes first in every process, and this module imports
+the library only inside functions.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Histogram
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+PREFIX = "postillon"
+# Seconds. From a commit on a fast disk to a remote host that takes its time.
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300)
+OTHER = "other"
+MAX_LABELS = 64  # different labels of one counter; what comes later is counted as "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    help: str
+    label: str = ""  # name of the label, "" if it has none
+
+
+# What operators meet in their dashboards. An event that is missing here is still counted, with its name
+# as its own explanation, so that a station may add one without touching this table.
+COUNTERS: Mapping[str, Metric] = {
+    "connections": Metric("Connections accepted.", "protocol"),
+    "connections_refused": Metric("Connections over a limit.", "protocol"),
+    "sessions_cut": Metric("Sessions cut because they did not end in time at a stop.", "protocol"),
+}
+OBSERVATIONS: Mapping[str, Metric] = {}
+
+
+def metric_name(event: str) -> str:
+    """An event of a station as a name Prometheus accepts."""
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in event.lower())
+
+
+def prepare(folder: Path) -> None:
+    """Tell the library where the processes keep their values. Before its first import."""
+    os.environ[FOLDER_VARIABLE] = str(folder)
+
+
+def wipe(folder: Path) -> None:
+    """Begin anew: the values of a former start are no part of this one. Only the supervisor does it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+
+
+class PrometheusMeter:
+    """A `Meter` that counts into this process's files."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        from prometheus_client import REGISTRY
+
+        self._registry = registry or REGISTRY
+        self._counters: dict[tuple[str, str], Counter] = {}
+        self._families: dict[str, Counter] = {}
+        self._labels: dict[str, set[str]] = {}
+        self._histograms: dict[str, Histogram] = {}
+
+    def count(self, event: str, label: str = "", n: int = 1) -> None:
+        counter = self._counters.get((event, label))
+        if counter is None:
+            counter = self._counter(event, label)
+        counter.inc(n)
+
+    def observe(self, what: str, seconds: float) -> None:
+        histogram = self._histograms.get(what)
+        if histogram is None:
+            histogram = self._histogram(what)
+        histogram.observe(seconds)
+
+    def _counter(self, event: str, label: str) -> Counter:
+        from prometheus_client import Counter
+
+        family = self._families.get(event)
+        if family is None:
+            metric = COUNTERS.get(event, Metric(event))
+            family = self._families[event] = Counter(
+                f"{PREFIX}_{metric_name(event)}",
+                metric.help,
+                (metric.label or "kind",),
+                registry=self._registry,
+            )
+            self._labels[event] = set()
+        known = self._labels[event]
+        if label not in known and len(known) >= MAX_LABELS:
+            return family.labels(OTHER)
+        known.add(label)
+        counter = self._counters[event, label] = family.labels(label)
+        return counter
+
+    def _histogram(self, what: str) -> Histogram:
+        from prometheus_client import Histogram
+
+        metric = OBSERVATIONS.get(what, Metric(what))
+        histogram = self._histograms[what] = Histogram(
+            f"{PREFIX}_{metric_name(what)}_seconds",
+            metric.help,
+            registry=self._registry,
+            buckets=BUCKETS,
+        )
+        return histogram
+
+
+def exposition() -> bytes:
+    """The sums over all processes, in Prometheus' text format."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def forget_process(pid: int) -> None:
+    """A worker died: drop its gauges; its counters stay in the sums."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
