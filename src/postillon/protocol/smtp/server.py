@@ -61,11 +61,11 @@ ORDER: Mapping[State, Mapping[str, State]] = {
     State.RCPT: {"RCPT": State.RCPT, "DATA": State.CONTENT, "BDAT": State.CHUNKS},
     State.CHUNKS: {"BDAT": State.CHUNKS},
 }
-HTTP = frozenset("GET POST HEAD PUT DELETE CONNECT OPTIONS TRACE PATCH PRI".split())  # FAULTS 14
-_VERBS = frozenset({*_ANYWHERE, *(verb for verbs in ORDER.values() for verb in verbs)})
+# FAULTS 14: a browser made to speak to us.
+HTTP = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "CONNECT", "OPTIONS", "PATCH", "PRI"})
 
 BAD_SEQUENCE = reply(503, "5.5.1", "Bad sequence of commands")
-NO_RECIPIENTS = reply(554, "5.5.1", "No valid recipients")
+NO_RECIPIENTS = reply(503, "5.5.1", "No valid recipients")
 UNKNOWN = reply(500, "5.5.1", "Command not recognised")
 LINE_TOO_LONG = reply(500, "5.5.6", "Line too long")
 NOT_A_LINE = reply(500, "5.5.2", "Only CRLF ends a line, and a command holds no NUL")
@@ -466,12 +466,13 @@ class SmtpServerEngine:
         event = self._measured(octets)
         if rest is None:
             return event
+        if isinstance(event, Fault):
+            return event
         end = End(self._size, self._refusal)
         self._clear(State.READY)
-        if event is None or event == _NEED_MORE:
+        if event is None:
             return end
-        if not isinstance(event, Fault):
-            self._after = end
+        self._after = end
         return event
 
     def _chunk(self) -> Event | None:
@@ -483,7 +484,7 @@ class SmtpServerEngine:
             self._chunk_left -= len(octets)
             if self._chunk_ends is None:
                 event = self._measured(self._whole_lines(octets))
-                if event is not None and event != _NEED_MORE:
+                if event is not None:
                     return event
             if self._chunk_left:
                 return None
