@@ -97,14 +97,13 @@ def digest_of(fields: dict[bytes, bytes]) -> HeaderDigest:
 
 
 def collect(fields: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Unfolded fields by lower-case name: the first of each, address lists joined."""
+    """Fields as `header.unfolded` gives them by name: the first of each, address lists joined."""
     found: dict[bytes, bytes] = {}
     for name, value in fields:
-        key = name.lower()
-        if key not in found:
-            found[key] = value.rstrip(b" \t")
-        elif key in _JOINED and value and len(found[key]) < MAX_VALUE:
-            found[key] += b", " + value.rstrip(b" \t") if found[key] else value
+        if name not in found:
+            found[name] = value
+        elif name in _JOINED and value and len(found[name]) < MAX_VALUE:
+            found[name] = found[name] + b", " + value if found[name] else value
     return found
 
 

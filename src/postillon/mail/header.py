@@ -45,15 +45,25 @@ def header_end(content: Octets, start: int, stop: int) -> int:
 
 
 def unfolded(block: bytes) -> list[tuple[bytes, bytes]]:
-    """Name and value of each field, the values unfolded; at most MAX_FIELDS of them.
+    """Name (lower case) and unfolded, trimmed value of each field; at most MAX_FIELDS lines.
 
-    Cheaper than `split`, for those who do not need offsets. Trailing spaces may be left.
+    Cheaper than `split`, for those who look for known names and need no offsets: what is no field
+    but holds a colon comes along under a name that nobody knows.
     """
+    block = block.replace(b"\r\n", b"\n")
     if b"\n " in block:
-        block = block.replace(b"\r\n ", b" ").replace(b"\n ", b" ")
+        block = block.replace(b"\n ", b" ")
     if b"\n\t" in block:
-        block = block.replace(b"\r\n\t", b"\t").replace(b"\n\t", b"\t")
-    return _UNFOLDED.findall(block)[:MAX_FIELDS]
+        block = block.replace(b"\n\t", b"\t")
+    if b"\r" in block or b"\0" in block:
+        found = _UNFOLDED.findall(block)[:MAX_FIELDS]
+        return [(name.lower(), value.strip(b" \t")) for name, value in found]
+    fields = []
+    for line in block.split(b"\n", MAX_FIELDS)[:MAX_FIELDS]:
+        name, colon, value = line.partition(b":")
+        if colon:
+            fields.append((name.rstrip(b" \t").lower(), value.strip(b" \t")))
+    return fields
 
 
 def split(content: Octets, start: int = 0, stop: int | None = None) -> Iterator[Field]:

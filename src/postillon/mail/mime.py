@@ -21,6 +21,7 @@ __all__ = [
 
 MAX_DEPTH = 100  # of nested entities (FAULTS 23)
 MAX_PARTS = 10_000  # of a message (FAULTS 23)
+MAX_HEADERS = 4 << 20  # octets of all part headers together, as their values are kept
 MAX_BOUNDARY = 256  # octets; RFC 2046 section 5.1.1 allows 70
 MAX_NEAR_MISSES = 100_000  # lines that begin like a boundary and are none
 # Nested entities are looked at once a level. Past this many octets in all, what is left is opaque.
@@ -31,6 +32,7 @@ _TEXT_PLAIN: tuple[bytes, bytes, Parameters] = (b"text", b"plain", ((b"charset",
 _MESSAGE: tuple[bytes, bytes, Parameters] = (b"message", b"rfc822", ())
 _EMBEDDED = (b"rfc822", b"global")  # RFC 2046 section 5.2.1, RFC 6532 section 3.7
 _ENCODED = (b"base64", b"quoted-printable")
+_TOO_MUCH = {b"content-type": b"application/octet-stream"}
 
 
 class Scan(NamedTuple):
@@ -61,15 +63,14 @@ def scan(blob: Octets, completed: bytes = b"") -> Scan:
     delivered_to: tuple[bytes, ...] = ()
     authors: tuple[bytes, ...] = ()
     for name, value in fields:
-        size = len(name)
-        if size == 8 and name.lower() == b"received":
+        if name == b"received":
             hops += 1
-        elif size == 4 and name.lower() == b"from":
+        elif name == b"from":
             authors += (value,)
-        elif size == 12 and name.lower() == b"delivered-to":
-            delivered_to += (value.strip(b" \t"),)
+        elif name == b"delivered-to":
+            delivered_to += (value,)
     root = _entity(found, 0, body_start, end, _TEXT_PLAIN)
-    if root.media == b"multipart" or root.media == b"message":
+    if (root.media == b"multipart" or root.media == b"message") and _is_container(root):
         _descend(blob, root)
     if root.media == b"text":
         root.lines = count_lines(blob, body_start, end)
@@ -122,7 +123,7 @@ def _entity(
 
 def _descend(blob: Octets, root: Part) -> None:
     """Find the children of `root` and theirs, level by level."""
-    room = MAX_PARTS
+    room, headers = MAX_PARTS, MAX_HEADERS
     work = max(WORK_FLOOR, WORK_FACTOR * len(blob))
     stack = [(root, 1)]
     while stack:
@@ -130,7 +131,7 @@ def _descend(blob: Octets, root: Part) -> None:
         start, end = part.body_start, part.end
         multipart = part.media == b"multipart"
         work -= end - start
-        if work < 0 or room <= 0 or depth >= MAX_DEPTH:
+        if work < 0 or room <= 1 or depth >= MAX_DEPTH:
             _make_opaque(part)
             continue
         if multipart:
@@ -153,25 +154,36 @@ def _descend(blob: Octets, root: Part) -> None:
             room -= 1
         for child_start, child_end in ranges:
             body_start = header_end(blob, child_start, child_end)
-            block = blob[child_start : min(body_start, child_start + MAX_HEADER)]
-            fields = collect(unfolded(block))
+            headers -= body_start - child_start
+            if headers < 0:
+                fields = _TOO_MUCH.copy()
+            else:
+                block = blob[child_start : min(body_start, child_start + MAX_HEADER)]
+                fields = collect(unfolded(block))
             child = _entity(fields, child_start, body_start, child_end, default)
             part.children.append(child)
-            media = child.media
-            if media == b"text":
+            if child.media == b"text":
                 child.lines = count_lines(blob, body_start, child_end)
-            elif media == b"multipart":
+            elif (child.media == b"multipart" or child.media == b"message") and _is_container(
+                child
+            ):
                 stack.append((child, depth + 1))
-            elif media == b"message" and child.subtype in _EMBEDDED:
-                if child.encoding in _ENCODED:  # forbidden by RFC 2046 section 5.2.1
-                    _make_opaque(child)
-                else:
-                    stack.append((child, depth + 1))
             if not multipart:
                 part.digest = digest_of(fields)
         if room <= 0 and multipart:
-            last = part.children[-1]
-            _make_opaque(last)
+            _make_opaque(part.children[-1])
+
+
+def _is_container(part: Part) -> bool:
+    """Whether a multipart or message part can have children; makes it opaque when it is spoilt."""
+    if part.media == b"multipart":
+        return True
+    if part.subtype not in _EMBEDDED:
+        return False
+    if part.encoding in _ENCODED:  # forbidden by RFC 2046 section 5.2.1
+        _make_opaque(part)
+        return False
+    return True
 
 
 def _ranges(

@@ -8,6 +8,7 @@ from mmap import mmap
 Octets = bytes | mmap
 
 PIECE = 1 << 20  # octets of a mapped file looked at in one go
+FIRST_PIECE = 4096  # what is looked for is mostly near
 
 
 def find_octets(content: Octets, wanted: bytes, start: int, stop: int) -> int:
@@ -15,12 +16,14 @@ def find_octets(content: Octets, wanted: bytes, start: int, stop: int) -> int:
     if isinstance(content, bytes):
         return content.find(wanted, start, stop)
     stop = min(stop, len(content))
+    size = FIRST_PIECE
     while start < stop:
-        piece = content[start : min(start + PIECE + len(wanted) - 1, stop)]
+        piece = content[start : min(start + size + len(wanted) - 1, stop)]
         at = piece.find(wanted)
         if at >= 0:
             return start + at
-        start += PIECE
+        start += size
+        size = min(size * 4, PIECE)
     return -1
 
 

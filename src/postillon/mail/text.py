@@ -57,7 +57,10 @@ def preview_of(blob: Octets, root: Part) -> str:
     size = PREVIEW_OCTETS if chosen.subtype == b"plain" else PREVIEW_MARKUP_OCTETS
     stop = min(chosen.end, chosen.body_start + size)
     text = _text(blob[chosen.body_start : stop], chosen, cut=stop < chosen.end)
-    return " ".join(text[: MAX_PREVIEW * 8].split())[:MAX_PREVIEW]
+    line = " ".join(text[: MAX_PREVIEW + 64].split())
+    if len(line) < MAX_PREVIEW < len(text):  # much of the beginning is white space
+        line = " ".join(text.split())
+    return line[:MAX_PREVIEW]
 
 
 def strip_markup(markup: str) -> str:
