@@ -140,14 +140,11 @@ class _Reader:
         values: dict[str, object],
         path: KeyPath,
     ) -> None:
-        required = (
-            item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-        )
-        if required and dataclasses.is_dataclass(hint):
+        if dataclasses.is_dataclass(hint):  # an absent section is one without keys
             values[item.name] = self.table({}, hint, (*path, item.name))  # type: ignore[arg-type]
-        elif required:
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             self._note(path, _Invalid(f"the key {item.name!r} is missing"))
-        elif isinstance(item.default, Path):
+        elif isinstance(item.default, Path) and item.default != Path():
             values[item.name] = self._path(str(item.default))
 
     def _build(self, section: type, values: dict[str, object], path: KeyPath) -> object | None:
