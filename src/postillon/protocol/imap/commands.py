@@ -40,7 +40,9 @@ class Select:
 @dataclass(frozen=True, slots=True)
 class Create:
     mailbox: bytes
-    uses: tuple[str, ...] = ()  # special uses with their backslash, in capitals (RFC 6154 section 3)
+    uses: tuple[
+        str, ...
+    ] = ()  # special uses with their backslash, in capitals (RFC 6154 section 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,17 @@ class All:
 
 
 SearchKey = (
-    Everything | Numbered | HasFlag | HeaderHas | ContentHas | Size | OnDay | Age | Not | Either | All
+    Everything
+    | Numbered
+    | HasFlag
+    | HeaderHas
+    | ContentHas
+    | Size
+    | OnDay
+    | Age
+    | Not
+    | Either
+    | All
 )
 
 

@@ -19,7 +19,9 @@ from postillon.protocol.imap.words import Refused
 MAX_BEFORE_LOGIN = 64 * 1024  # octets of one command with its literals (FAULTS 26)
 MAX_AFTER_LOGIN = 1024 * 1024  # the messages of APPEND not counted
 MAX_LITERALS = 1_000  # of one command; ours
-MAX_THROWN_AWAY = 256 * 1024 * 1024  # octets of one refused literal that we read to stay in step; ours
+MAX_THROWN_AWAY = (
+    256 * 1024 * 1024
+)  # octets of one refused literal that we read to stay in step; ours
 
 _LITERAL = re.compile(rb"(~?)\{([0-9]{1,15})(\+?)\}\Z")
 _APPEND = re.compile(rb'[^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64} APPEND [^\x00]', re.IGNORECASE)

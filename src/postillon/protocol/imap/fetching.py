@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from postillon.protocol.imap.commands import Attribute, FetchItem, Section, SectionText
 from postillon.protocol.imap.words import ATOM, Reader, Refused
 
 MAX_ITEMS = 200  # of one FETCH; ours
+MAX_REMEMBERED = 512  # octets of items whose parse is kept; ours
 MAX_PATH = 100  # numbers in a section: no structure is deeper (FAULTS 23)
 
 _FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
@@ -34,6 +36,22 @@ _TEXTS = {text.value.encode(): text for text in SectionText}
 
 def items(reader: Reader) -> tuple[FetchItem, ...]:
     """A macro, one item, or a list of items; no item twice."""
+    rest = reader.text[reader.position :]
+    if len(rest) > MAX_REMEMBERED or b"{" in rest:
+        return _items(reader)
+    found, taken = _remembered(rest)
+    reader.position += taken
+    return found
+
+
+@lru_cache(maxsize=256)
+def _remembered(text: bytes) -> tuple[tuple[FetchItem, ...], int]:
+    """Clients ask for the same things again and again."""
+    reader = Reader(text)
+    return _items(reader), reader.position
+
+
+def _items(reader: Reader) -> tuple[FetchItem, ...]:
     if reader.skip(b"("):
         found: dict[FetchItem, None] = {}
         while True:

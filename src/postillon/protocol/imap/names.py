@@ -31,7 +31,7 @@ class BadName(ValueError):
 def decode_text(raw: bytes, *, utf8: bool = False) -> str:
     """The characters of a name or a pattern, NFC. `utf8`: the client has enabled UTF-8 names.
 
-    Raw 8-bit UTF-8 is accepted from everybody, since it cannot be modified UTF-7 (RFC 9051 section 5.1).
+    Raw 8-bit UTF-8 is accepted from everybody: it cannot be modified UTF-7 (RFC 9051 section 5.1).
     """
     if len(raw) > MAX_NAME:
         raise BadName("the name is too long")
@@ -60,9 +60,7 @@ def path_of(text: str) -> Path:
         raise BadName("a part of the name is empty")
     if components[0].upper() == INBOX:
         components[0] = INBOX
-    return tuple(
-        _ESCAPED.sub(_unescape, part) if "2F" in part else part for part in components
-    )
+    return tuple(_ESCAPED.sub(_unescape, part) if "2F" in part else part for part in components)
 
 
 def text_of(path: Path) -> str:

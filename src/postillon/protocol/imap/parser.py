@@ -16,7 +16,6 @@ from postillon.protocol.imap.words import (
     number_set,
 )
 
-
 MAX_ID_FIELDS = 30  # RFC 2971 section 3.3
 MAX_ID_FIELD, MAX_ID_VALUE = 30, 1024  # octets, RFC 2971 section 3.3
 
@@ -127,9 +126,7 @@ def _create(reader: Reader) -> commands.Create:
         if reader.keyword() != "USE":
             raise Refused("Unknown parameter")
         reader.need(b" ")
-        uses = tuple(
-            flag.upper() for flag in reader.list_of(lambda: _flag(reader), empty=True)
-        )
+        uses = tuple(flag.upper() for flag in reader.list_of(lambda: _flag(reader), empty=True))
         reader.need(b")")
     return commands.Create(mailbox, uses)
 
@@ -296,7 +293,17 @@ def _no_append(reader: Reader) -> None:
 
 _VERBS: dict[str, Parse] = {
     **dict.fromkeys(
-        ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "CHECK", "CLOSE", "UNSELECT", "IDLE", "NAMESPACE"),
+        (
+            "CAPABILITY",
+            "NOOP",
+            "LOGOUT",
+            "STARTTLS",
+            "CHECK",
+            "CLOSE",
+            "UNSELECT",
+            "IDLE",
+            "NAMESPACE",
+        ),
         _nothing,
     ),
     "LOGIN": _login,

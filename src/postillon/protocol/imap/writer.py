@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-MAX_QUOTED = 1_000  # octets; longer strings travel as literals. Ours: clients read lines into buffers
+MAX_QUOTED = (
+    1_000  # octets; longer strings travel as literals. Ours: clients read lines into buffers
+)
 
 NIL = b"NIL"
 
 # RFC 3501 section 9: what may stand between quotes without an escape.
-_SAFE = re.compile(rb'[ !#-\[\]-~]*\Z')
+_SAFE = re.compile(rb"[ !#-\[\]-~]*\Z")
 _QUOTABLE = re.compile(rb"[ -~]*\Z")
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+\Z")
 
@@ -30,10 +32,13 @@ def nstring(raw: bytes | None) -> bytes:
 
 
 def literal(raw: bytes) -> bytes:
-    """NUL cannot be in a string (RFC 3501 section 4.3); it becomes a space, which keeps the length."""
-    if b"\0" in raw:
-        raw = raw.replace(b"\0", b" ")
+    raw = without_nul(raw)
     return b"{%d}\r\n%b" % (len(raw), raw)
+
+
+def without_nul(raw: bytes) -> bytes:
+    """NUL cannot be in a string (RFC 3501 section 4.3): it becomes 0x80, which keeps the length."""
+    return raw.replace(b"\0", b"\x80") if b"\0" in raw else raw
 
 
 def astring(raw: bytes) -> bytes:

@@ -1,0 +1,39 @@
+"""What we say we can do: only what holds. docs/imap.md says where each is done and tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postillon.protocol.sasl import server as sasl
+
+if TYPE_CHECKING:
+    from postillon.access.imap.session import Session
+
+ALWAYS = (b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID", b"ENABLE")
+LOGGED_IN = (
+    b"IDLE", b"NAMESPACE", b"UIDPLUS", b"UNSELECT", b"MOVE", b"CHILDREN", b"SPECIAL-USE",
+    b"CREATE-SPECIAL-USE", b"LIST-EXTENDED", b"LIST-STATUS", b"ESEARCH", b"WITHIN", b"STATUS=SIZE",
+    b"MULTIAPPEND",
+)  # fmt: skip
+
+
+def of(session: Session) -> bytes:
+    """The list for this moment of a session."""
+    words = list(ALWAYS)
+    if session.logged_in:
+        words += LOGGED_IN
+        words.append(b"APPENDLIMIT=%d" % session.server.config.append_limit)
+        return b" ".join(words)
+    if session.server.tls is not None and session.stream.tls is None:
+        words.append(b"STARTTLS")
+    if session.private:
+        offered = sasl.offered(scram=True, binding=binding(session))
+        words += [b"AUTH=" + name.encode() for name in offered]
+    else:
+        words.append(b"LOGINDISABLED")
+    return b" ".join(words)
+
+
+def binding(session: Session) -> bytes | None:
+    """What SCRAM can bind to: the certificate of this connection (RFC 5929)."""
+    return None if session.stream.tls is None else session.stream.tls.end_point

@@ -1,0 +1,136 @@
+"""What changes the messages of the selected mailbox: STORE, COPY, MOVE, EXPUNGE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postillon.access.imap import flags
+from postillon.access.imap.answer import Answer, bad, no, ok
+from postillon.account.changes import Placement
+from postillon.account.ids import MailboxId
+from postillon.account.transfer import CopyResult
+from postillon.protocol.imap import commands, names, numbers
+
+if TYPE_CHECKING:
+    from postillon.access.imap.session import Session
+
+AT_ONCE = 500  # FETCH responses between two looks at how much the client has taken
+
+NO_SUCH = bad("There is no message of this number")
+READ_ONLY = no("The mailbox is read-only", b"READ-ONLY")
+GONE = no("Some of the messages no longer exist", b"EXPUNGEISSUED")  # RFC 2180 section 4.1
+TRY_CREATE = no("There is no such mailbox", b"TRYCREATE")
+
+
+async def store(session: Session, command: commands.Command) -> Answer:
+    """RFC 3501 section 6.4.6."""
+    argument = command.argument
+    assert isinstance(argument, commands.Store)
+    view, account = session.selected, session.account
+    try:
+        ranges, count = view.pick(argument.numbers, uid=argument.uid)
+    except ValueError:
+        return NO_SUCH
+    if view.read_only:
+        return READ_ONLY
+    bits, words = flags.read(argument.flags)
+    if not ranges:
+        return ok()
+    before = account.facts().modseq
+    session.learn()
+    result = await account.store_flags(view.mailbox, ranges, argument.mode.value, bits, words)
+    # Has somebody changed something since `before`, then .SILENT cannot be relied on: what they did
+    # may be in these states, and the client must hear of it.
+    alone = result.modseq is None or result.modseq == before + 1
+    if argument.silent and alone:
+        view.own(result.updated, told=False)
+    elif not argument.silent:
+        view.own(result.updated, told=True)
+        await tell_flags(session, result.updated, uid=argument.uid)
+    if len(result.updated) < count and not argument.uid:
+        return GONE
+    return ok()
+
+
+async def tell_flags(session: Session, placements: list[Placement], *, uid: bool) -> None:
+    view = session.selected
+    for start in range(0, len(placements), AT_ONCE):
+        some = placements[start : start + AT_ONCE]
+        session.tell_flags([(view.number(item.uid), item) for item in some], uid=uid)
+        await session.breathe()
+
+
+async def copy(session: Session, command: commands.Command) -> Answer:
+    """RFC 3501 section 6.4.7: all or none. RFC 4315 for the code."""
+    argument = command.argument
+    assert isinstance(argument, commands.Copy)
+    view = session.selected
+    try:
+        ranges, count = view.pick(argument.numbers, uid=argument.uid)
+    except ValueError:
+        return NO_SUCH
+    target = _target(session, argument.mailbox)
+    if target is None:
+        return TRY_CREATE
+    if not ranges:
+        return ok()
+    result = await session.account.copy(view.mailbox, ranges, target)
+    if len(result.pairs) < count and not argument.uid:
+        return GONE
+    return ok("Copied", _copyuid(result))
+
+
+async def move(session: Session, command: commands.Command) -> Answer:
+    """RFC 6851: the code comes in an untagged OK, before the EXPUNGE responses."""
+    argument = command.argument
+    assert isinstance(argument, commands.Copy)
+    view = session.selected
+    try:
+        ranges, count = view.pick(argument.numbers, uid=argument.uid)
+    except ValueError:
+        return NO_SUCH
+    if view.read_only:
+        return READ_ONLY
+    target = _target(session, argument.mailbox)
+    if target is None:
+        return TRY_CREATE
+    if not ranges:
+        return ok()
+    result = await session.account.move(view.mailbox, ranges, target)
+    code = _copyuid(result)
+    if code:
+        session.say(b"* OK [%b] Moved\r\n" % code)
+    if len(result.pairs) < count and not argument.uid:
+        return GONE
+    return ok("Moved")
+
+
+def _target(session: Session, raw: bytes) -> MailboxId | None:
+    found = session.account.find(names.parse(raw))
+    return found.id if found is not None and found.selectable else None
+
+
+def _copyuid(result: CopyResult) -> bytes:
+    if not result.pairs:
+        return b""
+    return b"COPYUID %d %b %b" % (
+        result.uid_validity,
+        numbers.write(numbers.join(source for source, _ in result.pairs)),
+        numbers.write(numbers.join(target for _, target in result.pairs)),
+    )
+
+
+async def expunge(session: Session, command: commands.Command) -> Answer:
+    """RFC 3501 section 6.4.3, and UID EXPUNGE of RFC 4315."""
+    argument = command.argument
+    assert isinstance(argument, commands.Expunge)
+    view = session.selected
+    if view.read_only:
+        return READ_ONLY
+    if argument.numbers is None:
+        await session.account.expunge(view.mailbox)
+        return ok()
+    ranges, _ = view.pick(argument.numbers, uid=True)
+    if ranges:
+        await session.account.expunge(view.mailbox, ranges)
+    return ok()

@@ -1,0 +1,128 @@
+"""Which mailbox is selected: SELECT, EXAMINE, CLOSE, UNSELECT; and NOOP and CHECK, which only look."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from postillon.access.imap.answer import Answer, bad, no, ok
+from postillon.access.imap.flags import COMMON, list_of_flags
+from postillon.access.imap.view import View
+from postillon.account.errors import MailboxNotFound
+from postillon.account.keywords import SEEN
+from postillon.account.mailboxes import Mailbox
+from postillon.protocol.imap import commands, names
+
+if TYPE_CHECKING:
+    from postillon.access.imap.session import Session
+
+LOOKED_AT = 5_000  # messages looked at for the first unseen one; beyond that we do not say
+
+
+async def nothing(session: Session, command: commands.Command) -> Answer:
+    """NOOP and CHECK: what has changed is told with every answer, and all is durable already."""
+    return ok()
+
+
+async def select(session: Session, command: commands.Command) -> Answer:
+    return await _open(session, command, read_only=False)
+
+
+async def examine(session: Session, command: commands.Command) -> Answer:
+    return await _open(session, command, read_only=True)
+
+
+async def close(session: Session, command: commands.Command) -> Answer:
+    """RFC 3501 section 6.4.2: expunge without a word, unless the mailbox is read-only."""
+    view = session.selected
+    if not view.read_only:
+        with contextlib.suppress(MailboxNotFound):  # somebody has deleted it all
+            await session.account.expunge(view.mailbox)
+    await leave(session)
+    return ok()
+
+
+async def unselect(session: Session, command: commands.Command) -> Answer:
+    await leave(session)
+    return ok()
+
+
+async def leave(session: Session) -> None:
+    """No mailbox is selected any more. What came while it was is \\Recent for nobody else."""
+    view, session.view = session.view, None
+    if view is not None and not view.read_only and view.uid_next > view.recent_until:
+        try:
+            await session.account.claim_recent(view.mailbox)
+        except MailboxNotFound:
+            return
+
+
+async def _open(session: Session, command: commands.Command, *, read_only: bool) -> Answer:
+    argument = command.argument
+    assert isinstance(argument, commands.Select)
+    if session.view is not None:
+        await leave(session)
+        session.say(b"* OK [CLOSED] The mailbox is closed\r\n")  # RFC 7162 section 3.2.11
+    if argument.parameters:
+        return bad("There is no such parameter")
+    account = session.account
+    found = account.find(names.parse(argument.mailbox))
+    if found is None:
+        raise MailboxNotFound(argument.mailbox)
+    if not found.selectable:
+        return no("The name is only there for the mailboxes below it", b"CANNOT")
+    recent = found.recent_uid
+    if not read_only and recent < found.uid_next:
+        recent, _ = await account.claim_recent(found.id)
+    # Row before UIDs: what comes in between is learnt again, and the view takes that.
+    mailbox = account.mailbox(found.id)
+    view = View(
+        mailbox.id,
+        account.uids(mailbox.id),
+        modseq=mailbox.modseq,
+        uid_next=mailbox.uid_next,
+        uid_validity=mailbox.uid_validity,
+        read_only=read_only,
+        recent=recent,
+    )
+    view.keywords = frozenset(account.keywords(mailbox.id)) | frozenset(COMMON)
+    session.view = view
+    _describe(session, view, mailbox)
+    if read_only:
+        return ok("Read-only", b"READ-ONLY")
+    return ok("Selected", b"READ-WRITE")
+
+
+def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
+    """RFC 3501 section 6.3.1."""
+    permanent = b"()" if view.read_only else list_of_flags(view.keywords, b"\\*")
+    unseen = _first_unseen(session, view, mailbox)
+    session.say(
+        b"* FLAGS %b\r\n* %d EXISTS\r\n* %d RECENT\r\n%b"
+        b"* OK [PERMANENTFLAGS %b] Flags that are kept\r\n"
+        b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT %d] Next UID\r\n"
+        % (
+            list_of_flags(view.keywords),
+            view.exists,
+            view.recent_count,
+            b"* OK [UNSEEN %d] First unseen\r\n" % unseen if unseen else b"",
+            permanent,
+            view.uid_validity,
+            view.uid_next,
+        )
+    )
+
+
+def _first_unseen(session: Session, view: View, mailbox: Mailbox) -> int:
+    """The sequence number of the first message without \\Seen; 0: there is none, or it is far away."""
+    if not mailbox.unseen or not view.exists:
+        return 0
+    if mailbox.unseen >= mailbox.total:
+        return 1
+    # Most often new mail is at the end, behind much that was read: then a short tail has it all.
+    uids = view.uids
+    last = min(view.exists, LOOKED_AT)
+    for item in session.account.placements(view.mailbox, [(uids[0], uids[last - 1])]):
+        if not item.flags & SEEN:
+            return view.number(item.uid)
+    return 0

@@ -1,0 +1,116 @@
+"""Which octets a section of FETCH means, without reading more of a message than it takes.
+
+A client sees `row.prefix` and then the blob; offsets of parts are offsets in the blob.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from postillon.account.emails import EmailRow
+from postillon.mail.mime import Part, part_at
+from postillon.protocol.imap.commands import Section, SectionText
+
+Read = Callable[[EmailRow, int, int], bytes]  # octets of the blob, from and up to before
+Piece = bytes | tuple[int, int]  # octets, or a range of the blob
+
+AT_ONCE = 256 * 1024  # octets of a blob read at a time
+
+
+def octets_of(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
+    """The octets of a section in order, its partial applied; None when there is no such part."""
+    whole = _whole(section, row, root, read)
+    if whole is None or section.partial is None:
+        return whole
+    start, length = section.partial
+    return _cut(whole, start, start + length)
+
+
+def size_of(pieces: list[Piece]) -> int:
+    return sum(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces)
+
+
+def read_pieces(pieces: list[Piece], row: EmailRow, read: Read) -> Iterator[bytes]:
+    """The octets, at most AT_ONCE in one."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        start, stop = piece
+        while start < stop:
+            end = min(start + AT_ONCE, stop)
+            yield read(row, start, end)
+            start = end
+
+
+def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
+    text = section.text
+    if not section.path:
+        if text is SectionText.ALL:
+            return _pieces(row.prefix, 0, row.ref.length)
+        if text is SectionText.HEADER:
+            return _pieces(row.prefix, 0, root.body_start)
+        if text is SectionText.TEXT:
+            return _pieces(b"", root.body_start, row.ref.length)
+        return _fields(section, row.prefix + read(row, 0, root.body_start))
+    part = part_at(root, section.path)
+    if part is None:
+        return None
+    if text is SectionText.ALL:
+        return _pieces(b"", part.body_start, part.end)
+    if text is SectionText.MIME:
+        prefix = row.prefix if part is root else b""
+        return _pieces(prefix, part.header_start, part.body_start)
+    if not part.message:
+        return None
+    message = part.children[0]
+    if text is SectionText.HEADER:
+        return _pieces(b"", message.header_start, message.body_start)
+    if text is SectionText.TEXT:
+        return _pieces(b"", message.body_start, message.end)
+    return _fields(section, read(row, message.header_start, message.body_start))
+
+
+def _pieces(before: bytes, start: int, stop: int) -> list[Piece]:
+    pieces: list[Piece] = [before] if before else []
+    if start < stop:
+        pieces.append((start, stop))
+    return pieces
+
+
+def _fields(section: Section, header: bytes) -> list[Piece]:
+    """The wanted fields as they stand, and the empty line that ends a header."""
+    found = b"".join(_finder(section.fields, section.text).findall(header))
+    if found and not found.endswith(b"\n"):
+        found += b"\r\n"
+    return [found + b"\r\n"]
+
+
+@lru_cache(maxsize=128)
+def _finder(fields: tuple[bytes, ...], text: SectionText) -> re.Pattern[bytes]:
+    """Finds whole fields: linear, as a line is part of one field only."""
+    names = b"|".join(re.escape(name) for name in fields)
+    rest = rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*\n?"
+    if text is SectionText.NOT_FIELDS:
+        pattern = rb"^(?!(?:" + names + rb")[ \t]*:)[!-9;-~]+" + rest
+    else:
+        pattern = rb"^(?:" + names + rb")" + rest
+    return re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+
+
+def _cut(pieces: list[Piece], start: int, stop: int) -> list[Piece]:
+    """Octets from `start` up to before `stop` of what the pieces hold together."""
+    found: list[Piece] = []
+    at = 0
+    for piece in pieces:
+        size = len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
+        first, last = max(start - at, 0), min(stop - at, size)
+        if first < last:
+            if isinstance(piece, bytes):
+                found.append(piece[first:last])
+            else:
+                found.append((piece[0] + first, piece[0] + last))
+        at += size
+    return found

@@ -1,0 +1,381 @@
+"""One connection of a client: from octets to commands, from answers to octets.
+
+What a command does is in the modules beside this one; who may say what in which state is the table
+`RULES`. Untagged responses about changes of the mailbox go out before the answer of each command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import Flag
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from postillon.access.imap import (
+    append,
+    capabilities,
+    changing,
+    entry,
+    fetch,
+    idle,
+    opening,
+    search,
+    tree,
+)
+from postillon.access.imap.answer import Answer, bad, no
+from postillon.access.imap.errors import REFUSABLE, refusal
+from postillon.access.imap.flags import FlagWriter, list_of_flags
+from postillon.access.imap.view import View
+from postillon.account.account import Account
+from postillon.account.changes import Placement
+from postillon.account.errors import MailboxNotFound
+from postillon.directory.principals import Principal
+from postillon.net.stream import PlaintextInjected, Stream
+from postillon.protocol.imap import engine as engines
+from postillon.protocol.imap.commands import Command
+from postillon.protocol.imap.engine import ImapEngine
+from postillon.protocol.imap.words import Refused
+from postillon.protocol.imap.writer import human
+
+if TYPE_CHECKING:
+    from postillon.access.imap.server import ImapServer
+
+ENOUGH = 64 * 1024  # octets of output that are sent before more is made
+
+
+class State(Flag):
+    """RFC 3501 section 3."""
+
+    STRANGER = 1  # not authenticated
+    OWNER = 2  # authenticated
+    SELECTED = 4
+    LOGGED_IN = OWNER | SELECTED
+    ANY = STRANGER | LOGGED_IN
+
+
+# Gives the answer; None when it has been said already.
+Handler = Callable[["Session", Command], Awaitable[Answer | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    states: State
+    handler: Handler
+    # Whether EXPUNGE may be told with its answer: never of FETCH, STORE and SEARCH (RFC 3501
+    # section 7.4.1), but of their UID forms.
+    expunge: bool = True
+
+
+RULES: dict[str, Rule] = {
+    "CAPABILITY": Rule(State.ANY, entry.capability),
+    "NOOP": Rule(State.ANY, opening.nothing),
+    "LOGOUT": Rule(State.ANY, entry.logout),
+    "ID": Rule(State.ANY, entry.identify),
+    "STARTTLS": Rule(State.STRANGER, entry.start_tls),
+    "LOGIN": Rule(State.STRANGER, entry.login),
+    "AUTHENTICATE": Rule(State.STRANGER, entry.authenticate),
+    "ENABLE": Rule(State.LOGGED_IN, entry.enable),
+    "NAMESPACE": Rule(State.LOGGED_IN, tree.namespace),
+    "LIST": Rule(State.LOGGED_IN, tree.list_),
+    "LSUB": Rule(State.LOGGED_IN, tree.lsub),
+    "STATUS": Rule(State.LOGGED_IN, tree.status),
+    "CREATE": Rule(State.LOGGED_IN, tree.create),
+    "DELETE": Rule(State.LOGGED_IN, tree.delete),
+    "RENAME": Rule(State.LOGGED_IN, tree.rename),
+    "SUBSCRIBE": Rule(State.LOGGED_IN, tree.subscribe),
+    "UNSUBSCRIBE": Rule(State.LOGGED_IN, tree.unsubscribe),
+    "SELECT": Rule(State.LOGGED_IN, opening.select),
+    "EXAMINE": Rule(State.LOGGED_IN, opening.examine),
+    "APPEND": Rule(State.LOGGED_IN, append.finish),
+    "IDLE": Rule(State.LOGGED_IN, idle.idle),
+    "CHECK": Rule(State.SELECTED, opening.nothing),
+    "CLOSE": Rule(State.SELECTED, opening.close),
+    "UNSELECT": Rule(State.SELECTED, opening.unselect),
+    "EXPUNGE": Rule(State.SELECTED, changing.expunge),
+    "FETCH": Rule(State.SELECTED, fetch.fetch, expunge=False),
+    "STORE": Rule(State.SELECTED, changing.store, expunge=False),
+    "SEARCH": Rule(State.SELECTED, search.search, expunge=False),
+    "COPY": Rule(State.SELECTED, changing.copy),
+    "MOVE": Rule(State.SELECTED, changing.move),
+}
+
+
+class Session:
+    """Keeps little: a mailbox's UIDs while one is selected, and nothing of any message."""
+
+    __slots__ = ("_account", "_deadline", "_out", "_out_size", "_wrong", "closing", "engine",
+                 "failed_logins", "log", "server", "stream", "upload", "view")  # fmt: skip
+
+    def __init__(self, server: ImapServer, stream: Stream) -> None:
+        self.server = server
+        self.stream = stream
+        self.engine = ImapEngine()
+        self.view: View | None = None
+        self.upload: append.Uploads | None = None
+        self.closing = False
+        self.failed_logins = 0
+        self.log = server.log.bind(protocol="imap", peer=stream.peer.ip)
+        self._account: Account | None = None
+        self._deadline = 0.0  # of the loop's clock: when a client must have logged in
+        self._wrong = 0  # faulty commands in a row
+        self._out: list[bytes] = []
+        self._out_size = 0
+
+    # What commands ask
+
+    @property
+    def state(self) -> State:
+        if self._account is None:
+            return State.STRANGER
+        return State.OWNER if self.view is None else State.SELECTED
+
+    @property
+    def logged_in(self) -> bool:
+        return self._account is not None
+
+    @property
+    def account(self) -> Account:
+        """Of who has logged in; the rules see to it that somebody has."""
+        assert self._account is not None
+        return self._account
+
+    @property
+    def selected(self) -> View:
+        assert self.view is not None
+        return self.view
+
+    @property
+    def private(self) -> bool:
+        """Whether a password may be sent: under TLS, or without leaving the machine (FAULTS 44)."""
+        return self.stream.tls is not None or ip_address(self.stream.peer.ip).is_loopback
+
+    def enter(self, principal: Principal) -> None:
+        """Somebody has proved who they are."""
+        self._account = self.server.accounts.open(principal.id)
+        self.engine.max_command = engines.MAX_AFTER_LOGIN
+        self.log = self.log.bind(account=principal.id)
+        self.log.info("login", login=principal.login, tls=self.stream.tls is not None)
+        self.server.meter.count("imap_logins")
+
+    def restart(self) -> None:
+        """TLS has begun: everything heard before is forgotten (RFC 3501 section 6.2.1)."""
+        self.engine = ImapEngine()
+        self.failed_logins = self._wrong = 0
+
+    # Output
+
+    def say(self, data: bytes) -> None:
+        self._out.append(data)
+        self._out_size += len(data)
+
+    async def flush(self) -> None:
+        """Send what was said; waits while the client does not read."""
+        if self._out:
+            await self.stream.send(self.unsaid())
+
+    async def breathe(self) -> None:
+        """Between the portions of a long answer: send much, and let other sessions work."""
+        if self._out_size >= ENOUGH:
+            await self.flush()
+        await asyncio.sleep(0)
+
+    def unsaid(self) -> bytes:
+        data = b"".join(self._out)
+        self._out.clear()
+        self._out_size = 0
+        return data
+
+    def bye(self, text: str) -> None:
+        self.say(b"* BYE %b\r\n" % human(text))
+        self.closing = True
+
+    # The selected mailbox
+
+    def learn(self) -> None:
+        """Bring the view up to date with the store; nothing is said yet."""
+        view = self.selected
+        try:
+            changes = self.account.changes(view.mailbox, view.modseq)
+            uids = None if changes.complete else self.account.uids(view.mailbox)
+        except MailboxNotFound:
+            view.lose()
+        else:
+            view.learn(changes, uids)
+
+    def tell(self, *, expunge: bool) -> None:
+        """Say what has changed in the selected mailbox."""
+        self.learn()
+        view = self.selected
+        news = view.tell(expunge=expunge)
+        for number in news.expunged:
+            self.say(b"* %d EXPUNGE\r\n" % number)
+        if news.exists is not None:
+            self.say(b"* %d EXISTS\r\n* %d RECENT\r\n" % (news.exists, view.recent_count))
+        if news.changed:
+            self.tell_flags(news.changed, uid=True)
+
+    def tell_flags(self, changed: Iterable[tuple[int, Placement]], *, uid: bool) -> None:
+        """One FETCH response for each, with its sequence number."""
+        view = self.selected
+        writer = FlagWriter()
+        lines: list[bytes] = []
+        for number, item in changed:
+            flags = writer.write(item.flags, item.keywords, item.uid >= view.recent)
+            if uid:
+                lines.append(b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, item.uid, flags))
+            else:
+                lines.append(b"* %d FETCH (FLAGS %b)\r\n" % (number, flags))
+        self.tell_keywords(writer.met)
+        self.say(b"".join(lines))
+
+    def tell_keywords(self, met: set[str]) -> None:
+        """Keywords that the client has not heard of must be in FLAGS first (RFC 3501 section 7.2.6)."""
+        view = self.selected
+        if not met <= view.keywords:
+            view.keywords |= met
+            self.say(b"* FLAGS %b\r\n" % list_of_flags(view.keywords))
+
+    # The conversation
+
+    async def run(self) -> None:
+        """To the end of the connection, whatever happens."""
+        server = self.server
+        server.meter.count("imap_connections")
+        login_time = server.config.login_time.total_seconds()
+        self._deadline = asyncio.get_running_loop().time() + login_time
+        try:
+            self.say(
+                b"* OK [CAPABILITY %b] %b ready\r\n"
+                % (capabilities.of(self), human(server.hostname))
+            )
+            await self.flush()
+            while not self.closing and (data := await self._receive()):
+                await self._converse(data)
+        except PlaintextInjected:
+            self.log.warning("clear_text_after_starttls")
+        except (OSError, TimeoutError) as error:
+            # The peer is gone, takes nothing, or failed in its TLS handshake.
+            self.log.debug("connection_lost", error=str(error))
+        except Exception as error:
+            self.fault("session_failed", error)
+        finally:
+            if self.upload is not None:
+                self.upload.discard()
+            await self._leave()
+            self.stream.close()
+
+    async def line(self) -> bytes:
+        """The next line, outside of the command grammar: DONE, or an answer to a challenge.
+
+        Raises Refused when it is too long, ConnectionError when none comes.
+        """
+        self.engine.expect_line()
+        data = b""
+        while True:
+            for event in self.engine.receive(data):
+                if isinstance(event, engines.Line):
+                    return event.data
+                raise Refused("The line is too long")
+            await self.flush()
+            data = await self._receive()
+            if not data:
+                raise ConnectionResetError("the client is gone")
+
+    async def _receive(self) -> bytes:
+        """Octets of the client; b"" when it is time to go."""
+        patience = self.server.config.quiet_time.total_seconds()
+        if self._account is None:
+            patience = max(self._deadline - asyncio.get_running_loop().time(), 0.01)
+        try:
+            return await self.stream.receive(patience)
+        except TimeoutError:
+            self.bye("Logged out for inactivity")
+            await self.flush()
+            return b""
+
+    async def _converse(self, data: bytes) -> None:
+        engine = self.engine
+        for event in engine.receive(data):
+            await self._act(event)
+            if self._out_size >= ENOUGH:
+                await self.flush()
+            if self.closing or self.engine is not engine:
+                break  # nothing that came before TLS is used after it (FAULTS 2)
+        await self.flush()
+
+    async def _act(self, event: engines.Event) -> None:
+        if isinstance(event, Command):
+            await self._command(event)
+        elif isinstance(event, engines.Chunk):
+            assert self.upload is not None
+            self.upload.add(event.data)
+        elif isinstance(event, engines.Continue):
+            self.say(b"+ Go on\r\n")
+        elif isinstance(event, engines.Upload):
+            append.begin(self, event)
+        elif isinstance(event, engines.Uploaded):
+            assert self.upload is not None
+            self.upload.arrived()
+        elif isinstance(event, engines.Refusal):
+            self._refused(event)
+
+    def _refused(self, event: engines.Refusal) -> None:
+        if self.upload is not None:
+            self.upload.discard()
+            self.upload = None
+        answer = Answer(event.status, event.text, event.code.encode())
+        self.say(answer.write(event.tag))
+        if event.fatal:
+            self.bye("That is too much")
+        self._count(answer)
+
+    def _count(self, answer: Answer) -> None:
+        """Part with clients that do not speak IMAP."""
+        self._wrong = self._wrong + 1 if answer.status == "BAD" else 0
+        if self._wrong >= self.server.config.wrong_commands and not self.closing:
+            self.bye("Too many faulty commands")
+
+    async def _command(self, command: Command) -> None:
+        rule = RULES[command.verb]
+        if rule.states & self.state:
+            answer = await self._answer(rule, command)
+            if answer is None:
+                return
+        else:
+            answer = bad("Not in this state")
+        if self.view is not None and not self.closing:
+            self.tell(expunge=rule.expunge or getattr(command.argument, "uid", False))
+        self.say(answer.write(command.tag))
+        self._count(answer)
+
+    async def _answer(self, rule: Rule, command: Command) -> Answer | None:
+        try:
+            return await rule.handler(self, command)
+        except REFUSABLE as error:
+            self.log.info("refused", verb=command.verb, reason=str(error))
+            return refusal(error)
+        except Refused as refused:
+            return Answer(refused.status, refused.text, refused.code.encode())
+        except (OSError, TimeoutError, PlaintextInjected):
+            raise
+        except Exception as error:
+            self.fault("command_failed", error, verb=command.verb)
+            return no("Internal error, please try again", b"SERVERBUG")
+
+    async def _leave(self) -> None:
+        """The connection ends: what the client has seen as new is not new for the next."""
+        try:
+            await opening.leave(self)
+        except REFUSABLE:
+            return
+        except Exception as error:
+            self.fault("leaving_failed", error)
+
+    def fault(self, event: str, error: Exception, **fields: object) -> None:
+        """Log what should not have happened, once."""
+        where = "".join(traceback.format_exception(error))
+        self.log.error(event, error=repr(error), trace=where[-900:], **fields)
+        self.server.meter.count("imap_faults")

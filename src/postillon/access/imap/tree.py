@@ -1,0 +1,254 @@
+"""The mailboxes of an account: LIST and its kin, STATUS, CREATE, DELETE, RENAME, subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from postillon.access.imap.answer import Answer, no, ok
+from postillon.account.errors import MailboxNotFound
+from postillon.account.mailboxes import Mailbox, MailboxKind
+from postillon.account.ranges import MAX_UID
+from postillon.account.roles import Role
+from postillon.protocol.imap import commands, names
+from postillon.protocol.imap.pattern import Pattern
+from postillon.protocol.imap.words import Refused
+from postillon.protocol.imap.writer import mailbox as written
+
+if TYPE_CHECKING:
+    from postillon.access.imap.session import Session
+
+# RFC 6154 section 2, RFC 8457. INBOX has none.
+USES = {
+    Role.ALL: b"\\All",
+    Role.ARCHIVE: b"\\Archive",
+    Role.DRAFTS: b"\\Drafts",
+    Role.FLAGGED: b"\\Flagged",
+    Role.IMPORTANT: b"\\Important",
+    Role.JUNK: b"\\Junk",
+    Role.SENT: b"\\Sent",
+    Role.TRASH: b"\\Trash",
+}
+_ROLES = {use.decode().upper(): role for role, use in USES.items()}
+# \All and \Flagged would be views of other mailboxes, which we do not have (RFC 6154 section 3).
+_CREATABLE = frozenset(USES) - {Role.ALL, Role.FLAGGED}
+
+_VISIBLE = (MailboxKind.MAIL, MailboxKind.NAME_ONLY)
+
+
+async def namespace(session: Session, command: commands.Command) -> Answer:
+    """RFC 2342: one personal namespace, without a prefix."""
+    session.say(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    return ok()
+
+
+# LIST and LSUB ------------------------------------------------------------------------------------
+
+
+class _Tree:
+    """All names of an account by their text, and which of them are subscribed."""
+
+    def __init__(self, session: Session) -> None:
+        account = session.account
+        self.mailboxes: dict[str, Mailbox] = {
+            names.text_of(item.path): item
+            for item in account.mailboxes()
+            if not item.hidden and item.kind in _VISIBLE
+        }
+        self.subscribed = {names.text_of(path) for path in account.subscriptions()}
+
+
+def _above(chosen: Iterable[str]) -> set[str]:
+    """All names above these."""
+    found: set[str] = set()
+    for name in chosen:
+        at = name.rfind("/")
+        while at > 0 and name[:at] not in found:
+            found.add(name[:at])
+            at = name.rfind("/", 0, at)
+    return found
+
+
+async def list_(session: Session, command: commands.Command) -> Answer:
+    """RFC 3501 section 6.3.8, RFC 5258, RFC 5819, RFC 6154."""
+    argument = command.argument
+    assert isinstance(argument, commands.List)
+    if not argument.extended and argument.patterns == (b"",):
+        session.say(b'* LIST (\\Noselect) "/" ""\r\n')  # asks for the delimiter only
+        return ok()
+    patterns = [Pattern(argument.reference + raw) for raw in argument.patterns if raw]
+    for name in argument.status:
+        if name not in _STATUS:
+            raise Refused("There is no such status item")
+    tree = _Tree(session)
+    chosen = set(tree.mailboxes)
+    if "SUBSCRIBED" in argument.selection:
+        chosen = set(tree.subscribed)
+    if "SPECIAL-USE" in argument.selection:
+        chosen &= {name for name, item in tree.mailboxes.items() if item.role in USES}
+    recursive = "RECURSIVEMATCH" in argument.selection
+    above = _above(chosen) if recursive else set()
+    show_subscribed = bool({"SUBSCRIBED"} & (argument.selection | argument.returns))
+    for name in _in_order(tree, chosen | above):
+        if not any(pattern.matches(name) for pattern in patterns):
+            continue
+        item = tree.mailboxes.get(name)
+        attributes = _attributes(item)
+        if show_subscribed and name in tree.subscribed:
+            attributes.append(b"\\Subscribed")
+        info = b' ("CHILDINFO" ("SUBSCRIBED"))' if recursive and name in above else b""
+        text = written(names.encode_text(name))
+        session.say(b'* LIST (%b) "/" %b%b\r\n' % (b" ".join(attributes), text, info))
+        if argument.status and item is not None and item.selectable:
+            _say_status(session, item, text, argument.status)
+    return ok()
+
+
+def _in_order(tree: _Tree, chosen: set[str]) -> list[str]:
+    """Mailboxes as the account orders them, then the names that no mailbox has."""
+    return [name for name in tree.mailboxes if name in chosen] + sorted(
+        chosen - tree.mailboxes.keys()
+    )
+
+
+def _attributes(item: Mailbox | None) -> list[bytes]:
+    if item is None:
+        return [b"\\NonExistent", b"\\Noselect"]
+    found = [] if item.selectable else [b"\\Noselect"]
+    found.append(b"\\HasChildren" if item.has_children else b"\\HasNoChildren")
+    if item.role in USES:
+        found.append(USES[item.role])
+    return found
+
+
+async def lsub(session: Session, command: commands.Command) -> Answer:
+    """RFC 3501 section 6.3.9: with %, a name above a subscribed one is given as \\Noselect."""
+    argument = command.argument
+    assert isinstance(argument, commands.List)
+    [raw] = argument.patterns
+    if not raw:
+        session.say(b'* LSUB (\\Noselect) "/" ""\r\n')
+        return ok()
+    pattern = Pattern(argument.reference + raw)
+    tree = _Tree(session)
+    matched = {name for name in tree.subscribed if pattern.matches(name)}
+    above = {name for name in _above(tree.subscribed - matched) if pattern.matches(name)} - matched
+    for name in _in_order(tree, matched | above):
+        item = tree.mailboxes.get(name)
+        attribute = (
+            b"" if name in matched and item is not None and item.selectable else b"\\Noselect"
+        )
+        session.say(b'* LSUB (%b) "/" %b\r\n' % (attribute, written(names.encode_text(name))))
+    return ok()
+
+
+# STATUS -------------------------------------------------------------------------------------------
+
+_STATUS = frozenset(
+    ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT")
+)
+
+
+async def status(session: Session, command: commands.Command) -> Answer:
+    argument = command.argument
+    assert isinstance(argument, commands.Status)
+    for name in argument.items:
+        if name not in _STATUS:
+            raise Refused("There is no such status item")
+    path = names.parse(argument.mailbox)
+    item = _mail(session.account.find(path), path)
+    _say_status(session, item, written(names.write(item.path)), argument.items)
+    return ok()
+
+
+def _mail(item: Mailbox | None, wanted: object) -> Mailbox:
+    if item is None or not item.selectable:
+        raise MailboxNotFound(wanted)
+    return item
+
+
+def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iterable[str]) -> None:
+    words: list[bytes] = []
+    for name in wanted:
+        if name == "MESSAGES":
+            value = item.total
+        elif name == "UIDNEXT":
+            value = item.uid_next
+        elif name == "UIDVALIDITY":
+            value = item.uid_validity
+        elif name == "UNSEEN":
+            value = item.unseen
+        elif name == "DELETED":
+            value = item.deleted
+        elif name == "SIZE":
+            value = item.octets
+        elif name == "APPENDLIMIT":
+            value = session.server.config.append_limit
+        else:
+            value = _recent(session, item)
+        words.append(b"%b %d" % (name.encode(), value))
+    session.say(b"* STATUS %b (%b)\r\n" % (text, b" ".join(words)))
+
+
+def _recent(session: Session, item: Mailbox) -> int:
+    if item.recent_uid >= item.uid_next:
+        return 0
+    return len(session.account.placements(item.id, [(item.recent_uid, MAX_UID)]))
+
+
+# Changes of the tree ------------------------------------------------------------------------------
+
+
+async def create(session: Session, command: commands.Command) -> Answer:
+    """RFC 3501 section 6.3.3, RFC 6154 section 3."""
+    argument = command.argument
+    assert isinstance(argument, commands.Create)
+    role = None
+    for use in argument.uses:
+        wanted = _ROLES.get(use)
+        if wanted not in _CREATABLE or role not in (None, wanted):
+            return no("A mailbox cannot be made for this use", b"USEATTR")
+        role = wanted
+    # A delimiter at the end says that names below will follow: it is not part of the name.
+    raw = argument.mailbox
+    await session.account.create(names.parse(raw[:-1] if raw.endswith(b"/") else raw), role)
+    return ok()
+
+
+async def delete(session: Session, command: commands.Command) -> Answer:
+    argument = command.argument
+    assert isinstance(argument, commands.Name)
+    await session.account.delete(_there(session, argument.mailbox).id)
+    return ok()
+
+
+async def rename(session: Session, command: commands.Command) -> Answer:
+    argument = command.argument
+    assert isinstance(argument, commands.Rename)
+    raw = argument.new
+    new = names.parse(raw[:-1] if raw.endswith(b"/") else raw)
+    await session.account.rename(_there(session, argument.old).id, new)
+    return ok()
+
+
+def _there(session: Session, raw: bytes) -> Mailbox:
+    path = names.parse(raw)
+    item = session.account.find(path)
+    if item is None or item.hidden:
+        raise MailboxNotFound(path)
+    return item
+
+
+async def subscribe(session: Session, command: commands.Command) -> Answer:
+    """Also to a name that no mailbox has: clients keep subscriptions of what may come back."""
+    argument = command.argument
+    assert isinstance(argument, commands.Name)
+    await session.account.subscribe(names.parse(argument.mailbox), True)
+    return ok()
+
+
+async def unsubscribe(session: Session, command: commands.Command) -> Answer:
+    argument = command.argument
+    assert isinstance(argument, commands.Name)
+    await session.account.subscribe(names.parse(argument.mailbox), False)
+    return ok()

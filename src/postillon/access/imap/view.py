@@ -1,0 +1,212 @@
+"""What one session has been told of a mailbox: the truth about its sequence numbers.
+
+The view changes only when the client is told so. `learn` takes in what has changed in the store,
+`tell` gives the responses that are due and makes them part of the view. While a command runs in which
+EXPUNGE is forbidden (RFC 3501 section 7.4.1), removed messages keep their numbers.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from postillon.account.changes import MailboxChanges, Placement
+from postillon.account.ids import MailboxId
+from postillon.protocol.imap.numbers import Ranges, resolve
+
+
+@dataclass(slots=True)
+class News:
+    """What the client must be told now, in this order."""
+
+    expunged: list[int] = field(default_factory=list)  # sequence numbers, largest first
+    exists: int | None = None  # None: no message has come
+    changed: list[tuple[int, Placement]] = field(default_factory=list)  # with sequence numbers
+
+    def __bool__(self) -> bool:
+        return bool(self.expunged or self.changed) or self.exists is not None
+
+
+class View:
+    """A selected mailbox. UIDs are kept as an array: 4 octets a message."""
+
+    __slots__ = (
+        "_changed",
+        "_come",
+        "_gone",
+        "_own",
+        "keywords",
+        "mailbox",
+        "modseq",
+        "read_only",
+        "recent",
+        "recent_until",
+        "uid_next",
+        "uid_validity",
+        "uids",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        mailbox: MailboxId,
+        uids: Sequence[int],
+        *,
+        modseq: int,
+        uid_next: int,
+        uid_validity: int,
+        read_only: bool = False,
+        recent: int = 0,
+    ) -> None:
+        self.mailbox = mailbox
+        self.uids = array("I", uids)
+        self.modseq = modseq  # all up to it is in the view or waits to be told
+        self.uid_next = max(uid_next, self.uids[-1] + 1 if uids else 1)
+        self.uid_validity = uid_validity
+        self.read_only = read_only
+        self.recent = recent or self.uid_next  # UIDs from it on are \Recent here
+        self.recent_until = self.uid_next  # UIDs below are claimed, those from it on only seen
+        self.keywords: frozenset[str] = frozenset()  # the client has been told that they exist
+        self._gone: set[int] = set()  # removed, and the client does not know
+        self._come = False  # messages have been added, and the client does not know
+        self._changed: dict[int, Placement] = {}  # by UID
+        self._own: dict[int, int] = {}  # UID to MODSEQ of changes the client knows of already
+
+    # Numbers
+
+    @property
+    def exists(self) -> int:
+        return len(self.uids)
+
+    @property
+    def recent_count(self) -> int:
+        return len(self.uids) - bisect_left(self.uids, self.recent)
+
+    def number(self, uid: int) -> int:
+        """The sequence number of a UID, or 0 when it is not in the view."""
+        place = bisect_left(self.uids, uid)
+        return place + 1 if place < len(self.uids) and self.uids[place] == uid else 0
+
+    def pick(self, ranges: Ranges, *, uid: bool) -> tuple[list[tuple[int, int]], int]:
+        """UID ranges for what a command names, and how many messages of the view they hold.
+
+        Raises ValueError for a sequence number that does not exist.
+        """
+        uids = self.uids
+        if not uid:
+            found: list[tuple[int, int]] = []
+            count = 0
+            for low, high in resolve(ranges, len(uids)):
+                if high > len(uids):
+                    raise ValueError("no such message")
+                found.append((uids[low - 1], uids[high - 1]))
+                count += high - low + 1
+            # Empty only for `*` in an empty mailbox.
+            if not found:
+                raise ValueError("no such message")
+            return found, count
+        found, count = [], 0
+        for low, high in resolve(ranges, uids[-1] if uids else 0):
+            first, last = bisect_left(uids, low), bisect_right(uids, high)
+            if first < last:
+                found.append((uids[first], uids[last - 1]))
+                count += last - first
+        return found, count
+
+    def portions(
+        self, ranges: Sequence[tuple[int, int]], size: int
+    ) -> Iterator[tuple[list[tuple[int, int]], int, int]]:
+        """UID ranges cut so that each portion holds at most `size` messages of the view.
+
+        Yields the ranges, the index of their first message, and how many messages they hold.
+        """
+        uids = self.uids
+        portion: list[tuple[int, int]] = []
+        start = held = 0
+        for low, high in ranges:
+            first, last = bisect_left(uids, low), bisect_right(uids, high)
+            while first < last:
+                if not portion:
+                    start = first
+                take = min(last - first, size - held)
+                portion.append((uids[first], uids[first + take - 1]))
+                held += take
+                first += take
+                if held == size:
+                    yield portion, start, held
+                    portion, held = [], 0
+        if portion:
+            yield portion, start, held
+
+    # Changes
+
+    def learn(self, changes: MailboxChanges, uids: Sequence[int] | None = None) -> None:
+        """Take in what has changed since `modseq`.
+
+        uids: all that are there now; must be given when the changes are not complete.
+        """
+        last = self.uids[-1] if self.uids else 0
+        if uids is not None:
+            there = set(uids)
+            self._gone.update(uid for uid in self.uids if uid not in there)
+            come = [uid for uid in uids if uid > last]
+        else:
+            for uid in changes.vanished:
+                if self.number(uid):
+                    self._gone.add(uid)
+                self._changed.pop(uid, None)
+                self._own.pop(uid, None)
+            come = [item.uid for item in changes.created if item.uid > last]
+        if come:
+            self.uids.extend(come)
+            self._come = True
+        for item in changes.changed:
+            if self._own.get(item.uid) != item.modseq:
+                self._changed[item.uid] = item
+            else:
+                self._changed.pop(item.uid, None)
+        self.modseq = max(self.modseq, changes.modseq)
+        self.uid_next = max(self.uid_next, changes.uid_next, self.uids[-1] + 1 if self.uids else 1)
+        if self._own:
+            self._own = {uid: m for uid, m in self._own.items() if m > self.modseq}
+
+    def lose(self) -> None:
+        """The mailbox has been deleted: all its messages are gone."""
+        self._gone.update(self.uids)
+
+    def own(self, placements: Sequence[Placement], *, told: bool) -> None:
+        """This session has made these states; it tells the client, or does not need to (.SILENT).
+
+        What somebody else has changed before and the client does not know is told all the same.
+        """
+        for item in placements:
+            if not told and item.uid in self._changed:
+                self._changed[item.uid] = item
+                continue
+            self._changed.pop(item.uid, None)
+            if item.modseq > self.modseq:
+                self._own[item.uid] = item.modseq
+
+    def tell(self, *, expunge: bool) -> News:
+        """What is due. With `expunge` False removed messages stay in the view and keep their number."""
+        news = News()
+        if expunge and self._gone:
+            uids = self.uids
+            places = sorted((bisect_left(uids, uid) for uid in self._gone), reverse=True)
+            news.expunged = [place + 1 for place in places]
+            gone = self._gone
+            self.uids = array("I", [uid for uid in uids if uid not in gone])
+            for uid in gone:
+                self._changed.pop(uid, None)
+            self._gone = set()
+        if self._come:
+            self._come = False
+            news.exists = len(self.uids)
+        if self._changed:
+            for uid in sorted(self._changed):
+                number = self.number(uid)
+                if number and uid not in self._gone:
+                    news.changed.append((number, self._changed[uid]))
+            self._changed = {}
+        return news
