@@ -3,8 +3,8 @@
     supervisor ── w0, w1, … equal workers: every protocol, queue, store
                └─ m         maintenance: checkpoints, compaction, expiry, metrics
 
-It holds no mail and speaks no protocol, so that it has nothing to fail at. A child that dies is replaced
-after a growing pause; its connections end and nothing more. SIGTERM and SIGINT stop all of them in
+It holds no mail and speaks no protocol, so that it has nothing to fail at. A child that dies is
+replaced after a growing pause; its connections end and nothing more. SIGTERM and SIGINT stop all of them in
 bounded time, SIGHUP lets the workers read their certificate again. Children see the end of the
 supervisor, even by SIGKILL, as the end of a pipe.
 """
