@@ -1,0 +1,556 @@
+"""SMTP and LMTP as we serve them: the driver where octets, rules and decisions meet.
+
+One task a connection. Replies to commands that came together leave together; the reply to a message
+leaves only once the message is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Literal
+
+from postillon.account.accounts import Accounts
+from postillon.account.ids import AccountId
+from postillon.clock import Clock, system_clock
+from postillon.directory.credentials import Credentials
+from postillon.directory.directory import Directory
+from postillon.directory.throttle import Throttle, network
+from postillon.log import SILENT, Log
+from postillon.mail.address import Address
+from postillon.mail.octets import Octets
+from postillon.mail.outcome import Reply, reply
+from postillon.mail.strip import drop_bcc
+from postillon.meter import SILENT_METER, Meter
+from postillon.net.stream import PlaintextInjected, Stream
+from postillon.net.tls import ServerTls
+from postillon.protocol.sasl.server import offered
+from postillon.protocol.smtp.server import (
+    INJECTED,
+    Auth,
+    AuthResponse,
+    ChunkEnd,
+    Content,
+    Data,
+    End,
+    Event,
+    Fault,
+    Hello,
+    Mail,
+    Offer,
+    Rcpt,
+    Simple,
+    SmtpServerEngine,
+    StartTls,
+)
+from postillon.queue.ids import format_queue_id, new_queue_id
+from postillon.queue.submit import Submission, SubmissionRefused, Submitter
+from postillon.receive import header, lmtp, trace
+from postillon.receive.auth import Login
+from postillon.receive.checks import (
+    CONTENT_CHECKS,
+    MAIL_CHECKS,
+    RCPT_CHECKS,
+    SUBMISSION,
+    Arriving,
+    Client,
+    Knowledge,
+    unknown,
+)
+from postillon.receive.config import SmtpConfig
+from postillon.receive.content import Incoming
+from postillon.route.recipient import Recipients
+from postillon.store.operation import StoreFull, StoreStopped
+
+Kind = Literal["mx", "submission", "lmtp"]
+LMTP = "lmtp"
+
+OK = reply(250, "2.0.0", "Ok")
+SENDER_OK = reply(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = reply(250, "2.1.5", "Recipient ok")
+GO_ON = reply(354, "", "End with <CRLF>.<CRLF>")
+BYE = reply(221, "2.0.0", "Goodbye")
+CHUNK_OK = reply(250, "2.0.0", "Chunk received")
+VRFY = reply(252, "2.1.5", "Send a message and see")  # the same for every address (FAULTS 12)
+NO_EXPN = reply(502, "5.5.1", "EXPN is not offered")
+HELP = reply(214, "2.0.0", "See RFC 5321; mail to postmaster reaches a person")
+NOT_OFFERED = reply(502, "5.5.1", "Not offered here")
+TLS_FIRST = reply(530, "5.7.0", "Begin TLS first")
+LOGGED_IN = reply(503, "5.5.1", "You are logged in already")
+TLS_GO = reply(220, "2.0.0", "Begin TLS")
+TIMED_OUT = reply(421, "4.4.2", "You were silent for too long")
+TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors")
+TOO_MANY_LOGINS = reply(421, "4.7.0", "Too many failed logins")
+TOO_MANY_UNKNOWN = reply(421, "4.7.1", "Too many unknown recipients")
+NO_ROOM = reply(452, "4.3.1", "No room for this message at present")
+STOPPING = reply(421, "4.3.2", "The server is stopping")
+BROKEN = reply(421, "4.3.0", "Something went wrong on our side")
+NOT_NOW = reply(451, "4.3.0", "The message could not be accepted; try again later")
+
+
+class SmtpServer:
+    """What all connections of one kind share. submission also serves port 465, LMTP also sockets."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        config: SmtpConfig,
+        *,
+        hostname: str,
+        directory: Directory,
+        recipients: Recipients,
+        accounts: Accounts,
+        queue: Submitter,
+        spool_folder: Path,
+        credentials: Credentials | None = None,
+        throttle: Throttle | None = None,
+        tls: ServerTls | None = None,
+        log: Log = SILENT,
+        meter: Meter = SILENT_METER,
+        clock: Clock = system_clock,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.kind: Kind = kind
+        self.config = config
+        self.hostname = hostname
+        self.queue = queue
+        self.spool_folder = spool_folder
+        self.credentials = credentials if kind == SUBMISSION else None
+        self.throttle = throttle
+        self.tls = tls
+        self.log = log
+        self.meter = meter
+        self.clock = clock
+        self.random = random
+        self.postmaster = Address("postmaster", hostname.lower())
+        self.knowledge = Knowledge(config, directory, recipients, accounts)
+        self.content_timeout_s = config.content_timeout.total_seconds()
+        self.command_timeout_s = config.command_timeout.total_seconds()
+        self.transaction_timeout_s = config.transaction_timeout.total_seconds()
+
+    def serving_postmaster(self) -> Address:
+        """Who reads the mail of this host's postmaster if the host's name is no domain of ours."""
+        domains = self.knowledge.directory.domains()
+        return Address("postmaster", domains[0].name) if domains else self.postmaster
+
+    async def handle(self, stream: Stream) -> None:
+        """Serve a connection to its end. Raises nothing but CancelledError."""
+        log = self.log.bind(via=self.kind, peer=stream.peer.ip)
+        session = SmtpSession(self, stream, log)
+        try:
+            await session.run()
+        except (ConnectionError, ssl.SSLError) as error:
+            log.debug("connection lost", reason=str(error))
+        except TimeoutError:
+            stream.abort()
+        except Exception as error:  # the top of a session: logged once, answered, ended
+            self.meter.count("smtp_errors", self.kind)
+            log.error("session failed", error=repr(error), where=_where(error))
+            stream.write(bytes(BROKEN))
+        finally:
+            session.discard()
+            stream.close()
+
+
+class SmtpSession:
+    """One connection: from its greeting to its end, over STARTTLS."""
+
+    def __init__(self, server: SmtpServer, stream: Stream, log: Log) -> None:
+        self._server = server
+        self._config = server.config
+        self._stream = stream
+        self._log = log
+        self._client = Client(server.kind, stream.peer.ip)
+        self._hello = ""
+        self._extended = False
+        self._arriving: Arriving | None = None
+        self._incoming: Incoming | None = None
+        self._full = False  # the message that arrives found no room
+        self._login: Login | None = None
+        self._out = bytearray()
+        self._errors = self._failed_logins = self._unknown = 0
+        self._deadline = 0.0  # monotonic; when the content must have arrived
+        self._closing = False
+        self._engine = SmtpServerEngine(self._offer())
+        self._decide: dict[type, Callable[..., Reply | None]] = {
+            Mail: self._mail,
+            Data: self._data,
+            Content: self._content,
+            ChunkEnd: self._chunk_end,
+            Hello: self._greet,
+            Simple: self._simple,
+        }
+
+    async def run(self) -> None:
+        server, stream = self._server, self._stream
+        server.meter.count("smtp_sessions", server.kind)
+        word = "LMTP" if server.kind == LMTP else "ESMTP"
+        stream.write(f"220 {server.hostname} {word} Postillon\r\n".encode())
+        while not self._closing:
+            try:
+                data = await stream.receive(self._patience())
+            except TimeoutError:
+                stream.write(bytes(TIMED_OUT))
+                return
+            if not data:
+                return
+            for event in self._engine.receive(data):
+                await self._on(event)
+                if self._closing:
+                    break
+            self._flush()
+            await stream.drain()
+
+    def discard(self) -> None:
+        """Forget the mail transaction."""
+        self._arriving = None
+        self._full = False
+        if self._incoming is not None:
+            self._incoming.discard()
+            self._incoming = None
+
+    # Events
+
+    async def _on(self, event: Event) -> None:
+        decide = self._decide.get(type(event))
+        if decide is not None:
+            answer = decide(event)
+            if answer is None:
+                return
+        else:
+            match event:
+                case Rcpt():
+                    answer = await self._rcpt(event)
+                case End():
+                    await self._end(event)
+                    return
+                case StartTls():
+                    answer = await self._starttls()
+                    if answer is None:
+                        return
+                case Auth(mechanism, initial):
+                    answer = await self._auth(mechanism, initial)
+                case AuthResponse(response):
+                    answer = await self._auth_response(response)
+                case Fault(answer, close):
+                    self._closing = self._closing or close
+                    if answer is None:
+                        self._log.info("not SMTP")
+                        return
+                case _:
+                    raise TypeError(f"no answer to {event!r}")
+        self._engine.answered(event, answer.code)
+        self._say(answer)
+        if answer.code >= 500:
+            self._errors += 1
+            if self._errors >= self._config.max_errors and not self._closing:
+                self._hang_up(TOO_MANY_ERRORS)
+
+    def _say(self, answer: Reply) -> None:
+        self._out += bytes(answer)
+        if answer.code == 421:
+            self._closing = True
+
+    def _hang_up(self, answer: Reply) -> None:
+        self._say(answer)
+        self._log.info("closed", reason=answer.text)
+
+    def _flush(self) -> None:
+        if self._out:
+            self._stream.write(bytes(self._out))
+            self._out.clear()
+
+    def _patience(self) -> float:
+        if self._incoming is None:
+            return self._server.command_timeout_s
+        left = max(self._deadline - monotonic(), 0.01)
+        return min(self._server.content_timeout_s, left)
+
+    def _offer(self) -> Offer:
+        server, config = self._server, self._config
+        secure = self._stream.tls is not None
+        mechanisms: tuple[str, ...] = ()
+        if server.credentials is not None and self._may_log_in():
+            mechanisms = offered(scram=True, binding=self._binding())
+        return Offer(
+            max_size=config.max_size,
+            lmtp=server.kind == LMTP,
+            starttls=server.tls is not None and not secure,
+            mechanisms=mechanisms,
+            max_recipients=config.max_recipients,
+            max_transactions=config.max_transactions,
+            repair_lf=config.repair_lines and server.kind == SUBMISSION,
+            own_domain=server.postmaster.domain,
+        )
+
+    def _may_log_in(self) -> bool:
+        """FAULTS 44: no password in clear text, but perhaps from this machine itself."""
+        if self._client.principal is not None:
+            return False
+        if self._stream.tls is not None:
+            return True
+        return self._config.plain_on_loopback and network(self._client.address)[1]
+
+    def _binding(self) -> bytes | None:
+        return self._stream.tls.end_point if self._stream.tls is not None else None
+
+    def _greet(self, event: Hello) -> Reply:
+        self.discard()
+        self._hello = event.name
+        self._extended = event.verb != "HELO"
+        self._engine.offer = self._offer()
+        if not self._extended:
+            return reply(250, "", self._server.hostname)
+        return reply(250, "", self._server.hostname, *self._engine.offer.keywords())
+
+    def _simple(self, event: Simple) -> Reply:
+        match event.verb:
+            case "RSET":
+                self.discard()
+                return OK
+            case "QUIT":
+                self._closing = True
+                return BYE
+            case "VRFY":
+                return VRFY
+            case "EXPN":
+                return NO_EXPN
+            case "HELP":
+                return HELP
+        return OK
+
+    # Logging in
+
+    async def _starttls(self) -> Reply | None:
+        server = self._server
+        if server.tls is None or self._stream.tls is not None:
+            return NOT_OFFERED
+        self._flush()
+        try:
+            await self._stream.start_tls(server.tls, bytes(TLS_GO))
+        except PlaintextInjected:
+            self._closing = True
+            return INJECTED
+        # RFC 3207 section 4.2: nothing that was said before is remembered.
+        self.discard()
+        self._hello, self._extended, self._login = "", False, None
+        self._engine.close()
+        self._engine = SmtpServerEngine(self._offer())
+        server.meter.count("smtp_tls", self._stream.tls.version if self._stream.tls else "")
+        return None
+
+    async def _auth(self, mechanism: str, initial: bytes | None) -> Reply:
+        server = self._server
+        if self._client.principal is not None:
+            return LOGGED_IN
+        if server.credentials is None or server.throttle is None:
+            return NOT_OFFERED
+        if not self._may_log_in():
+            return TLS_FIRST
+        self._login = Login(
+            server.credentials, server.throttle, self._client.address, self._binding()
+        )
+        return self._logged_in(await self._login.begin(mechanism, initial))
+
+    async def _auth_response(self, response: bytes | None) -> Reply:
+        assert self._login is not None
+        return self._logged_in(await self._login.respond(response))
+
+    def _logged_in(self, answer: Reply) -> Reply:
+        login = self._login
+        assert login is not None
+        if answer.code == 334:
+            return answer
+        self._login = None
+        self._server.meter.count("smtp_logins", "ok" if login.principal else "failed")
+        if login.principal is not None:
+            self._client.principal = login.principal
+            self._log = self._log.bind(login=login.principal.login)
+            self._engine.offer = self._offer()
+            self._log.info("logged in")
+        elif login.failed:
+            self._log.warning("login failed", login=login.login)
+            self._failed_logins += 1
+            if self._failed_logins >= self._config.max_logins:
+                return TOO_MANY_LOGINS
+        return answer
+
+    # The mail transaction
+
+    def _mail(self, event: Mail) -> Reply:
+        if self._stream.ending:
+            return STOPPING
+        for check in MAIL_CHECKS:
+            refusal = check(self._server.knowledge, self._client, event.envelope)
+            if refusal is not None:
+                self._refused("MAIL", refusal, str(event.envelope.reverse_path or ""))
+                return refusal
+        self._arriving = Arriving(event.envelope)
+        return SENDER_OK
+
+    async def _rcpt(self, event: Rcpt) -> Reply:
+        server, arriving = self._server, self._arriving
+        assert arriving is not None
+        recipient = event.recipient
+        route = server.knowledge.recipients
+        lookup = route.lookup(recipient.forward_path, may_relay=self._client.may_relay)
+        if lookup.refusal is not None and recipient.forward_path == server.postmaster:
+            # RFC 5321 section 4.5.1: the host's own postmaster is that of a domain we serve.
+            recipient = replace(recipient, forward_path=server.serving_postmaster())
+            lookup = route.lookup(recipient.forward_path, may_relay=False)
+        for check in RCPT_CHECKS:
+            refusal = check(server.knowledge, self._client, arriving, lookup)
+            if refusal is not None:
+                self._refused("RCPT", refusal, str(recipient.forward_path))
+                return await self._slowed(refusal) if unknown(lookup) else refusal
+        arriving.recipients.append(recipient)
+        arriving.lookups.append(lookup)
+        return RECIPIENT_OK
+
+    async def _slowed(self, refusal: Reply) -> Reply:
+        """FAULTS 12: who guesses addresses waits, and has to come again."""
+        self._unknown += 1
+        if self._client.kind == LMTP:
+            return refusal  # a neighbour that passes on what it was given
+        if self._unknown >= self._config.close_after:
+            self._log.warning("address harvest", unknown=self._unknown)
+            return TOO_MANY_UNKNOWN
+        delay = self._config.harvest_delay.total_seconds()
+        if self._unknown > self._config.slow_after and delay:
+            self._flush()
+            await asyncio.sleep(delay)
+        return refusal
+
+    def _data(self, event: Data) -> Reply:
+        self._begin_content()
+        return GO_ON
+
+    def _begin_content(self) -> Incoming:
+        self._incoming = Incoming(self._server.spool_folder, self._config.memory)
+        self._deadline = monotonic() + self._server.transaction_timeout_s
+        return self._incoming
+
+    def _content(self, event: Content) -> None:
+        if self._full or not event.octets:
+            return
+        incoming = self._incoming or self._begin_content()
+        try:
+            incoming.add(event.octets)
+        except OSError as error:
+            self._log.error("no room for content", error=str(error))
+            incoming.discard()
+            self._full = True
+
+    def _chunk_end(self, event: ChunkEnd) -> Reply:
+        if event.refusal is not None:
+            return event.refusal
+        return NO_ROOM if self._full else CHUNK_OK
+
+    async def _end(self, event: End) -> None:
+        """The message is here: accept it or refuse it, once for all or, in LMTP, for each recipient."""
+        arriving, incoming, full = self._arriving, self._incoming, self._full
+        self._arriving, self._incoming, self._full = None, None, False
+        assert arriving is not None
+        self._client.transactions += 1
+        count = len(arriving.recipients) if self._client.kind == LMTP else 1
+        refusal = event.refusal or (NO_ROOM if full else None)
+        if refusal is not None:
+            if incoming is not None:
+                incoming.discard()
+            self._refused("content", refusal, str(arriving.envelope.reverse_path or ""))
+            answers = [refusal] * count
+        else:
+            content = b"" if incoming is None else self._finished(incoming)
+            answers = (
+                [NO_ROOM] * count if content is None else await self._accept(arriving, content)
+            )
+        for answer in answers:
+            self._say(answer)
+
+    def _finished(self, incoming: Incoming) -> Octets | None:
+        try:
+            return incoming.finish()
+        except OSError as error:
+            self._log.error("no room for content", error=str(error))
+            return None
+
+    async def _accept(self, arriving: Arriving, content: Octets) -> list[Reply]:
+        server, client = self._server, self._client
+        count = len(arriving.recipients) if client.kind == LMTP else 1
+        now = server.clock()
+        queue_id = new_queue_id(now)
+        name = format_queue_id(queue_id)
+        lines = trace.received(
+            stream=self._stream,
+            client=client,
+            hello=self._hello,
+            extended=self._extended,
+            arriving=arriving,
+            hostname=server.hostname,
+            queue_id=name,
+            now=now,
+        )
+        if client.principal is not None:
+            found = header.read(content)
+            for check in CONTENT_CHECKS:
+                refusal = check(server.knowledge, client, arriving, found)
+                if refusal is not None:
+                    self._refused("content", refusal, str(arriving.envelope.reverse_path or ""))
+                    return [refusal] * count
+            author = arriving.envelope.reverse_path or client.principal.address
+            lines += header.completion(found, author, server.hostname, now, server.random)
+            content = drop_bcc(content)
+        submission = Submission(
+            envelope=arriving.envelope.to(*arriving.recipients),
+            content=content,
+            header=lines,
+            submitter=AccountId(client.principal.id) if client.principal is not None else None,
+            facts=trace.facts(self._stream, client, self._hello, arriving),
+            queue_id=queue_id,
+        )
+        began = monotonic()
+        try:
+            accepted = await server.queue.submit(submission)
+        except SubmissionRefused as refused:
+            code = 554 if refused.permanent else 451
+            answer = reply(code, refused.status.code, refused.status.text)
+            self._refused("content", answer, str(arriving.envelope.reverse_path or ""))
+            return [answer] * count
+        except StoreFull:
+            return [NO_ROOM] * count
+        except StoreStopped:
+            return [STOPPING] * count
+        except Exception as error:  # one message's trouble must not end the connection
+            server.meter.count("smtp_errors", server.kind)
+            self._log.error("submit failed", queue_id=name, error=repr(error), where=_where(error))
+            return [NOT_NOW] * count
+        server.meter.observe("smtp_submit", monotonic() - began)
+        server.meter.count("smtp_messages", server.kind)
+        server.meter.count("smtp_octets", server.kind, len(content))
+        self._log.info(
+            "accepted",
+            queue_id=format_queue_id(accepted.queue_id),
+            sender=str(arriving.envelope.reverse_path or ""),
+            recipients=len(arriving.recipients),
+            size=len(content),
+        )
+        if client.kind == LMTP:
+            return lmtp.replies(accepted.outcomes, format_queue_id(accepted.queue_id))
+        return [reply(250, "2.0.0", f"Accepted as {format_queue_id(accepted.queue_id)}")]
+
+    def _refused(self, stage: str, refusal: Reply, address: str) -> None:
+        self._server.meter.count("smtp_refused", refusal.enhanced)
+        self._log.info("refused", stage=stage, address=address, reply=str(refusal))
+
+
+def _where(error: BaseException) -> str:
+    """The innermost line of an unforeseen error, for the log."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return "" if place is None else f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}"
