@@ -41,9 +41,6 @@ class StoreConfig:
     grace: timedelta = setting(
         days(1), "How long a compacted pack is kept for readers and for a running backup."
     )
-    history: timedelta = setting(
-        days(90), "How long deletions are remembered for clients that synchronise seldom."
-    )
 
     def __post_init__(self) -> None:
         if not MIN_PACK <= self.pack_octets <= MAX_PACK:
@@ -60,5 +57,5 @@ class StoreConfig:
             raise ConfigError("store", "readers must lie between 1 and 64")
         if not 1 <= self.garbage <= 100:
             raise ConfigError("store", "garbage must lie between 1 and 100")
-        if self.grace < timedelta(0) or self.history < timedelta(0):
-            raise ConfigError("store", "grace and history must not be negative")
+        if self.grace < timedelta(0):
+            raise ConfigError("store", "grace must not be negative")

@@ -39,6 +39,10 @@ class Opened:
     wal_fd: int
     pack: PackWriter | None  # the pack of this slot that goes on, if there is one
 
+    def lock_again(self) -> FileLock:
+        """The commit lock for another thread of this process; to be acquired, then closed."""
+        return FileLock(self.folder / "run" / "commit.lock")
+
 
 def door_of(folder: Path) -> FileLock:
     return FileLock(folder / "run" / "door.lock")
@@ -108,7 +112,7 @@ def _recover(
     """Put right what a crash left; returns the newest sound pack of this slot."""
     execute = writer.cursor().execute
     own: PackWriter | None = None
-    held: list[FileLock] = []
+    held: dict[str, FileLock] = {}
     others: list[PackWriter] = []
     boot = files.boot_id()
     with lock:
@@ -129,11 +133,11 @@ def _recover(
             for pack, whose, synced in execute(
                 "SELECT pack, owner, synced FROM pack WHERE state = ? ORDER BY pack", (OPEN,)
             ).fetchall():
-                if whose != owner:
+                if whose != owner and whose not in held:
                     taken = slots.idle(folder / "run", whose)
                     if taken is None:
                         continue  # alive: its own business
-                    held.append(taken)
+                    held[whose] = taken
                 found = recover_pack(execute, files, packs_of(folder), pack, synced, clock, log)
                 if found is not None:
                     others.append(found)
@@ -151,7 +155,7 @@ def _recover(
             for found in others:
                 if found is not own:
                     found.close()
-            for taken in held:
+            for taken in held.values():
                 taken.close()
     return own
 

@@ -39,6 +39,8 @@ SUMMED = RECORD.size - 4  # octets of the header that the CRC covers
 MAX_PAYLOAD = 2**32 - 1  # the length fields
 MAX_ENVELOPE = 1 << 20
 OPEN, SEALED, RETIRED = 0, 1, 2  # pack.state: appended to; complete; waits to be unlinked
+# The tables whose rows name octets, each by (pack, start, length), with an index that begins so.
+BLOB_TABLES = ("email", "queue_message", "upload")
 GUESS = 512  # octets of an envelope that the first read of a record takes along
 MAX_OPEN = 64  # packs a reader keeps open
 MAX_AGE_S = 600.0  # a file that is kept open longer is opened again, so that a removed one ends

@@ -19,6 +19,7 @@ from postillon.log import Log
 from postillon.store.files import Files
 from postillon.store.operation import StoreError
 from postillon.store.pack import (
+    BLOB_TABLES,
     FILE_HEADER,
     SEALED,
     PackWriter,
@@ -31,9 +32,6 @@ from postillon.store.pack import (
 GAP = 1_000  # ids skipped after a power cut, more than were given between a commit and its sync
 SEEN, DELETED = 1, 8  # bits of placement.flags, as in account.keywords (a test compares them)
 TOMBSTONE = 3  # change.kind of an expunged placement, as in account.changes (a test compares them)
-
-# All three name octets by (pack, start, length).
-BLOB_TABLES = ("email", "queue_message", "upload")
 
 Execute = Callable[..., apsw.Cursor]
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from postillon.store.operation import StoreError
 
 CLI = "cli"
 MAX_CLI = 64  # commands that may use the store at once
+WAIT_S = 0.5  # seconds a taken slot is waited for
 
 
 class FileLock:
@@ -53,16 +55,19 @@ def slot_path(run: Path, owner: str) -> Path:
 def claim(run: Path, owner: str) -> tuple[str, FileLock]:
     """Take the slot of an owner; "cli" takes the first free one of its kind.
 
-    Raises StoreError if another process has it.
+    Blocks for WAIT_S if it is taken, then raises StoreError.
     """
     if not owner or not owner.replace("-", "").isalnum():
         raise StoreError(f"{owner!r} cannot name a slot")
     names = [f"{CLI}-{n}" for n in range(1, MAX_CLI + 1)] if owner == CLI else [owner]
-    for name in names:
-        lock = FileLock(slot_path(run, name))
-        if lock.try_acquire():
-            return name, lock
-        lock.close()
+    until = time.monotonic() + WAIT_S
+    while True:
+        for name in names:
+            if (lock := idle(run, name)) is not None:
+                return name, lock
+        if time.monotonic() >= until:
+            break
+        time.sleep(WAIT_S / 20)  # maintenance holds a free slot for a moment while it seals a pack
     raise StoreError(f"another process uses the store as {owner!r}")
 
 

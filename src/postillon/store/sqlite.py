@@ -89,7 +89,7 @@ class SqliteStore:
         self._committer = Committer(
             connection=opened.writer, config=config, files=files, packs=packs_of(opened.folder),
             wal_fd=opened.wal_fd, lock=opened.lock, owner=opened.owner, pack=opened.pack,
-            clock=clock, log=log, finish=self._finish_soon, stop=self._stop_soon,
+            clock=clock, log=log, finish=self._finish_soon, stop=self.stop_soon,
         )  # fmt: skip
 
     # Reading
@@ -176,7 +176,8 @@ class SqliteStore:
             except Exception as error:  # one listener must not silence the others
                 self.log.error("commit listener failed", error=repr(error))
 
-    def _stop_soon(self) -> None:
+    def stop_soon(self) -> None:
+        """Take no more writes: a sync has failed (I4). From any thread."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stop)
 

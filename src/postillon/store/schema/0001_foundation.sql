@@ -18,7 +18,7 @@ CREATE TABLE pack (
     pack      bigint PRIMARY KEY,
     owner     text NOT NULL,     -- the worker slot that appends to it
     state     bigint NOT NULL,   -- 0 open, 1 sealed, 2 retired (unlinked after the grace period)
-    size      bigint NOT NULL,   -- octets appended when the last batch began
+    size      bigint NOT NULL,   -- octets with the last batch
     synced    bigint NOT NULL,   -- octets known durable when the last batch began (invariant I3)
     codec     bigint NOT NULL DEFAULT 0,
     key_id    bigint NOT NULL DEFAULT 0,
@@ -153,7 +153,7 @@ CREATE TABLE email (
     seen_changed    bigint NOT NULL,   -- MODSEQ
     PRIMARY KEY (account, email)
 ) WITHOUT ROWID;
-CREATE INDEX email_blob ON email (pack, start);
+CREATE INDEX email_blob ON email (pack, start, length);  -- compaction reads nothing else
 
 -- Keywords stand on the placement, where IMAP scans them; all placements of one email carry the same
 -- ones but for \Deleted, which belongs to the placement alone.
@@ -216,7 +216,7 @@ CREATE TABLE upload (
     expires_at bigint NOT NULL,
     PRIMARY KEY (account, upload)
 ) WITHOUT ROWID;
-CREATE INDEX upload_blob ON upload (pack, start);
+CREATE INDEX upload_blob ON upload (pack, start, length);
 
 -- Queue --------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ CREATE TABLE queue_message (
     crashes      bigint NOT NULL DEFAULT 0,  -- times a worker died with it in hand
     about        bigint                -- for our own reports: the message they are about
 );
-CREATE INDEX queue_message_blob ON queue_message (pack, start);
+CREATE INDEX queue_message_blob ON queue_message (pack, start, length);
 
 CREATE TABLE queue_recipient (
     queue_id     bigint NOT NULL,
