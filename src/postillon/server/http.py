@@ -1,0 +1,58 @@
+"""The small HTTP server of the maintenance process: /metrics for Prometheus, /healthz for watchdogs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+MAX_HEADER = 8190  # octets of a request line or header field
+MAX_BODY = 1024  # octets; nobody has anything to say here
+SHUTDOWN_S = 2.0
+
+EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class StatusServer:
+    """Serves on sockets that listen already.
+
+    exposition: the figures as text. healthy: whether mail can be accepted; it must be quick.
+    """
+
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        exposition: Callable[[], bytes],
+        healthy: Callable[[], bool],
+    ) -> None:
+        self._sockets = sockets
+        self._exposition = exposition
+        self._healthy = healthy
+        application = web.Application(client_max_size=MAX_BODY)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/healthz", self._health)
+        self._runner = web.AppRunner(
+            application,
+            handle_signals=False,
+            access_log=None,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            shutdown_timeout=SHUTDOWN_S,
+        )
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        for sock in self._sockets:
+            await web.SockSite(self._runner, sock).start()
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._exposition(), headers={"Content-Type": EXPOSITION_TYPE})
+
+    async def _health(self, request: web.Request) -> web.Response:
+        if self._healthy():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="not accepting mail\n")
