@@ -14,6 +14,7 @@ from postillon.access.config import ImapConfig
 from postillon.directory.config import AuthConfig
 from postillon.net.config import ResolverConfig
 from postillon.queue.config import QueueConfig
+from postillon.receive.config import SmtpConfig
 from postillon.route.config import RouteConfig
 from postillon.server.config_reader import read_file, read_text
 from postillon.server.sections import (
@@ -41,6 +42,7 @@ class Configuration:
     )
     tls: TlsConfig = field(default_factory=TlsConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
+    smtp: SmtpConfig = field(default_factory=SmtpConfig)
     imap: ImapConfig = field(default_factory=ImapConfig)
     route: RouteConfig = field(default_factory=RouteConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)

@@ -1,0 +1,57 @@
+"""An open data folder, beside the running server or without one: what every operation works on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from postillon.account.accounts import Accounts
+from postillon.directory.config import AuthConfig
+from postillon.directory.credentials import Credentials
+from postillon.directory.directory import Directory
+from postillon.log import SILENT, Log
+from postillon.net.bus import Bus
+from postillon.store.config import StoreConfig
+from postillon.store.operation import Store
+from postillon.store.sqlite import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The store and the nouns on it."""
+
+    store: Store
+    directory: Directory
+    accounts: Accounts
+    credentials: Credentials
+
+    @classmethod
+    def over(cls, store: Store, auth: AuthConfig) -> Desk:
+        return cls(store, Directory(store), Accounts(store), Credentials(store, auth))
+
+
+@asynccontextmanager
+async def open_desk(
+    data: Path,
+    store_config: StoreConfig,
+    auth: AuthConfig,
+    *,
+    fresh_ok: bool = False,
+    log: Log = SILENT,
+) -> AsyncIterator[Desk]:
+    """Open the store in a data folder as a tool; what is changed is told to the server's processes.
+
+    fresh_ok: whether a store may be made where there is none. Raises StoreError.
+    """
+    store = await open_store(data, store_config, owner="cli", log=log, fresh_ok=fresh_ok)
+    try:
+        bus = Bus(data / "run", "cli", log)
+        try:
+            store.on_commit(bus.send)
+            yield Desk.over(store, auth)
+        finally:
+            bus.close()
+    finally:
+        await store.close()

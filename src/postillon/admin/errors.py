@@ -1,0 +1,58 @@
+"""Refusals as an administrator reads them: what is wrong, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from postillon.account.errors import AccountError
+from postillon.admin.desk import Desk
+from postillon.directory.errors import (
+    AddressNotFound,
+    BadName,
+    DirectoryError,
+    DomainNotFound,
+    PrincipalNotFound,
+)
+from postillon.route.hop import HopError
+
+
+class Refused(Exception):
+    """An operation that was not done; nothing has changed. `hint` is "" where there is none."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(f"{what}; {hint}" if hint else what)
+        self.what, self.hint = what, hint
+
+
+@contextmanager
+def refusals(desk: Desk) -> Iterator[None]:
+    """Turn what the nouns refuse into a Refused that names the nearest thing there is."""
+    try:
+        yield
+    except (DirectoryError, AccountError, HopError) as error:
+        raise Refused(str(error), _hint(desk, error)) from error
+
+
+def _hint(desk: Desk, error: Exception) -> str:
+    if isinstance(error, DomainNotFound):
+        known = [domain.name for domain in desk.directory.domains()]
+        if not known:
+            return "there is no domain yet: postillon domain add NAME"
+        return nearest(error.domain, known)
+    if isinstance(error, PrincipalNotFound):
+        return nearest(
+            str(error.wanted), [principal.login for principal in desk.directory.principals()]
+        )
+    if isinstance(error, AddressNotFound):
+        return nearest(error.address, [alias.text for alias in desk.directory.aliases()])
+    if isinstance(error, BadName) and "@" not in error.text and "no @" in error.problem:
+        return "write a whole address, such as ada@example.org"
+    return ""
+
+
+def nearest(wanted: str, known: Sequence[str]) -> str:
+    """ "nearest: …", with up to three known names, or "" if none is like the wanted one."""
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
+    return f"nearest: {', '.join(near)}" if near else ""
