@@ -67,7 +67,10 @@ def decode_octets(octets: bytes, charset: bytes = b"", *, cut: bool = False) -> 
                 pass
     # A legacy multi-octet text with one bad octet is still that text; a wrong UTF-8 label is not.
     last = codec if codec is not None and codec in _MULTIPLE.values() else _FALLBACK
-    return _decode(octets, last, "replace", cut)
+    try:
+        return _decode(octets, last, "replace", cut)
+    except ValueError:  # UTF-16 without a byte order mark raises whatever it is told
+        return octets.decode(_FALLBACK, "replace")
 
 
 # Where octets below 128 do not always mean ASCII.

@@ -9,7 +9,7 @@ from base64 import b64encode
 from postillon.mail.charset import decode_octets
 
 MAX_WORDS = 2_000  # of one value; the rest stays as it is (FAULTS 24)
-MAX_WORD = 75  # characters of an encoded word (RFC 2047 section 2)
+MAX_WORD = 56  # characters of a word of ours; 75 may be, but then none fits after a field name
 
 # The text may hold spaces although it must not: many writers forget that (RFC 2047 section 2).
 _WORD = re.compile(rb"=\?([^?\s*]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?\r\n]*)\?=")
