@@ -1,4 +1,4 @@
-"""Who is it? One SASL exchange of an SMTP session, with the patience of the throttle (FAULTS 42 to 44)."""
+"""Who is it? One SASL exchange of an SMTP session, slowed by the throttle (FAULTS 42 to 44)."""
 
 from __future__ import annotations
 

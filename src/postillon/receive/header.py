@@ -1,4 +1,4 @@
-"""The header of a submitted message: what is looked at, and what is added to it (RFC 6409 section 8)."""
+"""The header of a submitted message: what is looked at, what is added (RFC 6409 section 8)."""
 
 from __future__ import annotations
 
