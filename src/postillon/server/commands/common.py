@@ -14,7 +14,7 @@ import click
 
 from postillon.admin.desk import Desk, open_desk
 from postillon.admin.errors import Refused
-from postillon.server.config import ConfigNotFound, Configuration, find, load
+from postillon.server.config import Config, ConfigNotFound, find, load
 from postillon.server.config_reader import ConfigProblems
 from postillon.server.loop import run
 from postillon.store.operation import StoreError
@@ -33,7 +33,7 @@ class Place:
     data: Path | None
     as_json: bool
 
-    def configuration(self) -> Configuration:
+    def configuration(self) -> Config:
         """Raises ConfigNotFound or ConfigProblems."""
         return load(find(self.config, self.data))
 
@@ -41,10 +41,16 @@ class Place:
         """Open the data folder beside the running server and do the work."""
         return at_desk(self.configuration(), work)
 
+    def look(self, read: Callable[[Desk], T]) -> T:
+        """As `at_desk`, for what only reads."""
 
-def at_desk(
-    config: Configuration, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: bool = False
-) -> T:
+        async def work(desk: Desk) -> T:
+            return read(desk)
+
+        return self.at_desk(work)
+
+
+def at_desk(config: Config, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: bool = False) -> T:
     """As `Place.at_desk`. fresh_ok: whether a store may be made where there is none."""
 
     async def opened() -> T:
@@ -105,7 +111,7 @@ def refuse(what: str, hint: str = "") -> None:
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:  # Any: as click's decorators
     """--config, --data and --json, given to the command as `place`; refusals end with 1."""
 
-    @click.option("--config", type=click.Path(path_type=Path), help="Configuration file.")
+    @click.option("--config", type=click.Path(path_type=Path), help="Config file.")
     @click.option("--data", type=click.Path(path_type=Path), help="Data folder of a demo.")
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
     @functools.wraps(function)

@@ -108,9 +108,7 @@ def _padded(cell: str, to: int, right: bool, *, last: bool) -> str:
 
 def _plain(value: Any) -> Any:  # Any: a tree of dataclasses and what JSON knows
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)
-        }
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return _plain(value.value)
     if isinstance(value, dict):
