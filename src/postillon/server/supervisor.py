@@ -4,9 +4,9 @@
                └─ m         maintenance: checkpoints, compaction, expiry, metrics
 
 It holds no mail and speaks no protocol, so that it has nothing to fail at. A child that dies is
-replaced after a growing pause; its connections end and nothing more. SIGTERM and SIGINT stop all of them in
-bounded time, SIGHUP lets the workers read their certificate again. Children see the end of the
-supervisor, even by SIGKILL, as the end of a pipe.
+replaced after a growing pause; its connections end and nothing more. SIGTERM and SIGINT stop all of
+them in bounded time, SIGHUP lets the workers read their certificate again. Children see the end of
+the supervisor, even by SIGKILL, as the end of a pipe.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from postillon.server.privileges import become, intended_owner
 from postillon.server.sections import ListenerProtocol
 
 if TYPE_CHECKING:
-    from postillon.server.config import Config
+    from postillon.server.config import Configuration
 
 FIRST_PAUSE_S = 0.1  # before a dead child is replaced; doubles while they keep dying
 LONGEST_PAUSE_S = 30.0
@@ -98,7 +98,7 @@ class Supervisor:
     """A running server. `listeners` are open when it is made; `run` serves until it is stopped."""
 
     def __init__(
-        self, config: Config, listeners: Sequence[OpenListener], lock: int, log: Log
+        self, config: Configuration, listeners: Sequence[OpenListener], lock: int, log: Log
     ) -> None:
         self.listeners = tuple(listeners)
         self._config = config
@@ -220,9 +220,15 @@ class Supervisor:
         return Child(role, module, encode(role, self._config, sockets), descriptors)
 
 
-def run(config: Config, on_ready: Callable[[Supervisor], None] | None = None) -> None:
+def run(
+    config: Configuration,
+    on_ready: Callable[[Supervisor], None] | None = None,
+    prepare: Callable[[], None] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
+    prepare: called when the folder is ours and before any process starts. on_ready: called when all
+    of them serve.
     Raises ListenError, FolderInUse, PrivilegeError, TlsError or StartFailed when that is not possible;
     their texts are for the administrator.
     """
@@ -240,6 +246,8 @@ def run(config: Config, on_ready: Callable[[Supervisor], None] | None = None) ->
         metrics.prepare(metrics_folder)
         if not config.tls.given:
             own_certificate(data / "tls", [config.server.hostname])
+        if prepare is not None:
+            prepare()
     except BaseException:
         for listener in listeners:
             listener.close()
@@ -248,7 +256,7 @@ def run(config: Config, on_ready: Callable[[Supervisor], None] | None = None) ->
 
 
 async def _supervise(
-    config: Config,
+    config: Configuration,
     listeners: Sequence[OpenListener],
     lock: int,
     log: Log,

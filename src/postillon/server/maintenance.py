@@ -1,0 +1,123 @@
+"""The maintenance process: what no commit should have to wait for, and the figures.
+
+Each duty runs again some time after it has ended, never twice at once. A duty that fails is logged and
+tried again at its next time; a failed sync ends the process (I4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from postillon.account.accounts import Accounts
+from postillon.log import Log
+from postillon.net.bus import Bus
+from postillon.server.config import Configuration
+from postillon.server.handover import Listening
+from postillon.server.http import StatusServer
+from postillon.server.metrics import exposition
+from postillon.server.process import main
+from postillon.store.checkpoint import checkpoint
+from postillon.store.compact import Compactor, remove_retired, seal_abandoned, sweep
+from postillon.store.expire import expire
+from postillon.store.operation import Steps, StoreStopped
+from postillon.store.sqlite import SqliteStore, open_store
+
+CHECKPOINT_S = 2.0  # 24 MB of log are some seconds of full load
+COMPACT_S = 30.0
+TIDY_S = 600.0
+EXPIRE_S = 3600.0
+FIRST_S = 5.0  # after the start, when the workers have theirs behind them
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something to do every `every_s` seconds."""
+
+    name: str
+    every_s: float
+    call: Callable[[], Awaitable[object]]
+    first_s: float = FIRST_S
+
+
+class Maintenance:
+    """The running process, for `process.main` and for tests."""
+
+    def __init__(
+        self, store: SqliteStore, config: Configuration, listening: list[Listening], log: Log
+    ) -> None:
+        self.failed = store.stopped
+        self._store = store
+        self._log = log
+        self._bus = Bus(config.server.data / "run", "m", log)
+        store.on_commit(self._bus.send)
+        self._status = StatusServer(
+            [item.sock for item in listening],
+            exposition if config.metrics.enabled else bytes,
+            self._healthy,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self.duties = self._list_duties()
+
+    async def start(self) -> None:
+        await self._status.start()
+        self._tasks = [asyncio.create_task(self._repeat(duty)) for duty in self.duties]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._status.close()
+        self._bus.close()
+        await self._store.close()
+
+    def reload(self) -> None:
+        """Nothing here is read from outside."""
+
+    def _list_duties(self) -> list[Duty]:
+        store = self._store
+        compactor = Compactor(store)
+        accounts = Accounts(store)
+        return [
+            Duty("checkpoint", CHECKPOINT_S, lambda: checkpoint(store)),
+            Duty("compact", COMPACT_S, compactor.compact_once),
+            Duty("remove packs", TIDY_S, lambda: remove_retired(store)),
+            Duty("seal packs", TIDY_S, lambda: seal_abandoned(store)),
+            Duty("sweep packs", EXPIRE_S, lambda: sweep(store)),
+            Duty("expire", EXPIRE_S, lambda: expire(store)),
+            Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
+        ]
+
+    async def _repeat(self, duty: Duty) -> None:
+        wait = duty.first_s
+        while True:
+            await asyncio.sleep(wait)
+            wait = duty.every_s
+            try:
+                await duty.call()
+            except StoreStopped:
+                return
+            except Exception as error:
+                self._log.error("duty_failed", duty=duty.name, error=repr(error))
+
+    def _healthy(self) -> bool:
+        if self._store.stopped.is_set():
+            return False
+        return self._store.read(_alive())
+
+
+def _alive() -> Steps[bool]:
+    rows = yield ("SELECT 1", ())
+    return rows == [(1,)]
+
+
+async def make(
+    config: Configuration, role: str, listening: list[Listening], log: Log
+) -> Maintenance:
+    store = await open_store(config.server.data, config.store, owner=role, log=log)
+    return Maintenance(store, config, listening, log)
+
+
+if __name__ == "__main__":
+    main(make)

@@ -1,0 +1,210 @@
+"""A real server for tests: `postillon serve`'s process tree in a folder of its own, on free ports.
+
+with Server(tmp_path, workers=2) as server:
+    smtplib.SMTP(server.host, server.port("smtp"))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from postillon.admin.desk import Desk
+from postillon.net.tls import self_signed
+from postillon.server import config as configuration
+from postillon.store.sqlite import open_store
+
+HOST = "127.0.0.1"
+PROTOCOLS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "metrics")
+DOMAINS = ("example.org", "example.net")
+PASSWORD = "correct horse battery"
+LOGINS = ("ada@example.org", "bob@example.net")
+READY_S = 60.0
+STOP_S = 40.0
+
+MAIN = """
+import sys
+from pathlib import Path
+from postillon.server import config, supervisor
+supervisor.run(config.load(Path(sys.argv[1])), on_ready=lambda _: print("READY", flush=True))
+"""
+
+
+class Server:
+    """Starts as a process group of its own; `kill` ends all of it as a power cut would.
+
+    settings: more TOML for the configuration, by section: {"smtp": "max_size = 1000"}.
+    """
+
+    host = HOST
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        logins: Sequence[str] = LOGINS,
+        settings: dict[str, str] | None = None,
+        protocols: Sequence[str] = PROTOCOLS,
+    ) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.config_file = folder / "postillon.toml"
+        self.log_file = folder / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.config_file.exists():
+            self._write_config(workers, settings or {}, protocols)
+        self.config = configuration.load(self.config_file)
+        if not self.data.exists():
+            asyncio.run(self._populate(logins))
+
+    def port(self, protocol: str) -> int:
+        for listener in self.config.listeners:
+            if listener.protocol.value == protocol:
+                return listener.effective_port
+        raise KeyError(protocol)
+
+    # Life
+
+    def start(self) -> None:
+        """Returns when every process serves. Raises RuntimeError with the log if that fails."""
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", MAIN, str(self.config_file)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        late = threading.Timer(READY_S, self.kill)
+        late.start()
+        said = self.process.stdout.readline()
+        late.cancel()
+        if said != b"READY\n":
+            self.kill()
+            raise RuntimeError("the server did not start:\n" + self.log())
+
+    def stop(self) -> int:
+        """As Ctrl-C by its supervisor: a clean stop. Returns the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self._wait()
+
+    def kill(self) -> None:
+        """kill -9 for every process at once."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self._wait()
+
+    def restart(self) -> None:
+        self.start()
+
+    def workers(self) -> dict[str, int]:
+        """Process ids by role, from the system."""
+        assert self.process is not None
+        found: dict[str, int] = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if _parent(entry) != self.process.pid:
+                    continue
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if b"postillon.server.maintenance" in command:
+                found["m"] = int(entry.name)
+            elif b"postillon.server.worker" in command:
+                found[f"w{len([role for role in found if role != 'm'])}"] = int(entry.name)
+        return found
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        if error is not None:
+            self.kill()
+            error.add_note("the server's log:\n" + self.log()[-8_000:])
+            return
+        self.stop()
+
+    # Making
+
+    def _wait(self) -> int:
+        assert self.process is not None
+        try:
+            status = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
+
+    def _write_config(
+        self, workers: int, settings: dict[str, str], protocols: Sequence[str]
+    ) -> None:
+        certificate, key = self_signed(["localhost", HOST])
+        (self.folder / "cert.pem").write_bytes(certificate)
+        (self.folder / "key.pem").write_bytes(key)
+        sections: dict[str, str] = {
+            "server": f'hostname = "mail.example.org"\ndata = "data"\nworkers = {workers}\n'
+            'allow_root = true\nstop_patience = "5s"\nlog_level = "debug"\n',
+            "tls": 'certificate = "cert.pem"\nkey = "key.pem"\n',
+            "route": 'smarthost = "smtp://127.0.0.1:9"\n',
+        }
+        for name, text in settings.items():
+            sections[name] = sections.get(name, "") + text + "\n"
+        lines = [f"[{name}]\n{text}" for name, text in sections.items()]
+        lines += [
+            f'[[listener]]\nprotocol = "{protocol}"\naddress = "{HOST}"\nport = {port}\n'
+            for protocol, port in zip(protocols, free_ports(len(protocols)), strict=True)
+        ]
+        self.config_file.write_text("\n".join(lines))
+
+    async def _populate(self, logins: Sequence[str]) -> None:
+        store = await open_store(self.data, self.config.store, owner="cli")
+        try:
+            desk = Desk.over(store, self.config.auth)
+            password = await desk.credentials.prepare(PASSWORD)
+            for domain in sorted({login.partition("@")[2] for login in logins} | set(DOMAINS)):
+                await desk.directory.create_domain(domain)
+            for login in logins:
+                await desk.accounts.create(login, password=password)
+        finally:
+            await store.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody had a moment ago, all different."""
+    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    ports = [int(sock.getsockname()[1]) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+def _parent(entry: Path) -> int:
+    stat: Any = (entry / "stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
