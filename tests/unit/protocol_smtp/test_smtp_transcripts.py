@@ -1,6 +1,7 @@
 """Every SMTP transcript against the bare engine, whole and octet by octet."""
 
 import pytest
+
 from support import transcript
 from support.smtp_engine import GREETING, Session
 

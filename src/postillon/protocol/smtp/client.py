@@ -171,6 +171,7 @@ class SmtpClientEngine:
         self._events: list[Event] = []
         self._out = bytearray()
         self._content: Iterator[bytes] | None = None
+        self._piece = b""  # of `_content`, the one to send next
         self._tx: Transaction | None = None
         self._chunks: Iterable[Octets] = ()
         self._to_rcpt: deque[int] = deque()  # not sent yet: the server takes one command at a time
@@ -311,11 +312,13 @@ class SmtpClientEngine:
             self._out.clear()
             return data
         if self._content is not None:
-            for piece in self._content:
-                return piece
-            self._content = None
-            if self._tx is not None and self._last:
-                self._tx.content_sent = True
+            piece = self._piece
+            self._piece = next(self._content, b"")
+            if not self._piece:  # looked ahead, so that the reply may follow the last piece at once
+                self._content = None
+                if self._tx is not None and self._last:
+                    self._tx.content_sent = True
+            return piece
         return b""
 
     def receive(self, data: bytes) -> list[Event]:
@@ -488,7 +491,7 @@ class SmtpClientEngine:
             self._must_reset = tx.mail is not None and tx.mail.positive
             self._finish()
         elif tx.envelope.body is Body.BINARY:
-            self._content = self._binary()
+            self._begin(self._binary())
             self._expect(FINAL_TIMEOUT, self._on_chunk)
         else:
             self._command("DATA", self._on_data, DATA_TIMEOUT)
@@ -506,9 +509,12 @@ class SmtpClientEngine:
             self._finish()
             return
         # RFC 2920 section 3.1: DATA may be accepted though no recipient was; then nothing is sent.
-        self._content = stuffed(self._chunks) if tx.accepted else iter((b".\r\n",))
-        self._last = True
+        self._begin(stuffed(self._chunks) if tx.accepted else iter((b".\r\n",)), last=True)
         self._expect_final(self._on_final)
+
+    def _begin(self, content: Iterator[bytes], *, last: bool = False) -> None:
+        self._content, self._last = content, last
+        self._piece = next(content)
 
     def _expect_final(self, handler: Callable[[int | None, Reply], None]) -> None:
         tx = self._tx
@@ -541,11 +547,10 @@ class SmtpClientEngine:
         tx = self._tx
         assert tx is not None
         if said.positive and self._pieces_left:
-            self._content = self._binary()
+            self._begin(self._binary())
             self._expect(FINAL_TIMEOUT, self._on_chunk)
         elif said.positive:
-            self._content = iter((b"BDAT 0 LAST\r\n",))
-            self._last = True
+            self._begin(iter((b"BDAT 0 LAST\r\n",)), last=True)
             self._expect_final(self._on_final)
         else:
             tx.data = said
