@@ -205,9 +205,7 @@ class _Reader:
     def _mapping(self, value: object, of: Any, unit: str, path: KeyPath) -> object:
         if not isinstance(value, dict):
             raise _Invalid(f"is {_kind(value)}, but a table belongs here")
-        return {
-            name: self._field(item, of, unit, (*path, name)) for name, item in value.items()
-        }
+        return {name: self._field(item, of, unit, (*path, name)) for name, item in value.items()}
 
     def _path(self, text: str) -> Path:
         if "\0" in text:
