@@ -1,0 +1,167 @@
+"""Pull the plug at any moment: what was acknowledged is there, and nothing is broken.
+
+The control leaves out the sync of the log and must lose mail, or the simulation proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from postillon.setting import KIB
+from postillon.store.checkpoint import checkpoint
+from postillon.store.compact import Compactor, remove_retired, sweep
+from postillon.store.config import StoreConfig
+from postillon.store.files import OsFiles
+from postillon.store.operation import BlobLost, NewBlob
+from postillon.store.sqlite import SqliteStore, open_store
+from postillon.store.verify import verify
+from support import mailrows
+from support.mailrows import Put
+from support.powercut import Recorder
+
+ACCOUNTS = 4
+CONFIG = StoreConfig(
+    pack_octets=64 * KIB, batch_operations=8, grace=timedelta(0), garbage=10, page_cache=64 * KIB
+)
+_names = count()
+
+
+class NextBoot(OsFiles):
+    def boot_id(self) -> str:
+        return "boot-2"
+
+
+async def work(
+    store: SqliteStore, recorder: Recorder, producers: int, rounds: int, seed: int
+) -> None:
+    """Deliver and remove, with checkpoints and compaction in between; note what was promised."""
+
+    async def produce(chance: random.Random) -> None:
+        mine: list[Put] = []
+        for _ in range(rounds):
+            if mine and chance.random() < 0.3:
+                doomed = mine.pop(chance.randrange(len(mine)))
+                recorder.acknowledged(("removing", doomed))
+                await store.write(mailrows.remove(doomed.account, doomed.email))
+                recorder.acknowledged(("removed", doomed))
+                continue
+            content = chance.randbytes(chance.choice((0, 1, 300, 3_000, 12_000)))
+            account = chance.randrange(ACCOUNTS) + 1
+            placed = await store.write(
+                mailrows.put(account, content), NewBlob(content, b"envelope")
+            )
+            recorder.acknowledged(("put", placed))
+            mine.append(placed)
+
+    async def maintain() -> None:
+        compactor = Compactor(store)
+        for _ in range(3):
+            for _ in range(rounds // 4):
+                await store.write(lambda tx: mailrows.held())
+            await checkpoint(store, force=True)
+            await compactor.compact_once()
+            await remove_retired(store)
+            await sweep(store)
+
+    async with asyncio.TaskGroup() as group:
+        for n in range(producers):
+            group.create_task(produce(random.Random(seed * 1000 + n)))
+        group.create_task(maintain())
+
+
+async def record(folder: Path, *, rounds: int, seed: int, control: bool = False) -> Recorder:
+    store = await open_store(folder / "store", CONFIG, owner="w0")
+    await store.write(mailrows.accounts(ACCOUNTS))
+    await store.close()
+    recorder = Recorder(folder / "store", folder / "base", skip_log_sync=control)
+    name = f"recorder-{next(_names)}"
+    vfs = recorder.vfs(name)
+    store = await open_store(folder / "store", CONFIG, owner="w0", files=recorder, vfs=name)
+    await work(store, recorder, producers=5, rounds=rounds, seed=seed)
+    await store.close()
+    vfs.unregister()
+    return recorder
+
+
+async def losses_after(
+    recorder: Recorder, cut: int, target: Path, chance: random.Random
+) -> list[str]:
+    """Cut, start again, and say what of the promises is broken."""
+    recorder.disk_after(cut, target, chance)
+    promised: dict[tuple[int, int], Put] = {}
+    removed: set[tuple[int, int]] = set()
+    seen_uid = dict.fromkeys(range(1, ACCOUNTS + 1), 0)
+    for event in recorder.events[:cut]:
+        if event.kind != "acknowledged":
+            continue
+        word, placed = event.what
+        key = (placed.account, placed.email)
+        if word == "put":
+            promised[key] = placed
+            seen_uid[placed.account] = max(seen_uid[placed.account], placed.uid)
+        elif word == "removing":
+            promised.pop(key)  # until it is acknowledged, both are right
+        else:
+            removed.add(key)
+    store = await open_store(target, CONFIG, owner="w0", files=NextBoot())
+    try:
+        broken = [f"{f.kind} {f.where}: {f.problem}" for f in await verify(store)
+                  if "a sweep removes it" not in f.problem]  # fmt: skip
+        there = store.read(mailrows.held())
+        for key, placed in promised.items():
+            if key not in there:
+                broken.append(f"lost: {placed}")
+            elif there[key][1] != placed.digest or there[key][0] != placed.uid:
+                broken.append(f"changed: {placed}")
+        broken += [f"back again: {key}" for key in removed & there.keys()]
+        for _, digest, ref in there.values():
+            try:
+                if hashlib.sha256(store.content(ref)).digest() != digest:
+                    broken.append(f"other octets: {ref}")
+            except BlobLost as error:
+                broken.append(f"no octets: {error}")
+        for account, uid in seen_uid.items():
+            placed = await store.write(mailrows.put(account, b"after"), NewBlob(b"after"))
+            if placed.uid <= uid:
+                broken.append(f"UID {placed.uid} of account {account} given twice")
+    finally:
+        await store.close()
+    return broken
+
+
+async def cuts(recorder: Recorder, folder: Path, number: int, seed: int) -> list[str]:
+    chance = random.Random(seed)
+    broken: list[str] = []
+    for n in range(number):
+        cut = chance.randrange(len(recorder.events) + 1)
+        broken += [
+            f"cut {cut} (seed {seed}, number {n}): {problem}"
+            for problem in await losses_after(recorder, cut, folder / f"cut-{n}", chance)
+        ]
+    return broken
+
+
+async def test_a_power_cut_loses_nothing_acknowledged_and_breaks_nothing(tmp_path: Path) -> None:
+    recorder = await record(tmp_path, rounds=16, seed=1)
+    assert await cuts(recorder, tmp_path, 30, seed=1) == []
+
+
+async def test_the_control_without_sync_of_the_log_loses_mail(tmp_path: Path) -> None:
+    recorder = await record(tmp_path, rounds=16, seed=2, control=True)
+    broken = await cuts(recorder, tmp_path, 20, seed=2)
+    assert any("lost: " in problem for problem in broken)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("seed", range(10, 22))
+async def test_many_power_cuts(tmp_path: Path, seed: int) -> None:
+    recorder = await record(tmp_path, rounds=60, seed=seed)
+    assert await cuts(recorder, tmp_path, 100, seed=seed) == []
