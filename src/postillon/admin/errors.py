@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from postillon.account.errors import AccountError
-from postillon.admin.desk import Desk
 from postillon.directory.errors import (
     AddressNotFound,
     BadName,
@@ -16,6 +16,9 @@ from postillon.directory.errors import (
     PrincipalNotFound,
 )
 from postillon.route.hop import HopError
+
+if TYPE_CHECKING:
+    from postillon.admin.desk import Desk
 
 
 class Refused(Exception):

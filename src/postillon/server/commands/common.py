@@ -8,16 +8,18 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from postillon.admin.desk import Desk, open_desk
 from postillon.admin.errors import Refused
 from postillon.server.config import Config, ConfigNotFound, find, load
 from postillon.server.config_reader import ConfigProblems
 from postillon.server.loop import run
 from postillon.store.operation import StoreError
+
+if TYPE_CHECKING:
+    from postillon.admin.desk import Desk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +54,8 @@ class Place:
 
 def at_desk(config: Config, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: bool = False) -> T:
     """As `Place.at_desk`. fresh_ok: whether a store may be made where there is none."""
+
+    from postillon.admin.desk import open_desk
 
     async def opened() -> T:
         async with open_desk(
