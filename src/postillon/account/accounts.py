@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from postillon.account import setup
 from postillon.account.account import Account
 from postillon.account.changes import KEEP_MS, expire
 from postillon.account.emails import room
-from postillon.account.hierarchy import sweep
 from postillon.account.hub import Hub
 from postillon.account.ids import AccountId
 from postillon.directory import principals
@@ -89,13 +86,15 @@ class Accounts:
         """
         for account in self._store.read(setup.abandoned()):
             await self._erase(account)
-        for account, doomed, old in self._store.read(setup.needing_care(now - KEEP_MS)):
-            while doomed and await self._store.write(partial(sweep, account=account)):
+        before = now - KEEP_MS
+        for account, doomed, old in self._store.read(setup.needing_care(before)):
+            if doomed:
+                await self.open(account).sweep()
+            while old and await self._forget(account, before):
                 pass
-            while old and await self._store.write(
-                partial(expire, account=account, before=now - KEEP_MS)
-            ):
-                pass
+
+    async def _forget(self, account: AccountId, before: int) -> int:
+        return await self._store.write(lambda tx: expire(tx, account, before))
 
     async def _erase(self, account: AccountId) -> None:
         while await self._store.write(lambda tx: setup.erase(account)):

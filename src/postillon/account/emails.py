@@ -17,7 +17,7 @@ from postillon.account.keywords import DELETED, SEEN
 from postillon.account.ranges import Ranges, select_in
 from postillon.account.roles import INBOX_ID, Role
 from postillon.account.threads import join_thread
-from postillon.store.operation import BlobRef, Steps, Tx
+from postillon.store.operation import BlobRef, Row, Steps, Tx
 
 Target = MailboxId | Role | tuple[str, ...]  # where to: an id, a role, a path
 
@@ -165,7 +165,13 @@ def rows_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[lis
         mailbox,
         ranges,
     )
-    return [EmailRow(*row[:5], BlobRef(*row[5:8]), *row[8:])  # type: ignore[call-arg]  # a slice has no length for row in rows]
+    return [_email_row(row) for row in rows]
+
+
+def _email_row(row: Row) -> EmailRow:
+    uid, email, thread, size, prefix, pack, start, length, *rest = row
+    # The checker cannot count the rest.
+    return EmailRow(uid, email, thread, size, prefix, BlobRef(pack, start, length), *rest)
 
 
 def ref_of(account: AccountId, email: EmailId) -> Steps[BlobRef | None]:

@@ -72,10 +72,10 @@ _COLUMNS = (
 
 
 def _mailbox(row: Row, path: Path, has_children: bool) -> Mailbox:
-    role = Role(row[4]) if row[4] is not None else None
-    return Mailbox(
-        row[0], row[1], row[2], path, MailboxKind(row[3]), role, bool(row[5]), bool(row[6]),
-        *row[7:15], has_children,
+    number, parent, name, kind, role, hidden, subscribed, *rest = row[:15]
+    return Mailbox(  # type: ignore[call-arg]  # the checker cannot count the rest
+        number, parent, name, path, MailboxKind(kind), Role(role) if role else None, bool(hidden),
+        bool(subscribed), *rest, has_children,
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Proving who somebody is.
 
-One answer for a wrong password, an unknown login and a disabled account, after the same work (FAULTS 43).
-A verified password is known again for a short time by a keyed hash of everything that decided, the kept
-hash included: changing the password forgets it at once (FAULTS 41).
+One answer for a wrong password, an unknown login and a disabled account, after the same work
+(FAULTS 43). A verified password is known again for a short time by a keyed hash of everything that
+decided, the kept hash included: changing the password forgets it at once (FAULTS 41).
 """
 
 from __future__ import annotations

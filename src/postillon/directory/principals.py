@@ -52,7 +52,8 @@ _COLUMNS = "principal, kind, login, name, legacy_name, enabled, admin, language,
 
 def _principal(row: Row) -> Principal:
     return Principal(
-        row[0], PrincipalKind(row[1]), row[2], row[3], row[4], bool(row[5]), bool(row[6]), row[7], row[8]
+        row[0], PrincipalKind(row[1]), row[2], row[3], row[4], bool(row[5]), bool(row[6]),
+        row[7], row[8],
     )  # fmt: skip
 
 

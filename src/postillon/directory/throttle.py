@@ -1,9 +1,9 @@
 """Slowing those who guess passwords (FAULTS 42). A state machine; who waits is the session.
 
-Failures are counted by network (an IPv4 address, an IPv6 /64) and by login. Each failure beyond the free
-ones doubles the delay before the next answer. Loopback is never delayed by its address, and a network from
-which a login has succeeded lately is not delayed by what strangers do to that login: nobody can lock
-the owner out. A network with very many failures is turned away until it has been quiet.
+Failures are counted by network (an IPv4 address, an IPv6 /64) and by login. Each failure beyond the
+free ones doubles the delay before the next answer. Loopback is never delayed by its address, and a
+network from which a login has succeeded lately is not delayed by what strangers do to that login:
+nobody can lock the owner out. A network with very many failures is turned away until it has been quiet.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from typing import TypeVar
 
 from postillon.clock import Clock
 from postillon.directory.config import AuthConfig
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 MAX_ENTRIES = 20_000  # of each kind; the ones used longest ago are forgotten first
 IPV6_NETWORK = 64  # bits that one customer has at least (RFC 6177)
@@ -103,10 +107,6 @@ def network(address: str) -> tuple[str, bool]:
     return str(ip), ip.is_loopback
 
 
-def _bound(
-    table: OrderedDict[object, object]
-    | OrderedDict[str, _Failures]
-    | OrderedDict[tuple[str, str], int],
-) -> None:
+def _bound(table: OrderedDict[K, V]) -> None:
     while len(table) > MAX_ENTRIES:
         table.popitem(last=False)
