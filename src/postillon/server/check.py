@@ -21,7 +21,7 @@ from postillon.net.resolver import Resolver
 from postillon.net.tls import ServerTls, TlsError
 from postillon.route.hop import NextHop, parse_next_hop, parse_route
 from postillon.route.nexthop import Hosts, NextHops
-from postillon.server.config import Config
+from postillon.server.config import Configuration
 from postillon.server.data_folder import LOCK
 from postillon.server.listeners import ListenError, open_listeners
 from postillon.server.privileges import PrivilegeError, intended_owner
@@ -56,7 +56,7 @@ class Finding:
     hint: str
 
 
-async def check(config: Config, *, network: bool = True) -> list[Finding]:
+async def check(config: Configuration, *, network: bool = True) -> list[Finding]:
     """Everything found, errors first. network: whether names are looked up."""
     found = [
         *_hostname(config),
@@ -81,7 +81,7 @@ def _warning(key: str, what: str, hint: str) -> Finding:
     return Finding(Weight.WARNING, key, what, hint)
 
 
-def _hostname(config: Config) -> Iterator[Finding]:
+def _hostname(config: Configuration) -> Iterator[Finding]:
     name = config.server.hostname
     try:
         normal = normalise_domain(name)
@@ -99,7 +99,7 @@ def _hostname(config: Config) -> Iterator[Finding]:
         yield _error("server.hostname", f"{name!r} is an address", "write the machine's name")
 
 
-def _process(config: Config) -> Iterator[Finding]:
+def _process(config: Configuration) -> Iterator[Finding]:
     try:
         intended_owner(config.server)
     except PrivilegeError as error:
@@ -113,7 +113,7 @@ def _process(config: Config) -> Iterator[Finding]:
             yield _warning("server.user", f"is {config.server.user!r}, but you are {own!r}", hint)
 
 
-def _data(config: Config) -> Iterator[Finding]:
+def _data(config: Configuration) -> Iterator[Finding]:
     data = config.server.data
     if not data.exists():
         parent = next(folder for folder in data.absolute().parents if folder.exists())
@@ -131,7 +131,7 @@ def _data(config: Config) -> Iterator[Finding]:
         yield _warning("server.data", f"others can read {data}", f"chmod 700 {data}")
 
 
-def _certificate(config: Config) -> Iterator[Finding]:
+def _certificate(config: Configuration) -> Iterator[Finding]:
     if not config.tls.given:
         hint = "name a real certificate and its key in [tls] once there is one"
         yield _warning("tls", "the certificate will be self-signed", hint)
@@ -205,7 +205,7 @@ def _exposed(listeners: tuple[ListenerConfig, ...]) -> Iterator[Finding]:
             yield _warning(key, what, "leave tls out, or bind it to loopback")
 
 
-def _ports(config: Config) -> Iterator[Finding]:
+def _ports(config: Configuration) -> Iterator[Finding]:
     """Open each listener for a moment, unless our own server has them open."""
     if _running(config.server.data):
         return
@@ -236,7 +236,7 @@ def _running(data: Path) -> bool:
     return False
 
 
-def _secrets(config: Config) -> Iterator[Finding]:
+def _secrets(config: Configuration) -> Iterator[Finding]:
     credentials = config.route.credentials
     if credentials is None or credentials == Path():
         for _, hop in _fixed_hops(config):
@@ -257,7 +257,7 @@ def _secrets(config: Config) -> Iterator[Finding]:
         yield _error("route.credentials", f"everybody can read {credentials}", hint)
 
 
-def _fixed_hops(config: Config) -> Iterator[tuple[str, NextHop]]:
+def _fixed_hops(config: Configuration) -> Iterator[tuple[str, NextHop]]:
     """The section has already read them, so they are well formed."""
     if config.route.smarthost:
         yield "route.smarthost", parse_next_hop(config.route.smarthost)
@@ -267,7 +267,7 @@ def _fixed_hops(config: Config) -> Iterator[tuple[str, NextHop]]:
             yield "route.routes", hop
 
 
-async def _next_hops(config: Config) -> AsyncIterator[Finding]:
+async def _next_hops(config: Configuration) -> AsyncIterator[Finding]:
     hops = list(_fixed_hops(config))
     if not hops:
         return

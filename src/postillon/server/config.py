@@ -33,7 +33,7 @@ VARIABLE = "POSTILLON_CONFIG"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Configuration:
     """One field a section; the name of the field is the name of its table in the file."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
@@ -64,14 +64,14 @@ class ConfigNotFound(Exception):
         self.places = places
 
 
-def load(path: Path) -> Config:
+def load(path: Path) -> Configuration:
     """Read a file. Relative paths in it are taken from its folder. Raises ConfigProblems."""
-    return read_file(path, Config)
+    return read_file(path, Configuration)
 
 
-def parse(text: str, folder: Path, file: str = NAME) -> Config:
+def parse(text: str, folder: Path, file: str = NAME) -> Configuration:
     """As `load`, from text. Raises ConfigProblems."""
-    return read_text(text, Config, file=file, folder=folder)
+    return read_text(text, Configuration, file=file, folder=folder)
 
 
 def find(

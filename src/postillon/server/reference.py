@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from postillon.server.config import Config
+from postillon.server.config import Configuration
 from postillon.server.config_reader import shown_value
 from postillon.setting import settings_of
 
@@ -43,9 +43,9 @@ when the server is started again.
 
 def reference() -> str:
     """The whole page as Markdown."""
-    hints = get_type_hints(Config)
+    hints = get_type_hints(Configuration)
     parts = [INTRODUCTION]
-    for item in dataclasses.fields(Config):
+    for item in dataclasses.fields(Configuration):
         hint = hints[item.name]
         if dataclasses.is_dataclass(hint):
             parts.append(_section(f"[{item.name}]", hint, ""))  # type: ignore[arg-type]

@@ -81,7 +81,7 @@ class _Locator:
         return path
 
     def _key(self) -> list[str]:
-        names = []
+        names: list[str] = []
         while True:
             self._spaces()
             if self._at >= len(self._text):

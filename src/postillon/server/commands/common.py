@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from postillon.admin.errors import Refused
-from postillon.server.config import Config, ConfigNotFound, find, load
+from postillon.server.config import ConfigNotFound, Configuration, find, load
 from postillon.server.config_reader import ConfigProblems
 from postillon.server.loop import run
 from postillon.store.operation import StoreError
@@ -35,7 +36,7 @@ class Place:
     data: Path | None
     as_json: bool
 
-    def configuration(self) -> Config:
+    def configuration(self) -> Configuration:
         """Raises ConfigNotFound or ConfigProblems."""
         return load(find(self.config, self.data))
 
@@ -52,7 +53,9 @@ class Place:
         return self.at_desk(work)
 
 
-def at_desk(config: Config, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: bool = False) -> T:
+def at_desk(
+    config: Configuration, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: bool = False
+) -> T:
     """As `Place.at_desk`. fresh_ok: whether a store may be made where there is none."""
 
     from postillon.admin.desk import open_desk
@@ -63,6 +66,9 @@ def at_desk(config: Config, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: b
         ) as desk:
             return await work(desk)
 
+    if not fresh_ok and not config.server.data.is_dir():
+        hint = "`postillon init` makes one, and the first start of the server"
+        raise Refused(f"there is no data folder {config.server.data}", hint)
     become_owner(config.server.data)
     return run(opened())
 
@@ -115,7 +121,7 @@ def refuse(what: str, hint: str = "") -> None:
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:  # Any: as click's decorators
     """--config, --data and --json, given to the command as `place`; refusals end with 1."""
 
-    @click.option("--config", type=click.Path(path_type=Path), help="Config file.")
+    @click.option("--config", type=click.Path(path_type=Path), help="Configuration file.")
     @click.option("--data", type=click.Path(path_type=Path), help="Data folder of a demo.")
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
     @functools.wraps(function)
@@ -140,7 +146,7 @@ def choose_password(
         return passwords.read(file), False
     if generated:
         return passwords.generate(), True
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on: use --password-file or --generate")
     return click.prompt(prompt, hide_input=True, confirmation_prompt=True), False
 
@@ -163,6 +169,6 @@ def sure(question: str, yes: bool) -> None:
     """Ask before something that cannot be undone; --yes says it beforehand."""
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError("this cannot be undone; confirm it with --yes")
     click.confirm(question, abort=True)

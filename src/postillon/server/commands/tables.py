@@ -25,7 +25,7 @@ def table(rows: Sequence[R], columns: Sequence[Column[R]], empty: str) -> str:
     if not rows:
         return empty
     values = [[read(row) for _, read in columns] for row in rows]
-    right = [all(isinstance(line[n], int) for line in values) for n in range(len(columns))]
+    right = [all(type(line[n]) is int for line in values) for n in range(len(columns))]
     lines = [[title for title, _ in columns], *([shown(cell) for cell in line] for line in values)]
     widths = [max(width(line[n]) for line in lines) for n in range(len(columns))]
     return "\n".join(
