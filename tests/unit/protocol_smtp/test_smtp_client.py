@@ -324,3 +324,12 @@ def test_control_characters_in_a_reply_are_not_passed_on():
     [event] = engine.receive(b"250 2.0.0 a\x1b[31mb\x00\r\n")
     assert event.reply.text == "a?[31mb?"
     assert event.reply.enhanced == "2.0.0"
+
+
+def test_a_challenge_that_is_not_base64_cancels_the_login():
+    engine = connect(Session())
+    engine.auth(PlainClient("ada", "pencil"))
+    engine.send()
+    engine.receive("334 cä\r\n".encode())
+    assert engine.send() == b"*\r\n"
+    assert not engine.receive(b"501 5.7.0 cancelled\r\n")[0].ok

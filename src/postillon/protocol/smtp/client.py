@@ -14,7 +14,6 @@ CRLF, and a last line without its end gets one: nothing else of a message is eve
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -422,7 +421,7 @@ class SmtpClientEngine:
                 raise SaslError("too many challenges")
             challenge = base64.b64decode("".join(said.lines).strip(), validate=True)
             answer = base64.b64encode(mechanism.respond(challenge)).decode()
-        except (SaslError, binascii.Error):
+        except (SaslError, ValueError):
             answer = "*"
         self._command(answer, lambda more: self._on_auth(mechanism, more))
 
