@@ -54,7 +54,7 @@ def told(session):
 @settings(max_examples=200)
 @given(CONVERSATION, CUTS)
 def test_where_the_bytes_are_cut_changes_nothing(data, places):
-    """Only what is early may differ: a command that came before its turn is seen in one piece alone."""
+    """But for what comes before its turn: that it came too early is seen only if it came at once."""
     octets = Session(Offer(max_size=60))
     one = b"".join(octets.receive(data[n : n + 1]) for n in range(len(data)))
     pieces = Session(Offer(max_size=60))

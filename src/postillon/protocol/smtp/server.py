@@ -279,17 +279,17 @@ class SmtpServerEngine:
         end = buffer.find(b"\r\n", at)
         if buffer[at : at + 1] == b"\x16" and self.state is not State.AUTH:
             return self._hang_up(None)  # a TLS record; no command begins with this octet
+        longest = MAX_OTHER_LINE
+        if self.state is State.AUTH or buffer[at : at + 5].upper() == b"AUTH ":
+            longest = MAX_AUTH_LINE
         if end < 0:
             waiting = len(buffer) - at
-            longest = MAX_OTHER_LINE
-            if self.state is State.AUTH or buffer[at : at + 5].upper() == b"AUTH ":
-                longest = MAX_AUTH_LINE
             if waiting > longest or (self._overlong and waiting > 1):
                 self._overlong = True
                 self._at = len(buffer) - (1 if buffer.endswith(b"\r") else 0)
             return None
         self._at = end + 2
-        if self._overlong:
+        if self._overlong or self._at - at > longest:
             self._overlong = False
             if self.state is State.AUTH:
                 self.state = State.READY
