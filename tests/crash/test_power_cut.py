@@ -1,6 +1,6 @@
 """Pull the plug at any moment: what was acknowledged is there, and nothing is broken.
 
-The control leaves out the sync of the log and must lose mail, or the simulation proves nothing.
+The controls leave out one safeguard and must lose mail, or the simulation proves nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from postillon.setting import KIB
+from postillon.store import recovery
 from postillon.store.checkpoint import checkpoint
 from postillon.store.compact import Compactor, remove_retired, sweep
 from postillon.store.config import StoreConfig
@@ -76,11 +77,11 @@ async def work(
         group.create_task(maintain())
 
 
-async def record(folder: Path, *, rounds: int, seed: int, control: bool = False) -> Recorder:
+async def record(folder: Path, *, rounds: int, seed: int, skip_sync: str = "nothing") -> Recorder:
     store = await open_store(folder / "store", CONFIG, owner="w0")
     await store.write(mailrows.accounts(ACCOUNTS))
     await store.close()
-    recorder = Recorder(folder / "store", folder / "base", skip_log_sync=control)
+    recorder = Recorder(folder / "store", folder / "base", skip_sync=skip_sync)
     name = f"recorder-{next(_names)}"
     vfs = recorder.vfs(name)
     store = await open_store(folder / "store", CONFIG, owner="w0", files=recorder, vfs=name)
@@ -153,10 +154,28 @@ async def test_a_power_cut_loses_nothing_acknowledged_and_breaks_nothing(tmp_pat
     assert await cuts(recorder, tmp_path, 30, seed=1) == []
 
 
-async def test_the_control_without_sync_of_the_log_loses_mail(tmp_path: Path) -> None:
-    recorder = await record(tmp_path, rounds=16, seed=2, control=True)
+@pytest.mark.parametrize("unsynced", ["-wal", ".pack"])
+async def test_the_control_without_one_of_the_syncs_loses_mail(
+    tmp_path: Path, unsynced: str
+) -> None:
+    recorder = await record(tmp_path, rounds=16, seed=2, skip_sync=unsynced)
     broken = await cuts(recorder, tmp_path, 20, seed=2)
     assert any("lost: " in problem for problem in broken)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(600)
+async def test_the_control_without_the_check_of_tails_leaves_rows_without_octets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "_forget_from", lambda *arguments: 0)
+    broken = []
+    for seed in range(6):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        recorder = await record(folder, rounds=30, seed=seed)
+        broken += await cuts(recorder, folder, 60, seed=seed)
+    assert any("no octets: " in problem for problem in broken)
 
 
 @pytest.mark.torture

@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ import apsw
 from postillon.store.files import Buffer, OsFiles
 
 SECTOR = 512  # octets a disk writes whole
+LATENCIES = (0.0, 0.0005, 0.002)  # seconds a sync of the simulated disk takes
 
 
 @dataclass(slots=True)
@@ -42,11 +44,12 @@ class Recorder(OsFiles):
 
     folder: Path
     base: Path  # where the state at the beginning is kept
-    skip_log_sync: bool = False  # the control: the log is never synced
+    skip_sync: str = "nothing"  # a control: files whose name ends so are never synced
     boot: str = "boot-1"
     events: list[Event] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     names: dict[int, str] = field(default_factory=dict)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def __post_init__(self) -> None:
         shutil.copytree(self.folder, self.base)
@@ -80,9 +83,10 @@ class Recorder(OsFiles):
         OsFiles.truncate(self, fd, size)
 
     def sync_data(self, fd: int) -> None:
-        if self.skip_log_sync and self.names[fd].endswith("-wal"):
+        if self.names[fd].endswith(self.skip_sync):
             return
         begun = len(self.events)
+        time.sleep(self.chance.choice(LATENCIES))  # the other thread goes on meanwhile
         self.add(Event("sync", self.names[fd], begun=begun))
 
     def sync_folder(self, path: Path) -> None:
@@ -118,10 +122,8 @@ class Recorder(OsFiles):
                 continue
             path = event.path
             if event.kind in ("create", "unlink"):
-                # A file's own sync also makes its name durable on file systems that are in use.
-                sure = number < max(
-                    durable.get(os.path.dirname(path) or ".", 0), durable.get(path, 0)
-                )
+                # POSIX promises a name only with its folder; many file systems are kinder.
+                sure = number < durable.get(os.path.dirname(path) or ".", 0)
                 if sure or chance.random() < keep:
                     if event.kind == "unlink":
                         gone.add(path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from postillon.store.database import connect, sync_failed, translated
+from postillon.store.database import close, connect, sync_failed, translated
 from postillon.store.sqlite import SqliteStore
 
 OVERGROWN = 8  # times checkpoint_octets from which writers are held for a moment
@@ -64,5 +64,5 @@ def _checkpoint(store: SqliteStore, force: bool) -> Checkpoint:
             store.stop_soon()
         raise translated(error) from error
     finally:
-        connection.close()
+        close(connection)
     return Checkpoint(max(frames, 0) * FRAME, max(moved, 0) * FRAME)

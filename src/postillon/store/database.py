@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from postillon.store.config import StoreConfig
-from postillon.store.operation import Row, Steps, StoreError, StoreFull, T
+from postillon.store.operation import Row, Statement, Steps, StoreError, StoreFull, T
 
 NAME = "postillon.db"
 STATEMENTS = 400  # prepared statements each connection keeps
@@ -24,25 +25,40 @@ def connect(
     """Open the database, made if it is missing. Raises StoreError."""
     try:
         connection = apsw.Connection(str(folder / NAME), vfs=vfs, statementcachesize=STATEMENTS)
-        connection.set_busy_timeout(BUSY_MS)
-        execute = connection.cursor().execute
-        [(mode,)] = execute("PRAGMA journal_mode = WAL").fetchall()
-        if mode != "wal":
-            raise StoreError(f"the database cannot use a write-ahead log but only {mode!r}")
-        # The commit syncs the log itself, outside the lock (docs/store.md); NORMAL keeps the order
-        # of log and database at checkpoints. Checkpoints belong to the maintenance process.
-        execute("PRAGMA synchronous = NORMAL")
-        connection.wal_autocheckpoint(0)
-        execute("PRAGMA trusted_schema = OFF")
-        execute("PRAGMA temp_store = MEMORY")
-        execute(f"PRAGMA cache_size = -{max(config.page_cache // 1024, 64)}")
-        if not writes:
-            execute("PRAGMA query_only = ON")
-            if vfs is None:
-                execute(f"PRAGMA mmap_size = {config.mapped}").fetchall()
     except apsw.Error as error:
         raise translated(error) from error
+    try:
+        _set_up(connection, config, writes, mapped=config.mapped if vfs is None else 0)
+    except BaseException as error:
+        close(connection)
+        if isinstance(error, apsw.Error):
+            raise translated(error) from error
+        raise
     return connection
+
+
+def _set_up(connection: apsw.Connection, config: StoreConfig, writes: bool, mapped: int) -> None:
+    connection.set_busy_timeout(BUSY_MS)
+    execute = connection.cursor().execute
+    [(mode,)] = execute("PRAGMA journal_mode = WAL").fetchall()
+    if mode != "wal":
+        raise StoreError(f"the database cannot use a write-ahead log but only {mode!r}")
+    # The commit syncs the log itself, outside the lock (docs/store.md); NORMAL keeps the order of
+    # log and database at checkpoints. Checkpoints belong to the maintenance process.
+    execute("PRAGMA synchronous = NORMAL")
+    connection.wal_autocheckpoint(0)
+    execute("PRAGMA trusted_schema = OFF")
+    execute("PRAGMA temp_store = MEMORY")
+    execute(f"PRAGMA cache_size = -{max(config.page_cache // 1024, 64)}")
+    if not writes:
+        execute("PRAGMA query_only = ON")
+        execute(f"PRAGMA mmap_size = {mapped}").fetchall()
+
+
+def close(connection: apsw.Connection) -> None:
+    """Close, whatever the disk says: the last one to close moves the log, which is no duty."""
+    with suppress(apsw.Error):
+        connection.close()
 
 
 def translated(error: apsw.Error) -> StoreError:
@@ -62,7 +78,7 @@ def sync_failed(error: apsw.Error) -> bool:
 
 def run(execute: Execute, steps: Steps[T]) -> T:
     """Run an operation to its end. What SQLite refuses is raised inside it, where it yielded."""
-    send = steps.send
+    send: Callable[[Any], Statement] = steps.send
     try:
         sql, arguments = send(None)
         while True:
@@ -70,8 +86,8 @@ def run(execute: Execute, steps: Steps[T]) -> T:
                 rows: list[Row] = execute(sql, arguments).fetchall()
             except apsw.Error as error:
                 sql, arguments = steps.throw(error)
-            else:
-                sql, arguments = send(rows)
+                continue
+            sql, arguments = send(rows)
     except StopIteration as stop:
         result: T = stop.value
         return result

@@ -15,6 +15,7 @@ from importlib.resources import files
 import apsw
 
 from postillon.clock import Clock
+from postillon.store.database import Execute
 from postillon.store.operation import StoreError
 
 FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql\Z")
@@ -61,7 +62,7 @@ def migrate(
     applied migration has changed since.
     """
     known = shipped() if migrations is None else migrations
-    execute = connection.cursor().execute
+    execute: Execute = connection.cursor().execute
     execute("BEGIN IMMEDIATE")
     try:
         execute(LEDGER)

@@ -18,7 +18,7 @@ from postillon.clock import Clock
 from postillon.log import Log
 from postillon.store import slots
 from postillon.store.config import StoreConfig
-from postillon.store.database import NAME, connect, translated
+from postillon.store.database import NAME, Execute, close, connect, translated
 from postillon.store.files import Files
 from postillon.store.migrate import migrate
 from postillon.store.operation import StoreError
@@ -79,7 +79,7 @@ def open_folder(
             lock = FileLock(folder / "run" / "commit.lock")
             kept.callback(lock.close)
             writer = connect(folder, config, writes=True, vfs=vfs)
-            kept.callback(writer.close)
+            kept.callback(close, writer)
             try:
                 for step in migrate(writer, clock):
                     log.info("schema migrated", migration=step)
@@ -110,7 +110,7 @@ def _recover(
     files: Files,
 ) -> PackWriter | None:
     """Put right what a crash left; returns the newest sound pack of this slot."""
-    execute = writer.cursor().execute
+    execute: Execute = writer.cursor().execute
     own: PackWriter | None = None
     held: dict[str, FileLock] = {}
     others: list[PackWriter] = []
@@ -168,7 +168,7 @@ def close_folder(opened: Opened, clock: Clock, log: Log, files: Files, *, clean:
         undo.callback(opened.slot.close)
         undo.callback(opened.lock.close)
         undo.callback(files.close, opened.wal_fd)
-        undo.callback(opened.writer.close)
+        undo.callback(close, opened.writer)
         pack = opened.pack
         if pack is not None:
             undo.callback(pack.close)

@@ -9,13 +9,11 @@ and `queue`: the store stands below both and must be sound before either may loo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-
-import apsw
 
 from postillon.clock import Clock
 from postillon.log import Log
+from postillon.store.database import Execute
 from postillon.store.files import Files
 from postillon.store.operation import StoreError
 from postillon.store.pack import (
@@ -32,8 +30,6 @@ from postillon.store.pack import (
 GAP = 1_000  # ids skipped after a power cut, more than were given between a commit and its sync
 SEEN, DELETED = 1, 8  # bits of placement.flags, as in account.keywords (a test compares them)
 TOMBSTONE = 3  # change.kind of an expunged placement, as in account.changes (a test compares them)
-
-Execute = Callable[..., apsw.Cursor]
 
 
 def skip_ids(execute: Execute) -> None:

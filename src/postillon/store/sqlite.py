@@ -16,7 +16,7 @@ from postillon.clock import Clock, system_clock
 from postillon.log import SILENT, Log
 from postillon.store.commit import Committer, Job
 from postillon.store.config import StoreConfig
-from postillon.store.database import connect, run, translated
+from postillon.store.database import close, connect, run, translated
 from postillon.store.files import Files, OsFiles
 from postillon.store.opening import Opened, close_folder, open_folder, packs_of
 from postillon.store.operation import (
@@ -54,7 +54,7 @@ class Reader:
             raise translated(error) from error
 
     def close(self) -> None:
-        self._connection.close()
+        close(self._connection)
 
 
 class SqliteStore:
@@ -233,4 +233,8 @@ async def open_store(
         )  # fmt: skip
 
     opened = await asyncio.get_running_loop().run_in_executor(None, opening)
-    return SqliteStore(opened, config, log=log, clock=clock, files=files, vfs=vfs)
+    try:
+        return SqliteStore(opened, config, log=log, clock=clock, files=files, vfs=vfs)
+    except BaseException:
+        close_folder(opened, clock, log, files, clean=False)
+        raise

@@ -1,8 +1,7 @@
 """Proving octets, rows and counters against each other (`postillon verify`).
 
-Reads only, in pieces: each piece is one read transaction, so a server may run meanwhile. What a running
-server moves between two pieces (a compacted record, a counter) is looked at a second time before it
-counts.
+Reads only, in pieces: each is one read transaction, so a server may run meanwhile. A record that
+compaction may have moved in between is looked up a second time before it counts.
 """
 
 from __future__ import annotations
@@ -168,7 +167,6 @@ async def _accounts(store: SqliteStore) -> list[Finding]:
 
 
 def _accounts_after(account: int) -> Steps[list[int]]:
-    """Accounts that are being removed piece by piece do not count."""
     rows = yield (
         "SELECT account FROM account WHERE account > ? ORDER BY account LIMIT ?",
         (account, AT_ONCE),
