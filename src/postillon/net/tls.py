@@ -7,7 +7,6 @@ with. Versions before 1.2 are never spoken (RFC 8996).
 from __future__ import annotations
 
 import asyncio.sslproto
-import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -200,13 +199,10 @@ def _general_name(name: str) -> x509.GeneralName:
 
 
 def limit_tls_memory() -> None:
-    """Tame the TLS buffers of the standard loop and the heap under uvloop's. Once, at the start.
+    """Tame the TLS buffers of the standard loop. Once, at the start of a process.
 
-    The standard loop takes 256 KiB for each connection and keeps hundreds of MB after a scan of half
-    handshakes; 32 KiB cost no time. uvloop reads into a new 256 KiB object: one large block, freed,
-    raises glibc's threshold so that these come from the heap and not from mmap each time.
+    It takes 256 KiB for each connection and keeps hundreds of MB after a scan of half handshakes;
+    32 KiB cost no time. uvloop needs nothing: its costly allocation for each read is one that a
+    BufferedProtocol, such as our Stream, does not cause.
     """
     asyncio.sslproto.SSLProtocol.max_size = STDLIB_TLS_BUFFER
-    block = bytearray(2 * 1024 * 1024)
-    block[:: os.sysconf("SC_PAGE_SIZE")] = block[:: os.sysconf("SC_PAGE_SIZE")]
-    del block
