@@ -15,7 +15,7 @@ from postillon.log import SILENT, Log
 from postillon.net.bus import Bus
 from postillon.store.config import StoreConfig
 from postillon.store.operation import Store
-from postillon.store.sqlite import open_store
+from postillon.store.sqlite import SqliteStore, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,26 @@ class Desk:
 
 
 @asynccontextmanager
+async def open_database(
+    data: Path, config: StoreConfig, *, fresh_ok: bool = False, log: Log = SILENT
+) -> AsyncIterator[SqliteStore]:
+    """Open the store in a data folder as a tool; what is changed is told to the server's processes.
+
+    fresh_ok: whether a store may be made where there is none. Raises StoreError.
+    """
+    store = await open_store(data, config, owner="cli", log=log, fresh_ok=fresh_ok)
+    try:
+        bus = Bus(data / "run", "cli", log)
+        try:
+            store.on_commit(bus.send)
+            yield store
+        finally:
+            bus.close()
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
 async def open_desk(
     data: Path,
     store_config: StoreConfig,
@@ -41,17 +61,6 @@ async def open_desk(
     fresh_ok: bool = False,
     log: Log = SILENT,
 ) -> AsyncIterator[Desk]:
-    """Open the store in a data folder as a tool; what is changed is told to the server's processes.
-
-    fresh_ok: whether a store may be made where there is none. Raises StoreError.
-    """
-    store = await open_store(data, store_config, owner="cli", log=log, fresh_ok=fresh_ok)
-    try:
-        bus = Bus(data / "run", "cli", log)
-        try:
-            store.on_commit(bus.send)
-            yield Desk.over(store, auth)
-        finally:
-            bus.close()
-    finally:
-        await store.close()
+    """As `open_database`, with the nouns."""
+    async with open_database(data, store_config, fresh_ok=fresh_ok, log=log) as store:
+        yield Desk.over(store, auth)

@@ -21,6 +21,7 @@ from postillon.store.operation import StoreError
 
 if TYPE_CHECKING:
     from postillon.admin.desk import Desk
+    from postillon.store.sqlite import SqliteStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,24 +41,10 @@ class Place:
         """Raises ConfigNotFound or ConfigProblems."""
         return load(find(self.config, self.data))
 
-    def at_desk(self, work: Callable[[Desk], Awaitable[T]]) -> T:
-        """Open the data folder beside the running server and do the work."""
-        return at_desk(self.configuration(), work)
-
-    def look(self, read: Callable[[Desk], T]) -> T:
-        """As `at_desk`, for what only reads."""
-
-        async def work(desk: Desk) -> T:
-            return read(desk)
-
-        return self.at_desk(work)
-
-
-def at_desk(
+    def at_desk(
     config: Configuration, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: bool = False
 ) -> T:
     """As `Place.at_desk`. fresh_ok: whether a store may be made where there is none."""
-
     from postillon.admin.desk import open_desk
 
     async def opened() -> T:
@@ -66,11 +53,28 @@ def at_desk(
         ) as desk:
             return await work(desk)
 
+    enter(config, fresh_ok)
+    return run(opened())
+
+
+def at_database(config: Configuration, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    """Open the store alone and do the work."""
+    from postillon.admin.desk import open_database
+
+    async def opened() -> T:
+        async with open_database(config.server.data, config.store) as store:
+            return await work(store)
+
+    enter(config)
+    return run(opened())
+
+
+def enter(config: Configuration, fresh_ok: bool = False) -> None:
+    """See that there is a data folder, and become its owner. Raises Refused."""
     if not fresh_ok and not config.server.data.is_dir():
-        hint = "`postillon init` makes one, and the first start of the server"
+        hint = "`postillon init` makes one, and so does the first start of the server"
         raise Refused(f"there is no data folder {config.server.data}", hint)
     become_owner(config.server.data)
-    return run(opened())
 
 
 def become_owner(data: Path) -> None:
