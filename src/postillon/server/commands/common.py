@@ -41,7 +41,20 @@ class Place:
         """Raises ConfigNotFound or ConfigProblems."""
         return load(find(self.config, self.data))
 
-    def at_desk(
+    def at_desk(self, work: Callable[[Desk], Awaitable[T]]) -> T:
+        """Open the data folder beside the running server and do the work."""
+        return at_desk(self.configuration(), work)
+
+    def look(self, read: Callable[[Desk], T]) -> T:
+        """As `at_desk`, for what only reads."""
+
+        async def work(desk: Desk) -> T:
+            return read(desk)
+
+        return self.at_desk(work)
+
+
+def at_desk(
     config: Configuration, work: Callable[[Desk], Awaitable[T]], *, fresh_ok: bool = False
 ) -> T:
     """As `Place.at_desk`. fresh_ok: whether a store may be made where there is none."""
