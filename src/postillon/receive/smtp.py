@@ -268,7 +268,9 @@ class SmtpSession:
     def _patience(self) -> float:
         if self._incoming is None:
             return self._server.command_timeout_s
-        left = max(self._deadline - monotonic(), 0.01)
+        left = self._deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError("the message takes too long")
         return min(self._server.content_timeout_s, left)
 
     def _offer(self) -> Offer:
