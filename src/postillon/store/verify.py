@@ -22,7 +22,7 @@ from postillon.store.sqlite import SqliteStore
 
 AT_ONCE = 500  # rows, records or accounts of one piece
 MAX_FINDINGS = 1_000  # more say nothing new
-SEEN, DELETED = 1, 8  # bits of placement.flags, as in account.keywords (a test compares them)
+UNNAMED = "no row names this file; a sweep removes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         "a mailbox's counts are wrong",
         "SELECT m.account, m.mailbox FROM mailbox m WHERE m.account BETWEEN ? AND ?"
         " AND (m.total, m.unseen, m.deleted, m.octets) <> (SELECT count(*),"
-        f" coalesce(sum(1 - (p.flags & {SEEN})), 0),"
-        f" coalesce(sum((p.flags & {DELETED}) / {DELETED}), 0), coalesce(sum(e.size), 0)"
+        " coalesce(sum(1 - (p.flags & 1)), 0),"  # SEEN, then DELETED
+        " coalesce(sum((p.flags & 8) / 8), 0), coalesce(sum(e.size), 0)"
         " FROM placement p JOIN email e ON e.account = p.account AND e.email = p.email"
         " WHERE p.account = m.account AND p.mailbox = m.mailbox)",
     ),
@@ -136,9 +136,8 @@ async def _packs(store: SqliteStore) -> list[Finding]:
         problem = _pack_problem(pack_path(folder, pack), pack, synced)
         if problem and state != RETIRED:
             findings.append(Finding("pack", str(pack), problem))
-    for pack in sorted(files - {row[0] for row in known}):
-        findings.append(Finding("pack", str(pack), "no row names this file; a sweep removes it"))
-    return findings
+    unnamed = sorted(files - {row[0] for row in known})
+    return findings + [Finding("pack", str(pack), UNNAMED) for pack in unnamed]
 
 
 def _pack_problem(path: Path, pack: int, synced: int) -> str | None:
@@ -162,8 +161,8 @@ async def _accounts(store: SqliteStore) -> list[Finding]:
             return findings
         first, last = accounts[0], accounts[-1]
         for kind, problem, sql in _CHECKS:
-            for row in await store.read_apart(_rows(sql, first, last)):
-                findings.append(Finding(kind, "/".join(map(str, row)), problem))
+            rows = await store.read_apart(_rows(sql, first, last))
+            findings += [Finding(kind, "/".join(map(str, row)), problem) for row in rows]
 
 
 def _accounts_after(account: int) -> Steps[list[int]]:
@@ -180,10 +179,10 @@ def _rows(sql: str, *arguments: int) -> Steps[list[tuple[int, ...]]]:
 
 
 async def _queue(store: SqliteStore) -> list[Finding]:
-    findings = []
+    findings: list[Finding] = []
     for sql, problem in _QUEUE:
-        for row in await store.read_apart(_rows(sql)):
-            findings.append(Finding("row", "queue/" + "/".join(map(str, row)), problem))
+        rows = await store.read_apart(_rows(sql))
+        findings += [Finding("row", "queue/" + "/".join(map(str, row)), problem) for row in rows]
     return findings
 
 

@@ -1,0 +1,359 @@
+"""Reading and writing through the store: batches, order, errors, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from postillon.log import Level, Log
+from postillon.setting import KIB, ConfigError
+from postillon.store import counters
+from postillon.store.config import StoreConfig
+from postillon.store.operation import (
+    BlobLost,
+    BlobRef,
+    NewBlob,
+    Steps,
+    StoreError,
+    StoreFull,
+    StoreStopped,
+    Tx,
+)
+from postillon.store.sqlite import SqliteStore, open_store
+from support import mailrows
+from support.faults import FailingFiles, FailingVfs, Fault
+
+_names = count()
+
+
+def keep(key: str, value: str = ""):  # type: ignore[no-untyped-def]
+    def operation(tx: Tx) -> Steps[str]:
+        yield ("INSERT INTO meta (key, value) VALUES (?, ?)", (key, value))
+        return key
+
+    return operation
+
+
+def keys() -> Steps[list[str]]:
+    rows = yield ("SELECT key FROM meta WHERE key <> 'boot' ORDER BY key", ())
+    return [row[0] for row in rows]
+
+
+def append(tx: Tx) -> Steps[BlobRef]:
+    yield ("SELECT 1", ())
+    return tx.blob()
+
+
+async def test_a_write_is_read_at_once_and_after_a_restart(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    assert await store.write(keep("a")) == "a"
+    ref = await store.write(append, NewBlob(b"content", b"envelope"))
+    assert store.read(keys()) == await store.read_apart(keys()) == ["a"]
+    assert store.content(ref, 2, 4) == b"nt"
+    await store.close()
+    await store.close()
+    store = await open_store(tmp_path, owner="w0", fresh_ok=False)
+    assert store.read(keys()) == ["a"]
+    assert await store.content_apart(ref) == b"content"
+    again = await store.write(append, NewBlob(b"more"))
+    assert again.pack == ref.pack, "a sound pack goes on"
+    await store.close()
+
+
+async def test_a_failed_operation_leaves_nothing_and_disturbs_nobody(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    told: list[tuple[int, int]] = []
+    store.on_commit(lambda changes, topics: told.extend(changes))
+
+    def failing(tx: Tx) -> Steps[None]:
+        yield from keep("lost")(tx)
+        tx.changed(1, 1)
+        raise KeyError("mine")
+
+    def good(tx: Tx) -> Steps[None]:
+        tx.changed(2, 2)
+        yield from keep("kept")(tx)
+
+    results = await asyncio.gather(
+        store.write(keep("first")), store.write(failing), store.write(good),
+        store.write(keep("first")), return_exceptions=True,
+    )  # fmt: skip
+    assert results[0] == "first"
+    assert isinstance(results[1], KeyError)
+    assert results[2] is None
+    assert isinstance(results[3], StoreError)
+    assert store.read(keys()) == ["first", "kept"]
+    await asyncio.sleep(0)
+    assert told == [(2, 2)]
+    await store.close()
+
+
+async def test_what_sqlite_refuses_is_raised_where_the_operation_yielded(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+
+    def operation(tx: Tx) -> Steps[str]:
+        yield from keep("a")(tx)
+        try:
+            yield from keep("a")(tx)
+        except Exception:
+            return "known already"
+        return "new"
+
+    assert await store.write(operation) == "known already"
+    await store.close()
+
+
+async def test_operations_that_wait_share_a_batch_within_its_bounds(tmp_path: Path) -> None:
+    config = StoreConfig(batch_operations=10, batch_octets=5_000)
+    store = await open_store(tmp_path, config, owner="w0")
+    hold = threading.Event()
+
+    def holding(tx: Tx) -> Steps[None]:
+        yield ("SELECT 1", ())
+        hold.wait(10)
+
+    first = asyncio.ensure_future(store.write(holding))
+    await asyncio.sleep(0)
+    while store._committer._inbox.qsize():
+        await asyncio.sleep(0)
+    many = [asyncio.ensure_future(store.write(keep(f"{n:02}"))) for n in range(25)]
+    large = [asyncio.ensure_future(store.write(append, NewBlob(b"x" * 3_000))) for _ in range(3)]
+    await asyncio.sleep(0)
+    hold.set()
+    await asyncio.gather(first, *many, *large)
+    # 1 held; 25 small ones as 10, 10, 5 and one large; two large ones alone.
+    assert store.batches == (6, 29)
+    await store.close()
+
+
+async def test_answers_come_before_notifications(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    order: list[str] = []
+
+    def listener(changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
+        order.append(f"told {list(changes)} {list(topics)}")
+
+    def failing(changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
+        raise ValueError
+
+    store.on_commit(failing)
+    store.on_commit(listener)
+
+    def operation(tx: Tx) -> Steps[None]:
+        yield from keep("a")(tx)
+        tx.changed(1, 7)
+        tx.announce("queue")
+        tx.announce("queue")
+
+    await store.write(operation)
+    order.append("answered")
+    await asyncio.sleep(0)
+    assert order == ["answered", "told [(1, 7)] ['queue']"]
+    await store.close()
+
+
+async def test_a_cancelled_caller_does_not_undo_its_operation(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    task = asyncio.ensure_future(store.write(keep("a")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.write(keep("b"))
+    assert store.read(keys()) == ["a", "b"]
+    await store.close()
+
+
+async def test_closing_commits_what_was_asked_and_refuses_the_rest(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    waiting = [asyncio.ensure_future(store.write(keep(str(n)))) for n in range(5)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.gather(*waiting) == ["0", "1", "2", "3", "4"]
+    with pytest.raises(StoreStopped):
+        await store.write(keep("late"))
+
+
+async def test_a_read_sees_one_moment_and_may_hold_another_read(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    other = await open_store(tmp_path, owner="w1")
+    await store.write(keep("a"))
+
+    def reading() -> Steps[tuple[list[str], list[str]]]:
+        first = yield from keys()
+        done = threading.Event()
+
+        def write() -> None:
+            asyncio.run_coroutine_threadsafe(other.write(keep(f"b{len(first)}")), loop)
+            done.set()
+
+        threading.Thread(target=write).start()
+        done.wait(10)
+        return first, store.read(keys())
+
+    loop = asyncio.get_running_loop()
+    first, second = store.read(reading())
+    assert first == second == ["a"]
+    with pytest.raises(StoreError):
+        store.read(keep("no")(None))  # type: ignore[arg-type]  # a reader cannot write
+    await other.write(keep("c"))
+    assert store.read(keys()) == ["a", "b1", "c"]
+    await other.close()
+    await store.close()
+
+
+async def test_packs_are_sealed_at_their_size(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, StoreConfig(pack_octets=64 * KIB), owner="w0")
+    refs = [await store.write(append, NewBlob(b"x" * 30_000)) for _ in range(7)]
+    assert [ref.pack for ref in refs] == [1, 1, 1, 2, 2, 2, 3]
+
+    def rows() -> Steps[list[tuple[int, int, int, int]]]:
+        found = yield ("SELECT pack, state, size, synced FROM pack ORDER BY pack", ())
+        return [(row[0], row[1], row[2], row[3]) for row in found]
+
+    assert [row[:2] for row in store.read(rows())] == [(1, 1), (2, 1), (3, 0)]
+    await store.close()
+    store = await open_store(tmp_path, owner="w0")
+    assert all(size == synced for _, _, size, synced in store.read(rows()))
+    await store.close()
+
+
+async def test_no_room_fails_what_needs_room_and_the_store_goes_on(tmp_path: Path) -> None:
+    fault = Fault(at=10_000, error=errno.ENOSPC)
+    store = await open_store(tmp_path, owner="w0", files=FailingFiles(fault))
+    await store.write(append, NewBlob(b"first"))
+    fault.at = fault.count + 1
+    with pytest.raises(StoreFull):
+        await store.write(append, NewBlob(b"second"))
+    assert not store.stopped.is_set()
+    await store.write(keep("a"))
+    ref = await store.write(append, NewBlob(b"third"))
+    assert store.content(ref) == b"third"
+    await store.close()
+
+
+async def test_no_room_for_rows_fails_the_batch_and_the_store_goes_on(tmp_path: Path) -> None:
+    fault = Fault(at=10_000, error=errno.ENOSPC)
+    name = f"full-{next(_names)}"
+    vfs = FailingVfs(name, fault)
+    store = await open_store(tmp_path, owner="w1", vfs=name)
+    fault.at = fault.count + 1
+    with pytest.raises(StoreFull):
+        await store.write(keep("a"))
+    assert not store.stopped.is_set()
+    await store.write(keep("a"))
+    assert store.read(keys()) == ["a"]
+    await store.close()
+    vfs.unregister()
+
+
+@pytest.mark.parametrize("which", [1, 2])
+async def test_a_failed_sync_is_final(tmp_path: Path, which: int) -> None:
+    """Of the pack or of the log: stop, tell, never try again (FAULTS 48)."""
+    lines: list[bytes] = []
+
+    class Failing(FailingFiles):
+        def sync_data(self, fd: int) -> None:
+            syncs.append(fd)
+            if armed and fd == doomed():
+                raise OSError(errno.EIO, "Input/output error")
+
+    syncs: list[int] = []
+    armed: list[int] = []
+
+    def doomed() -> int:
+        pack = store._committer.pack
+        assert pack is not None
+        return pack.fd if which == 1 else store.opened.wal_fd
+
+    store = await open_store(
+        tmp_path, owner="w0", files=Failing(Fault(10_000)), log=Log(lines.append, Level.ERROR)
+    )
+    await store.write(append, NewBlob(b"first"))
+    armed.append(-1)
+    told: list[str] = []
+    store.on_commit(lambda changes, topics: told.extend(topics))
+
+    def operation(tx: Tx) -> Steps[None]:
+        yield from keep("a")(tx)
+        tx.announce("queue")
+
+    with pytest.raises(StoreStopped):
+        await store.write(operation, NewBlob(b"second"))
+    async with asyncio.timeout(5):
+        await store.stopped.wait()
+    number = len(syncs)
+    with pytest.raises(StoreStopped):
+        await store.write(keep("b"))
+    assert store.read(keys()) is not None, "reading goes on"
+    assert len(syncs) == number
+    assert told == []
+    assert any(b"store sync failed" in line for line in lines)
+    await store.close()
+
+
+async def test_a_slot_has_one_owner_and_commands_share_a_kind(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    with pytest.raises(StoreError, match="another process"):
+        await open_store(tmp_path, owner="w0")
+    one = await open_store(tmp_path, owner="cli")
+    two = await open_store(tmp_path, owner="cli")
+    assert (one.owner, two.owner) == ("cli-1", "cli-2")
+    await asyncio.gather(one.write(keep("a")), two.write(keep("b")), store.write(keep("c")))
+    assert store.read(keys()) == ["a", "b", "c"]
+    for opened in (one, two, store):
+        await opened.close()
+    with pytest.raises(StoreError):
+        await open_store(tmp_path, owner="../w0")
+    with pytest.raises(StoreError):
+        await open_store(tmp_path / "nothing", owner="w0", fresh_ok=False)
+    assert not (tmp_path / "nothing").exists()
+
+
+async def test_workers_write_beside_each_other(tmp_path: Path) -> None:
+    stores = [await open_store(tmp_path, owner=f"w{n}") for n in range(3)]
+    await stores[0].write(mailrows.accounts(2))
+
+    async def fill(store: SqliteStore, n: int) -> None:
+        for m in range(10):
+            content = b"%d %d" % (n, m)
+            await store.write(mailrows.put(1 + m % 2, content), NewBlob(content))
+
+    await asyncio.gather(*(fill(store, n) for n, store in enumerate(stores)))
+    for store in stores:
+        assert len(mailrows.contents(store)) == 30
+    for store in stores:
+        await store.close()
+
+
+async def test_ids_of_no_account_count_from_one(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    given = [await store.write(lambda tx: counters.next_id("domain")) for _ in range(3)]
+    assert given == [1, 2, 3]
+    assert await store.write(lambda tx: counters.next_id("principal")) == 1
+    await store.close()
+
+
+async def test_a_missing_blob_is_lost(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    with pytest.raises(BlobLost):
+        store.content(BlobRef(99, 24, 1))
+    with pytest.raises(BlobLost):
+        await store.content_apart(BlobRef(99, 24, 1))
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"pack_octets": 1}, {"batch_operations": 0}, {"batch_octets": 0}, {"mapped": -1},
+     {"readers": 0}, {"garbage": 0}],
+)  # fmt: skip
+def test_a_configuration_that_cannot_work_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigError):
+        StoreConfig(**wrong)
