@@ -49,27 +49,27 @@ with open("pyproject.toml", "rb") as file:
     print("\n".join(tomllib.load(file)["dependency-groups"]["dev"]))'
 }
 
-# prepare_environment run|dev: nothing to do when pyproject.toml is the one it was made for.
+# prepare_environment run|dev: nothing to do when pyproject.toml and place are those it was made for.
 prepare_environment() {
     local kind=$1 python wanted stamp=$ENVIRONMENT/.postillon
-    wanted=$(sha256sum pyproject.toml | cut -d' ' -f1)
+    wanted="$(sha256sum <pyproject.toml) $PWD"
     if [ -x "$ENVIRONMENT/bin/python" ] && "$ENVIRONMENT/bin/python" -c '' 2>/dev/null &&
         { [ "$(cat "$stamp.dev" 2>/dev/null)" = "$wanted" ] ||
             [ "$(cat "$stamp.$kind" 2>/dev/null)" = "$wanted" ]; }; then
         return
     fi
     if ! [ -x "$ENVIRONMENT/bin/python" ] || ! "$ENVIRONMENT/bin/python" -c '' 2>/dev/null; then
-        python=$(find_python)
+        python=$(find_python) || return 1
         say "Making $ENVIRONMENT with $($python --version) ..."
-        make_venv "$python"
+        make_venv "$python" || return 1
     fi
     say "Installing what Postillon needs into $ENVIRONMENT (once) ..."
     local -a pip=("$ENVIRONMENT/bin/python" -m pip --disable-pip-version-check --quiet)
-    "${pip[@]}" install --upgrade pip
+    "${pip[@]}" install --upgrade pip || return 1
     local -a requirements=()
     if [ "$kind" = dev ]; then
         mapfile -t requirements < <(development_requirements)
     fi
-    "${pip[@]}" install --editable . "${requirements[@]}"
+    "${pip[@]}" install --editable . ${requirements[@]+"${requirements[@]}"} || return 1
     printf '%s\n' "$wanted" >"$stamp.$kind"
 }

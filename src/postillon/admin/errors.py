@@ -45,17 +45,29 @@ def _hint(desk: Desk, error: Exception) -> str:
             return "there is no domain yet: postillon domain add NAME"
         return nearest(error.domain, known)
     if isinstance(error, PrincipalNotFound):
-        return nearest(
+        return nearest_address(
             str(error.wanted), [principal.login for principal in desk.directory.principals()]
         )
     if isinstance(error, AddressNotFound):
-        return nearest(error.address, [alias.text for alias in desk.directory.aliases()])
+        return nearest_address(error.address, [alias.text for alias in desk.directory.aliases()])
     if isinstance(error, BadName) and "@" not in error.text and "no @" in error.problem:
         return "write a whole address, such as ada@example.org"
     return ""
 
 
 def nearest(wanted: str, known: Sequence[str]) -> str:
-    """ "nearest: …", with up to three known names, or "" if none is like the wanted one."""
+    """Up to three names that are like the wanted one, as "nearest: …"; "" if none is."""
     near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
+    return f"nearest: {', '.join(near)}" if near else ""
+
+
+def nearest_address(wanted: str, known: Sequence[str]) -> str:
+    """As `nearest`: a like local part in the same domain, or else one slip in the whole address.
+
+    What all addresses of a domain have in common would make them alike.
+    """
+    local, _, domain = wanted.rpartition("@")
+    here = [text.rpartition("@")[0] for text in known if text.endswith(f"@{domain}")]
+    near = [f"{text}@{domain}" for text in difflib.get_close_matches(local, here, n=3, cutoff=0.6)]
+    near = near or difflib.get_close_matches(wanted, known, n=3, cutoff=0.85)
     return f"nearest: {', '.join(near)}" if near else ""
