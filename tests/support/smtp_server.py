@@ -1,4 +1,4 @@
-"""An SMTP server in memory: real directory, accounts and routes, a queue that only keeps what it gets."""
+"""An SMTP server in memory: real directory, accounts and routes, a queue that only keeps."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Post:
 
 @asynccontextmanager
 async def post(folder: Path, kind: Any = "mx", **settings: Any) -> AsyncIterator[Post]:
-    """ada and bob at example.org, whose password is PASSWORD; `tls` is passed on, the rest is config."""
+    """ada and bob at example.org, with PASSWORD. `tls` is passed on, the rest is configuration."""
     tls = settings.pop("tls", None)
     settings.setdefault("max_recipients", 100)
     async with house(folder) as home:

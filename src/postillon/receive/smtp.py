@@ -531,19 +531,21 @@ class SmtpSession:
             server.meter.count("smtp_errors", server.kind)
             self._log.error("submit failed", queue_id=name, error=repr(error), where=_where(error))
             return [NOT_NOW] * count
+        if accepted.queue_id != queue_id:  # ours was taken already
+            name = format_queue_id(accepted.queue_id)
         server.meter.observe("smtp_submit", monotonic() - began)
         server.meter.count("smtp_messages", server.kind)
         server.meter.count("smtp_octets", server.kind, len(content))
         self._log.info(
             "accepted",
-            queue_id=format_queue_id(accepted.queue_id),
+            queue_id=name,
             sender=str(arriving.envelope.reverse_path or ""),
             recipients=len(arriving.recipients),
             size=len(content),
         )
         if client.kind == LMTP:
-            return lmtp.replies(accepted.outcomes, format_queue_id(accepted.queue_id))
-        return [reply(250, "2.0.0", f"Accepted as {format_queue_id(accepted.queue_id)}")]
+            return lmtp.replies(accepted.outcomes, name)
+        return [reply(250, "2.0.0", f"Accepted as {name}")]
 
     def _refused(self, stage: str, refusal: Reply, address: str) -> None:
         self._server.meter.count("smtp_refused", refusal.enhanced)
