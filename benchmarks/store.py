@@ -3,7 +3,8 @@
     python benchmarks/store.py [--producers 1,4,20,64] [--seconds 3] [--octets 10240]
 
 The operation is shaped like a local delivery: one blob and eight statements. CPU is that of the whole
-process (both threads and the kernel's part), all of it, producers included.
+process (all threads, the kernel's part, checkpoints), producers included. Each line comes after a
+warm-up, so that files are overwritten as in a server that has run for a while.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from postillon.store.checkpoint import checkpoint
 from postillon.store.operation import NewBlob, Steps, Tx
 from postillon.store.sqlite import SqliteStore, open_store
 
@@ -91,7 +93,7 @@ def delivery(account: int, number: int, size: int):  # type: ignore[no-untyped-d
 
 
 async def measure(
-    store: SqliteStore, producers: int, seconds: float, octets: int, base: int
+    store: SqliteStore, producers: int, seconds: float, octets: int, base: int, quiet: bool = False
 ) -> int:
     blob = NewBlob(os.urandom(octets), ENVELOPE)
     done = 0
@@ -114,6 +116,8 @@ async def measure(
     user, system = after.ru_utime - cpu.ru_utime, after.ru_stime - cpu.ru_stime
     batches, operations = store.batches[0] - batches, store.batches[1] - operations
     waits.sort()
+    if quiet:
+        return done
     print(
         f"{producers:5} producers  {done / wall:8.0f} op/s  {1e6 * (user + system) / done:6.0f} us CPU"
         f" ({1e6 * user / done:.0f} user)  batch {operations / batches:5.1f}"
@@ -122,13 +126,23 @@ async def measure(
     return done
 
 
+async def keep_checkpointing(store: SqliteStore) -> None:
+    """What the maintenance process does."""
+    while True:
+        await asyncio.sleep(0.1)
+        await checkpoint(store)
+
+
 async def bench(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         store = await open_store(Path(folder), owner="w0")
         await store.write(account_rows)
         base = 0
+        checkpoints = asyncio.ensure_future(keep_checkpointing(store))
+        base += await measure(store, 20, arguments.seconds, arguments.octets, base, quiet=True)
         for producers in arguments.producers.split(","):
             base += await measure(store, int(producers), arguments.seconds, arguments.octets, base)
+        checkpoints.cancel()
         await store.close()
 
 
