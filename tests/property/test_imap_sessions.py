@@ -89,9 +89,8 @@ class Mirror:
     async def agrees(self, here: House) -> None:
         """After NOOP all is known that there is."""
         await self.do("NOOP")
-        truth = {
-            p.uid: p for p in here.account.placements(here.account.mailboxes()[0].id, [(1, 99999)])
-        }
+        there = here.account.placements(INBOX_ID, [(1, 99_999)])
+        truth = {item.uid: item for item in there}
         believed = dict(self.flags)
         await self.do("UID FETCH 1:* (UID FLAGS)")
         assert self.uids == sorted(truth)

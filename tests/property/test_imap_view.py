@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postillon.access.imap.uids import Uids
 from postillon.access.imap.view import View
 from postillon.account.changes import MailboxChanges, Placement
 from postillon.account.ids import EmailId, MailboxId, ModSeq, Uid
@@ -166,3 +167,23 @@ def test_portions_hold_what_is_picked(
         assert view.uids[start] == some[0]
         found += some
     assert found == sorted(wanted)
+
+
+@given(
+    st.lists(st.integers(1, 60), unique=True, max_size=40).map(sorted),
+    st.sets(st.integers(1, 60), max_size=20),
+    st.lists(st.integers(61, 90), unique=True, max_size=10).map(sorted),
+)
+def test_runs_are_what_a_list_is(start: list[int], gone: set[int], more: list[int]) -> None:
+    runs, plain = Uids(start), list(start)
+    for _ in range(2):
+        assert list(runs) == plain
+        assert [runs[n] for n in range(len(runs))] == plain
+        assert runs.last == (plain[-1] if plain else 0)
+        for uid in range(95):
+            assert runs.below(uid) == sum(1 for each in plain if each < uid)
+            assert runs.number(uid) == (plain.index(uid) + 1 if uid in plain else 0)
+        runs, plain = runs.without(gone), [uid for uid in plain if uid not in gone]
+        runs.extend(more)
+        plain += more
+        gone, more = gone | {more[0]} if more else gone, []

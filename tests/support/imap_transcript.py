@@ -1,8 +1,8 @@
 """Runs conversations written as text (tests/transcripts/imap/*.txt) against IMAP connections.
 
-`C:` is sent with CRLF, `C!` with its escapes undone and nothing added, `S:` must be the next line to
-the octet, where `…` stands for the rest of it. `C2:` and `S2:` are a second connection. Lines that begin
-with `#` say why.
+`C:` is sent with CRLF, `C!` with its escapes undone and nothing added, `S:` must be the next line
+to the octet, where `…` stands for the rest of it. `C2:` and `S2:` are a second connection.
+Lines that begin with `#` say why.
 """
 
 from __future__ import annotations

@@ -50,12 +50,10 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
         rows = plan.read(view, portion)
         if plan.marks_seen:
             rows = await _mark_seen(session, rows, plan)
-        number = start
-        uids = view.uids
-        for row in rows:
-            while uids[number] != row.uid:
-                number += 1
-            await plan.say(number + 1, row)
+        # Most often the rows are all there and the numbers follow each other.
+        first = start + 1 if len(rows) == held else 0
+        for place, row in enumerate(rows):
+            await plan.say(first + place if first else view.number(row.uid), row)
         plan.missing += held - len(rows)
         await session.breathe()
     if plan.damaged:

@@ -120,7 +120,7 @@ def _cost(test: Test) -> Cost:
 
 def _numbered(key: commands.Numbered, view: View) -> Test:
     if key.uid:
-        uids = resolve(key.numbers, view.uids[-1] if view.uids else 0)
+        uids = resolve(key.numbers, view.uids.last)
         return Test(Cost.NUMBER, lambda c: contains(uids, c.uid))
     numbers = resolve(key.numbers, view.exists)
     return Test(Cost.NUMBER, lambda c: contains(numbers, c.number))

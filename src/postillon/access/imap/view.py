@@ -7,11 +7,10 @@ EXPUNGE is forbidden (RFC 3501 section 7.4.1), removed messages keep their numbe
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from postillon.access.imap.uids import Uids
 from postillon.account.changes import MailboxChanges, Placement
 from postillon.account.ids import MailboxId
 from postillon.protocol.imap.numbers import Ranges, resolve
@@ -30,7 +29,7 @@ class News:
 
 
 class View:
-    """A selected mailbox. UIDs are kept as an array: 4 octets a message."""
+    """A selected mailbox."""
 
     __slots__ = (
         "_changed",
@@ -60,9 +59,9 @@ class View:
         recent: int = 0,
     ) -> None:
         self.mailbox = mailbox
-        self.uids = array("I", uids)
+        self.uids = Uids(uids)
         self.modseq = modseq  # all up to it is in the view or waits to be told
-        self.uid_next = max(uid_next, self.uids[-1] + 1 if uids else 1)
+        self.uid_next = max(uid_next, self.uids.last + 1)
         self.uid_validity = uid_validity
         self.read_only = read_only
         self.recent = recent or self.uid_next  # UIDs from it on are \Recent here
@@ -81,12 +80,11 @@ class View:
 
     @property
     def recent_count(self) -> int:
-        return len(self.uids) - bisect_left(self.uids, self.recent)
+        return len(self.uids) - self.uids.below(self.recent)
 
     def number(self, uid: int) -> int:
         """The sequence number of a UID, or 0 when it is not in the view."""
-        place = bisect_left(self.uids, uid)
-        return place + 1 if place < len(self.uids) and self.uids[place] == uid else 0
+        return self.uids.number(uid)
 
     def pick(self, ranges: Ranges, *, uid: bool) -> tuple[list[tuple[int, int]], int]:
         """UID ranges for what a command names, and how many messages of the view they hold.
@@ -107,8 +105,8 @@ class View:
                 raise ValueError("no such message")
             return found, count
         found, count = [], 0
-        for low, high in resolve(ranges, uids[-1] if uids else 0):
-            first, last = bisect_left(uids, low), bisect_right(uids, high)
+        for low, high in resolve(ranges, uids.last):
+            first, last = uids.below(low), uids.below(high + 1)
             if first < last:
                 found.append((uids[first], uids[last - 1]))
                 count += last - first
@@ -125,7 +123,7 @@ class View:
         portion: list[tuple[int, int]] = []
         start = held = 0
         for low, high in ranges:
-            first, last = bisect_left(uids, low), bisect_right(uids, high)
+            first, last = uids.below(low), uids.below(high + 1)
             while first < last:
                 if not portion:
                     start = first
@@ -146,7 +144,7 @@ class View:
 
         uids: all that are there now; must be given when the changes are not complete.
         """
-        last = self.uids[-1] if self.uids else 0
+        last = self.uids.last
         if uids is not None:
             there = set(uids)
             self._gone.update(uid for uid in self.uids if uid not in there)
@@ -167,7 +165,7 @@ class View:
             else:
                 self._changed.pop(item.uid, None)
         self.modseq = max(self.modseq, changes.modseq)
-        self.uid_next = max(self.uid_next, changes.uid_next, self.uids[-1] + 1 if self.uids else 1)
+        self.uid_next = max(self.uid_next, changes.uid_next, self.uids.last + 1)
         if self._own:
             self._own = {uid: m for uid, m in self._own.items() if m > self.modseq}
 
@@ -193,11 +191,9 @@ class View:
         news = News()
         if expunge and self._gone:
             uids = self.uids
-            places = sorted((bisect_left(uids, uid) for uid in self._gone), reverse=True)
-            news.expunged = [place + 1 for place in places]
-            gone = self._gone
-            self.uids = array("I", [uid for uid in uids if uid not in gone])
-            for uid in gone:
+            news.expunged = sorted(map(uids.number, self._gone), reverse=True)
+            self.uids = uids.without(self._gone)
+            for uid in self._gone:
                 self._changed.pop(uid, None)
             self._gone = set()
         if self._come:
