@@ -42,6 +42,12 @@ LOOPBACK = (
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option(
+    "--data",
+    "named",
+    type=click.Path(path_type=Path),
+    help="Folder for all state; default: data, beside the file.",
+)
 @click.option("--hostname", help="Full name of this machine; default: what it calls itself.")
 @click.option("--domain", help="First domain; default: the host name without its first part.")
 @click.option("--account", help="First administrator; default: postmaster of the domain.")
@@ -52,6 +58,7 @@ LOOPBACK = (
 @guarded
 def init(
     folder: Path,
+    named: Path | None,
     hostname: str | None,
     domain: str | None,
     account: str | None,
@@ -61,7 +68,7 @@ def init(
     loopback: bool,
 ) -> None:
     """Set up a new server in FOLDER (default: here). Nothing that exists is overwritten."""
-    file, data = folder / NAME, folder / DATA
+    file, data = folder / NAME, named or folder / DATA
     _check_free(file, data)
     hostname = _domain(hostname or _ask("Full name of this machine", _own_name()))
     domain = _domain(domain or _ask("First domain", _parent(hostname)))
@@ -69,7 +76,12 @@ def init(
     _check_account(login, domain)
     password, made = _password(password_file, prompt, login)
     owner = _owner(user)
-    text = starter(hostname, DATA, user=user or "", listeners=LOOPBACK if loopback else ())
+    text = starter(
+        hostname,
+        str(data.absolute()) if named else DATA,
+        user=user or "",
+        listeners=LOOPBACK if loopback else (),
+    )
     with _undone(file, data, folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_new(file, text.encode())
@@ -85,7 +97,7 @@ def init(
 
         at_desk(config, first, fresh_ok=True)
     _tell(file, config.server.data, login, password if made else None)
-    _tell_next(file, domain, hostname, loopback, user)
+    _tell_next(file, data, domain, hostname, loopback, user)
 
 
 def _check_free(file: Path, data: Path) -> None:
@@ -181,13 +193,15 @@ def _tell(file: Path, data: Path, login: str, password: str | None) -> None:
         click.echo(f"password  {password}   shown only now")
 
 
-def _tell_next(file: Path, domain: str, hostname: str, loopback: bool, user: str | None) -> None:
+def _tell_next(
+    file: Path, data: Path, domain: str, hostname: str, loopback: bool, user: str | None
+) -> None:
     steps = []
     if os.geteuid() == 0 and not user:
         steps.append(
             "make an account for the server and name it as `user` in the file:\n"
             "     useradd --system --no-create-home postillon\n"
-            f"     chown -R postillon: {file.parent / DATA}"
+            f"     chown -R postillon: {data}"
         )
     steps.append(f"see whether all is well:  postillon check --config {file}")
     steps.append(f"start the server:         postillon serve --config {file}")
