@@ -7,7 +7,8 @@ import pwd
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from postillon.admin.records import records
 from postillon.directory.errors import BadName
 from postillon.directory.names import domain_name, new_address
 from postillon.server.certificates import own_certificate, write_new
-from postillon.server.commands.common import at_desk, guarded
+from postillon.server.commands.common import REFUSED, at_desk, guarded
 from postillon.server.config import NAME, load
 from postillon.server.data_folder import make_folder
 from postillon.server.starter import starter
@@ -95,7 +96,7 @@ def init(
             await accounts.create(desk, new)
             own_certificate(config.server.data / "tls", [hostname])
 
-        at_desk(config, first, fresh_ok=True)
+        _work_as(owner, lambda: at_desk(config, first, fresh_ok=True))
     _tell(file, config.server.data, login, password if made else None)
     _tell_next(file, data, domain, hostname, loopback, user)
 
@@ -166,6 +167,28 @@ def _owner(user: str | None) -> tuple[int, int] | None:
     if os.geteuid() not in (0, entry.pw_uid):
         raise Refused(f"only root can set up a server that runs as {user!r}")
     return (entry.pw_uid, entry.pw_gid) if os.geteuid() == 0 else None
+
+
+def _work_as(owner: tuple[int, int] | None, work: Callable[[], None]) -> None:
+    """In a process of its own if that becomes somebody else: we must be able to clean up after it."""
+    if owner is None:
+        work()
+        return
+    child = os.fork()
+    if child == 0:
+        status = REFUSED
+        try:
+            guarded(work)()
+            status = os.EX_OK
+        except click.exceptions.Exit:
+            pass  # it has told why
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise click.exceptions.Exit(REFUSED)
 
 
 @contextmanager
