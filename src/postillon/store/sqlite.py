@@ -14,7 +14,8 @@ import apsw
 
 from postillon.clock import Clock, system_clock
 from postillon.log import SILENT, Log
-from postillon.store.commit import Committer, Job
+from postillon.store.batch import Job
+from postillon.store.commit import Committer
 from postillon.store.config import StoreConfig
 from postillon.store.database import close, connect, run, translated
 from postillon.store.files import Files, OsFiles
