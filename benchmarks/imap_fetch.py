@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import itertools
 import resource
 import statistics
 import sys
@@ -47,7 +48,6 @@ MESSAGES = (
     "SEARCH UNSEEN",
     "SEARCH SUBJECT 777",
     "SEARCH BODY nowhere",
-    "STORE 1:* +FLAGS.SILENT (\\Seen)",
 )
 
 
@@ -138,6 +138,13 @@ async def main(count: int, size: int, sessions: int) -> None:
             await measured(f"SELECT of {count}", lambda: raw(client, "SELECT INBOX"), 5)
             for command in MESSAGES:
                 await measured(command, lambda c=command: raw(client, c))
+            # In turn, so that each changes every message and none finds its work done.
+            signs = itertools.cycle("+-")
+            await raw(client, "STORE 1:* -FLAGS.SILENT (\\Flagged)")
+            await measured(
+                "STORE 1:* FLAGS.SILENT (\\Flagged), set or cleared",
+                lambda: raw(client, f"STORE 1:* {next(signs)}FLAGS.SILENT (\\Flagged)"),
+            )
             await measured("NOOP", lambda: raw(client, "NOOP"), 100)
             await idle_memory(here, sessions)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
