@@ -76,7 +76,7 @@ def say_ready() -> None:
     os.write(sys.stdout.fileno(), READY)
 
 
-def watch_supervisor(ended: Callable[[], None], give_up_s: float) -> None:
+def watch_supervisor(ended: Callable[[], object], give_up_s: float) -> None:
     """Call `ended` (from a thread) once the supervisor is gone; end hard if that does not help."""
 
     def wait() -> None:

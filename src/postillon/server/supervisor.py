@@ -146,19 +146,21 @@ class Supervisor:
         """Maintenance first and alone: it migrates the database."""
         maintenance, *workers = self.children
         for together in ([maintenance], workers):
-            starts = [asyncio.ensure_future(child.start()) for child in together]
-            stopped = asyncio.ensure_future(self._stopping.wait())
-            try:
-                every = asyncio.ensure_future(asyncio.gather(*starts))
-                await asyncio.wait({every, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if self._stopping.is_set():
-                    every.cancel()
-                    return
-                for child, came_up in zip(together, await every, strict=True):
-                    if not came_up:
-                        raise StartFailed(f"process {child.role} did not start")
-            finally:
-                stopped.cancel()
+            async with asyncio.TaskGroup() as group:
+                starts = [group.create_task(child.start()) for child in together]
+                watch = group.create_task(self._give_up_when_stopping(starts))
+                came_up = await asyncio.gather(*starts, return_exceptions=True)
+                watch.cancel()
+            if self._stopping.is_set():
+                return
+            for child, good in zip(together, came_up, strict=True):
+                if good is not True:
+                    raise StartFailed(f"process {child.role} did not start")
+
+    async def _give_up_when_stopping(self, starts: Sequence[asyncio.Task[bool]]) -> None:
+        await self._stopping.wait()
+        for start in starts:
+            start.cancel()
 
     async def _keep(self, child: Child) -> None:
         """Replace the process of this slot whenever it ends."""
@@ -174,8 +176,11 @@ class Supervisor:
             self._log.error("process_died", role=child.role, pid=pid, status=status, pause_s=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
-            if await child.start():
-                self._log.info("process_replaced", role=child.role)
+            try:
+                if await child.start():
+                    self._log.info("process_replaced", role=child.role)
+            except OSError as error:  # no memory or process left just now
+                self._log.error("process_not_started", role=child.role, error=str(error))
 
     async def _stop_all(self) -> None:
         """Workers first; the maintenance process last, so that metrics and checkpoints see the end."""
