@@ -33,6 +33,7 @@ class State(Enum):
     RELAYED = "relayed"
     FAILED = "failed"
     EXPIRED = "expired"
+    EXPANDED = "expanded"  # an alias of several targets; a row only for the report it has earned
 
     @property
     def settled(self) -> bool:

@@ -251,7 +251,7 @@ CREATE TABLE queue_recipient (
     notify       bigint,               -- NULL: not given
     via          text NOT NULL,        -- 'local' or 'remote'
     destination  text NOT NULL,        -- what it waits for: a domain, a next hop, or 'local'
-    state        text NOT NULL,        -- waiting, claimed, delivered, relayed, failed, expired
+    state        text NOT NULL,        -- waiting, claimed, delivered, relayed, failed, expired, expanded
     due_at       bigint NOT NULL,
     attempts     bigint NOT NULL DEFAULT 0,
     last_at      bigint,
@@ -264,6 +264,7 @@ CREATE TABLE queue_recipient (
 ) WITHOUT ROWID;
 CREATE INDEX queue_recipient_due ON queue_recipient (due_at, queue_id, n) WHERE state = 'waiting';
 CREATE INDEX queue_recipient_lease ON queue_recipient (lease_until) WHERE state = 'claimed';
+CREATE INDEX queue_recipient_settled ON queue_recipient (queue_id) WHERE state NOT IN ('waiting', 'claimed');
 CREATE INDEX queue_recipient_destination ON queue_recipient (destination, due_at) WHERE state = 'waiting';
 
 CREATE TABLE queue_attempt (           -- bounded history per recipient

@@ -1,0 +1,303 @@
+"""A message into the queue: transition 1 of docs/queue.md, for new mail and our own reports alike.
+
+`plan` decides with the directory and reads the message once; `accept` is the operation that makes it
+durable: trace row, local placements, and rows for the recipients that must wait or travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from postillon.account.ids import AccountId
+from postillon.deliver.local import DELIVERED, LOOP, Copy, deliver_copy, loops, prepare
+from postillon.mail.address import Address
+from postillon.mail.envelope import Envelope, Notify, Recipient
+from postillon.mail.mime import Scan, scan
+from postillon.mail.octets import Octets
+from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
+from postillon.queue import trace
+from postillon.queue.config import QueueConfig
+from postillon.queue.ids import QueueId
+from postillon.queue.rows import (
+    Lane,
+    QueueMessage,
+    QueueRecipient,
+    State,
+    Told,
+    local_destination,
+)
+from postillon.queue.schedule import milliseconds
+from postillon.queue.spool import TOPIC, enqueue
+from postillon.route.recipient import LocalTarget, Lookup, Recipients, RemoteTarget
+from postillon.store.operation import Steps, Tx
+
+MAX_HOPS = 50  # Received fields, our own among them (RFC 5321 section 6.3, FAULTS 10)
+LOCAL_RETRY = 60_000  # ms until a mailbox that was full is tried for the first time again
+TOO_MANY_HOPS = Status("5.4.6", "the message has passed too many servers: a mail loop")
+DISTRIBUTED = Status("2.1.5", "accepted and distributed to the members of this address")
+QUEUED = Status("2.0.0", "accepted; delivery follows")
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """New mail for the queue. What is kept is `content` as it is; `header` stands before it."""
+
+    envelope: Envelope
+    content: Octets
+    header: bytes  # whole lines: Received, and what submission completed
+    submitter: AccountId | None  # None: a stranger, or ourselves
+    facts: Mapping[str, object]  # inputs of the decision to accept, for the trace
+    queue_id: QueueId
+    lane: Lane = Lane.INTERACTIVE
+    about: QueueId | None = None  # for a report of ours: the message it is about
+
+
+class SubmissionRefused(Exception):
+    """The queue does not take this message; nothing of it remains."""
+
+    def __init__(self, status: Status, *, permanent: bool) -> None:
+        super().__init__(f"{status.code} {status.text}")
+        self.status, self.permanent = status, permanent
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A recipient behind a mailbox of ours; `loop` when the message has been there before."""
+
+    n: int
+    recipient: Recipient
+    target: LocalTarget
+    loop: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything about a message that is decided before its transaction."""
+
+    submission: Submission
+    reading: Scan
+    copy: Copy
+    accepted_at: int
+    expires_at: int
+    local: list[Local] = field(default_factory=list)
+    rows: list[QueueRecipient] = field(default_factory=list)  # those that travel, or are settled
+    sources: list[list[int]] = field(
+        default_factory=list
+    )  # recipient numbers by envelope recipient
+    refused: dict[int, Status] = field(default_factory=dict)  # by envelope recipient
+
+    @property
+    def travels(self) -> bool:
+        return any(row.state is State.WAITING for row in self.rows)
+
+    def claim(self, worker: str, wanted: Sequence[str]) -> None:
+        """Let the accepting worker take those for `wanted` destinations in hand at once."""
+        self.rows = [
+            replace(row, state=State.CLAIMED, claimed_by=worker)
+            if row.state is State.WAITING and row.destination in wanted
+            else row
+            for row in self.rows
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a message: one outcome per envelope recipient, None where it is queued."""
+
+    queue_id: QueueId
+    outcomes: tuple[Outcome | None, ...]
+    message: QueueMessage | None = None  # the rows, where something is left to do
+    rows: tuple[QueueRecipient, ...] = ()
+
+
+def look_up(submission: Submission, recipients: Recipients) -> list[Lookup]:
+    """Where the envelope's recipients lead now; reads the directory."""
+    may_relay = True  # who may relay has been decided at RCPT, before we said yes
+    return [
+        recipients.lookup(recipient.forward_path, may_relay=may_relay)
+        for recipient in submission.envelope.recipients
+    ]
+
+
+def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig, now: int) -> Plan:
+    """Read the message and lay out its recipients; no database. Raises SubmissionRefused."""
+    content, envelope = submission.content, submission.envelope
+    reading = scan(content, submission.header)
+    if reading.hops > MAX_HOPS:
+        raise SubmissionRefused(TOO_MANY_HOPS, permanent=True)
+    copy = prepare(
+        content,
+        reading,
+        trace=submission.header,
+        reverse_path=envelope.reverse_path,
+        at=now,
+        queue_id=submission.queue_id,
+    )
+    null = envelope.reverse_path is None
+    life = milliseconds(config.report_lifetime if null else config.lifetime)
+    made = Plan(submission, reading, copy, now, now + life)
+    _lay_out(made, lookups)
+    return made
+
+
+def _lay_out(made: Plan, lookups: Sequence[Lookup]) -> None:
+    """Number the targets: each mailbox and address once, however many recipients lead to it."""
+    numbers: dict[object, int] = {}
+    n = 0
+    for index, (recipient, lookup) in enumerate(
+        zip(made.submission.envelope.recipients, lookups, strict=True)
+    ):
+        mine: list[int] = []
+        made.sources.append(mine)
+        if lookup.refusal is not None:  # gone since RCPT
+            made.refused[index] = lookup.refusal
+            made.rows.append(_settled(n, recipient, State.FAILED, lookup.refusal, made.accepted_at))
+            n += 1
+            continue
+        if lookup.distributed and recipient.wishes & Notify.SUCCESS:
+            made.rows.append(_settled(n, recipient, State.EXPANDED, DISTRIBUTED, made.accepted_at))
+            n += 1
+        for target in lookup.targets:
+            key: object = target.address.key
+            if isinstance(target, LocalTarget):
+                key = (target.account, target.detail)
+            if key in numbers:
+                mine.append(numbers[key])
+                continue
+            numbers[key] = n
+            mine.append(n)
+            _add(made, n, _passed_on(recipient, target.address, lookup), target)
+            n += 1
+
+
+def _add(made: Plan, n: int, recipient: Recipient, target: LocalTarget | RemoteTarget) -> None:
+    if isinstance(target, LocalTarget):
+        again = bool(made.reading.delivered_to) and loops(made.reading.delivered_to, target)
+        made.local.append(Local(n, recipient, target, again))
+        return
+    made.rows.append(
+        QueueRecipient(n, recipient, target.destination, due_at=made.accepted_at, status=None)
+    )
+
+
+def _passed_on(recipient: Recipient, address: Address, lookup: Lookup) -> Recipient:
+    """The wishes that travel with a target (RFC 3461 sections 5.2.7.1 and 6.1)."""
+    if not lookup.expanded:
+        return recipient
+    notify = recipient.notify
+    if lookup.distributed and notify is not None:
+        notify &= ~Notify.SUCCESS  # an "expanded" report has answered it
+    original = recipient.original or f"rfc822;{recipient.forward_path}"
+    return Recipient(address, notify, original)
+
+
+def _settled(
+    n: int, recipient: Recipient, state: State, status: Status, now: int
+) -> QueueRecipient:
+    return QueueRecipient(n, recipient, "", state, now, 0, now, status, Told.NOTHING, now)
+
+
+def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
+    """Make the message durable: the operation of transition 1.
+
+    blob: which of the operation's blobs is the content. lease: ms from now for claimed rows.
+    Raises trace.IdTaken.
+    """
+    submission, rows = made.submission, list(made.rows)
+    envelope = submission.envelope
+    ref = tx.blob(blob)
+    outcomes: dict[int, Outcome] = {}
+    placed: list[dict[str, object]] = []
+    for item in made.local:
+        outcome: Outcome
+        if item.loop:
+            outcome, where = Failed(LOOP), None
+        else:
+            outcome, where = yield from deliver_copy(tx, made.copy, item.target, ref)
+        outcomes[item.n] = outcome
+        if where is not None:
+            placed.append(
+                {"to": str(item.target.address), "mailbox": where.mailbox, "uid": where.uid}
+            )
+        row = _row_left(made, item, outcome)
+        if row is not None:
+            rows.append(row)
+    facts = dict(submission.facts)
+    facts["size"] = ref.length
+    if placed:
+        facts["placed"] = placed
+    if rows:
+        facts["queued"] = [
+            {
+                "to": str(row.recipient.forward_path),
+                "via": row.destination,
+                "state": row.state.value,
+            }
+            for row in rows
+        ]
+    if submission.about is not None:
+        facts["about"] = submission.about
+    yield from trace.record(
+        submission.queue_id,
+        made.accepted_at,
+        envelope.reverse_path,
+        [recipient.forward_path for recipient in envelope.recipients],
+        made.reading.digest.message_id,
+        facts,
+    )
+    answers = tuple(_answer(made, index, outcomes) for index in range(len(made.sources)))
+    rows = [row for row in rows if _matters(row, envelope)]
+    if not rows:
+        return Accepted(submission.queue_id, answers)
+    message = QueueMessage(
+        submission.queue_id, ref, made.copy.digest, submission.header, envelope.reverse_path,
+        submission.submitter, submission.lane, envelope.body, envelope.smtputf8,
+        envelope.ret_full, envelope.envid, made.reading.hops, made.accepted_at, made.expires_at,
+        about=submission.about,
+    )  # fmt: skip
+    yield from enqueue(message, rows, tx.now + lease)
+    if any(row.state is not State.CLAIMED for row in rows):
+        tx.announce(TOPIC)
+    return Accepted(submission.queue_id, answers, message, tuple(rows))
+
+
+def _row_left(made: Plan, item: Local, outcome: Outcome) -> QueueRecipient | None:
+    """What remains to be done for a local recipient; None when all is said."""
+    now = made.accepted_at
+    if isinstance(outcome, Delivered):
+        if not item.recipient.wishes & Notify.SUCCESS:
+            return None
+        return _settled(item.n, item.recipient, State.DELIVERED, DELIVERED, now)
+    if isinstance(outcome, Deferred):
+        destination = local_destination(item.target)
+        return QueueRecipient(
+            item.n, item.recipient, destination, due_at=now + LOCAL_RETRY, status=outcome.status
+        )
+    return _settled(item.n, item.recipient, State.FAILED, outcome.status, now)
+
+
+def _matters(row: QueueRecipient, envelope: Envelope) -> bool:
+    """Whether a row has anything left to do: to travel, or to be reported to somebody."""
+    if not row.state.settled:
+        return True
+    return envelope.reverse_path is not None and wants_report(row)
+
+
+def wants_report(row: QueueRecipient) -> bool:
+    """Whether the sender wishes to hear of a settled recipient (RFC 3461 section 4.1)."""
+    wish = Notify.FAILURE if row.state.bad else Notify.SUCCESS
+    return bool(row.recipient.wishes & wish)
+
+
+def _answer(made: Plan, index: int, outcomes: Mapping[int, Outcome]) -> Outcome | None:
+    """What the submitter may be told of an envelope recipient at once."""
+    if index in made.refused:
+        return Failed(made.refused[index])
+    found = [outcomes.get(n) for n in made.sources[index]]
+    if any(outcome is None or isinstance(outcome, Deferred) for outcome in found):
+        return None
+    bad = [outcome for outcome in found if isinstance(outcome, Failed)]
+    if bad and len(bad) == len(found):
+        return bad[0]
+    return Delivered(DELIVERED)

@@ -1,0 +1,99 @@
+"""The one entrance for new mail, whatever protocol brings it: SMTP, LMTP, a client, a script.
+
+`submit` returns when the message is durable: local recipients have it in their mailboxes, the others
+lie in the queue, and this worker has begun with those it has room for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from postillon.clock import Clock, system_clock
+from postillon.log import SILENT, Log
+from postillon.mail.outcome import Delivered
+from postillon.meter import SILENT_METER, Meter
+from postillon.queue.acceptance import (
+    Accepted,
+    Plan,
+    Submission,
+    SubmissionRefused,
+    accept,
+    look_up,
+    plan,
+)
+from postillon.queue.config import QueueConfig
+from postillon.queue.ids import new_queue_id
+from postillon.queue.runner import QueueRunner
+from postillon.queue.schedule import milliseconds
+from postillon.queue.trace import IdTaken
+from postillon.route.recipient import Lookup, Recipients
+from postillon.setting import MIB
+from postillon.store.operation import NewBlob, Steps, Store, Tx
+
+__all__ = ["Accepted", "Submission", "SubmissionRefused", "Submitter"]
+
+LARGE = 1 * MIB  # octets from which a message is read in another thread
+
+
+class Submitter:
+    """Accepts messages for one worker. Without a runner nothing is begun: the workers are woken."""
+
+    def __init__(
+        self,
+        store: Store,
+        recipients: Recipients,
+        config: QueueConfig,
+        *,
+        runner: QueueRunner | None = None,
+        clock: Clock = system_clock,
+        log: Log = SILENT,
+        meter: Meter = SILENT_METER,
+    ) -> None:
+        self._store = store
+        self._recipients = recipients
+        self._config = config
+        self._runner = runner
+        self._clock = clock
+        self._log = log
+        self._meter = meter
+        self._lease = milliseconds(config.lease)
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Accept a message: durable when this returns.
+
+        Returns one outcome per envelope recipient; None is queued, and from here on ours to report.
+        Raises SubmissionRefused for a mail loop; StoreFull or StoreStopped when the store takes no
+        more. Then nothing of the message remains.
+        """
+        lookups = look_up(submission, self._recipients)
+        made = await self._plan(submission, lookups)
+        runner = self._runner
+        if made.rows and runner is not None:
+            runner.offer(made)
+
+        def operation(tx: Tx) -> Steps[Accepted]:
+            return accept(tx, made, self._lease)
+
+        try:
+            accepted = await self._store.write(operation, NewBlob(submission.content))
+        except IdTaken:
+            return await self.submit(replace(submission, queue_id=new_queue_id(self._clock())))
+        if accepted.message is not None:
+            if runner is not None:
+                runner.begin(accepted, submission.content)
+            self._meter.count("queue_accepted", "queued")
+        else:
+            self._meter.count("queue_accepted", "finished")
+        placed = sum(isinstance(outcome, Delivered) for outcome in accepted.outcomes)
+        if placed:
+            self._meter.count("delivered_local", n=placed)
+        return accepted
+
+    async def _plan(self, submission: Submission, lookups: Sequence[Lookup]) -> Plan:
+        now = self._clock()
+        if len(submission.content) < LARGE:
+            return plan(submission, lookups, self._config, now)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, plan, submission, lookups, self._config, now)
