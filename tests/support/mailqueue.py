@@ -1,0 +1,171 @@
+"""The queue on a real store, with time that jumps and other servers that follow a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from postillon.account.accounts import Accounts
+from postillon.account.ids import AccountId
+from postillon.account.roles import INBOX_ID
+from postillon.deliver.agent import QueuedMessage
+from postillon.directory.directory import Directory
+from postillon.log import Log
+from postillon.mail.address import parse_address
+from postillon.mail.envelope import Envelope, Notify, Recipient
+from postillon.mail.outcome import Delivered, Outcome, Status
+from postillon.queue.config import QueueConfig
+from postillon.queue.dsn import Reporter
+from postillon.queue.ids import new_queue_id
+from postillon.queue.runner import QueueRunner
+from postillon.queue.submit import Accepted, Submission, Submitter
+from postillon.route.config import RouteConfig
+from postillon.route.recipient import Recipients
+from postillon.store.operation import Steps
+from postillon.store.sqlite import SqliteStore, open_store
+from support.virtual import VirtualLoop
+
+RELAYED = Delivered(Status("2.0.0", "taken", host="mx.remote.example"), relayed=True)
+MESSAGE = (
+    b"From: Ada <ada@example.org>\r\nTo: far@remote.example\r\nSubject: Hello\r\n"
+    b"Message-ID: <one@example.org>\r\nDate: Wed, 25 Nov 2026 12:00:00 +0000\r\n\r\nHello.\r\n"
+)
+
+
+@dataclass
+class Try:
+    at: int
+    destination: str
+    to: tuple[str, ...]
+
+
+@dataclass
+class ScriptedAgent:
+    """`answer(now, destination, address)` says how a try ends. Keeps what it was asked."""
+
+    clock: Callable[[], int]
+    answer: Callable[[int, str, str], Outcome] = lambda now, destination, to: RELAYED
+    seconds: float = 0.1  # a try takes
+    tries: list[Try] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def deliver(
+        self, message: QueuedMessage, destination: str, to: Sequence[Recipient]
+    ) -> Sequence[Outcome]:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            paths = tuple(str(item.forward_path) for item in to)
+            self.tries.append(Try(self.clock(), destination, paths))
+            await asyncio.sleep(self.seconds)
+            return [self.answer(self.clock(), destination, path) for path in paths]
+        finally:
+            self.at_once -= 1
+
+
+@dataclass
+class Office:
+    """Accounts ada@example.org and bob@example.net, a submitter and a runner."""
+
+    store: SqliteStore
+    loop: VirtualLoop
+    directory: Directory
+    accounts: Accounts
+    agent: ScriptedAgent
+    config: QueueConfig
+    logged: list[bytes]
+    ids: dict[str, AccountId]
+    worker: str = "w0@one"
+    runner: QueueRunner = None  # type: ignore[assignment] # set by `open`
+    submitter: Submitter = None  # type: ignore[assignment]
+
+    def open(self) -> None:
+        log = Log(self.logged.append)
+        recipients = Recipients(self.directory, RouteConfig())
+        reporter = Reporter(
+            self.store, recipients, self.config, hostname="mx.example.org",
+            clock=self.loop.clock, random=Random(7), log=log,
+        )  # fmt: skip
+        self.runner = QueueRunner(
+            self.store, self.agent, reporter, self.config, clock=self.loop.clock,
+            random=Random(7), log=log, worker=self.worker,
+        )  # fmt: skip
+        self.submitter = Submitter(
+            self.store, recipients, self.config, runner=self.runner, clock=self.loop.clock
+        )
+
+    async def submit(
+        self,
+        *to: str | Recipient,
+        sender: str | None = "ada@example.org",
+        content: bytes = MESSAGE,
+        **more: Any,
+    ) -> Accepted:
+        recipients = tuple(
+            item if isinstance(item, Recipient) else Recipient(parse_address(item)) for item in to
+        )
+        path = None if sender is None else parse_address(sender)
+        submitter = self.ids.get(sender or "")
+        envelope = Envelope(path, recipients, **more)
+        header = b"Received: from here by mx.example.org; Wed, 25 Nov 2026 12:00:00 +0000\r\n"
+        queue_id = new_queue_id(self.loop.clock())
+        return await self.submitter.submit(
+            Submission(envelope, content, header, submitter, {"via": "test"}, queue_id)
+        )
+
+    def inbox(self, login: str) -> list[bytes]:
+        """The messages in an INBOX as a client sees them, oldest first."""
+        account = self.accounts.open(self.ids[login])
+        rows = account.emails(INBOX_ID, [(1, 2**32)])
+        return [row.prefix + account.content(row) for row in rows]
+
+    def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        def steps() -> Steps[list[tuple[Any, ...]]]:
+            return (yield (sql, arguments))
+
+        return self.store.read(steps())
+
+    def empty(self) -> bool:
+        return not self.rows("SELECT 1 FROM queue_message UNION SELECT 1 FROM queue_recipient")
+
+
+def success(address: str) -> Recipient:
+    return Recipient(parse_address(address), Notify.SUCCESS | Notify.FAILURE, f"rfc822;{address}")
+
+
+@asynccontextmanager
+async def office(folder: Path, config: QueueConfig | None = None) -> AsyncIterator[Office]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    store = await open_store(folder, owner="w0", clock=loop.clock)
+    write = store.write
+
+    def held(*arguments: Any) -> asyncio.Task[Any]:
+        task = loop.create_task(write(*arguments))
+        loop.hold(task)
+        return task
+
+    store.write = held  # type: ignore[method-assign, assignment] # time stands still meanwhile
+    directory, accounts = Directory(store), Accounts(store)
+    ids = {}
+    for login in ("ada@example.org", "bob@example.net"):
+        await directory.create_domain(login.partition("@")[2])
+        ids[login] = AccountId((await accounts.create(login)).id)
+    made = Office(
+        store, loop, directory, accounts, ScriptedAgent(loop.clock),
+        config or QueueConfig(), [], ids,
+    )  # fmt: skip
+    made.open()
+    store.on_commit(lambda changes, topics: made.runner.wake() if "queue" in topics else None)
+    await made.runner.start()
+    try:
+        yield made
+    finally:
+        await made.runner.stop()
+        await store.close()
