@@ -78,8 +78,9 @@ def fetch(client: imaplib.IMAP4, number: bytes) -> bytes:
 
 
 def test_from_another_server_to_a_mailbox(server: Server) -> None:
-    with smtplib.SMTP(server.host, server.port("smtp"), timeout=WAIT_S) as client:
-        client.ehlo("client.example.com")
+    with smtplib.SMTP(
+        server.host, server.port("smtp"), "client.example.com", timeout=WAIT_S
+    ) as client:
         client.starttls(context=lenient())
         assert (
             client.send_message(message("from outside", "eve@example.com"), "eve@example.com") == {}

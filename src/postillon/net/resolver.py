@@ -166,7 +166,7 @@ class Resolver:
     def _read(self, name: str, answer: dns.message.Message) -> _Known:
         """Follow the CNAMEs inside one answer. Raises DNSException for one that contradicts itself."""
         if not isinstance(answer, dns.message.QueryMessage):
-            raise dns.exception.FormError("the answer is no answer to a query")
+            raise dns.exception.FormError("no answer to a query")  # type: ignore[no-untyped-call]
         chain = answer.resolve_chaining()
         positive = chain.answer is not None
         longest = self._config.longest_ttl if positive else self._config.longest_negative_ttl

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from postillon.access.config import ImapConfig
+from postillon.deliver.config import DeliverConfig
 from postillon.directory.config import AuthConfig
 from postillon.net.config import ResolverConfig
 from postillon.queue.config import QueueConfig
@@ -46,6 +47,7 @@ class Configuration:
     imap: ImapConfig = field(default_factory=ImapConfig)
     route: RouteConfig = field(default_factory=RouteConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    deliver: DeliverConfig = field(default_factory=DeliverConfig)
     resolver: ResolverConfig = field(default_factory=ResolverConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

@@ -1,0 +1,91 @@
+"""Connections kept for a while, so that the next message to the same host needs no new one."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+from postillon.deliver.config import DeliverConfig
+from postillon.deliver.conversation import Conversation
+
+Key = tuple[str, int, str, str]  # host, port, protocol, user
+
+
+class Connections:
+    """Idle conversations by what they were made for; the one used last is taken first."""
+
+    def __init__(self, config: DeliverConfig) -> None:
+        self._config = config
+        self._idle: dict[Key, list[Conversation]] = {}
+        self._count = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def take(self, key: Key) -> Conversation | None:
+        """A kept conversation that still can be used, or None."""
+        kept = self._idle.get(key)
+        while kept:
+            talk = kept.pop()
+            self._count -= 1
+            if not kept:
+                del self._idle[key]
+            if talk.usable and not self._stale(talk):
+                return talk
+            self._close(talk)
+        return None
+
+    def keep(self, key: Key, talk: Conversation) -> None:
+        """Keep a conversation for the next message, or close it if it has served its time."""
+        if (
+            not talk.usable
+            or talk.messages >= self._config.max_messages
+            or self._count >= self._config.max_kept
+            or not self._config.idle
+        ):
+            self._close(talk)
+            return
+        talk.idle_since = monotonic()
+        self._idle.setdefault(key, []).append(talk)
+        self._count += 1
+        if self._sweeper is None:
+            self._wait()
+
+    async def close(self) -> None:
+        """Close all of them."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for kept in self._idle.values():
+            for talk in kept:
+                self._close(talk)
+        self._idle.clear()
+        self._count = 0
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _stale(self, talk: Conversation) -> bool:
+        return monotonic() - talk.idle_since > self._config.idle.total_seconds()
+
+    def _close(self, talk: Conversation) -> None:
+        task = asyncio.get_running_loop().create_task(talk.quit())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _wait(self) -> None:
+        seconds = max(1.0, self._config.idle.total_seconds() / 2)
+        self._sweeper = asyncio.get_running_loop().call_later(seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        for key in list(self._idle):
+            fresh = []
+            for talk in self._idle[key]:
+                if talk.usable and not self._stale(talk):
+                    fresh.append(talk)
+                else:
+                    self._count -= 1
+                    self._close(talk)
+            if fresh:
+                self._idle[key] = fresh
+            else:
+                del self._idle[key]
+        if self._idle:
+            self._wait()

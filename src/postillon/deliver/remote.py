@@ -1,0 +1,229 @@
+"""To another server, over SMTP or LMTP: one outcome per recipient, with the other side's words.
+
+Hosts are tried in the order of the route, each with its addresses, until one takes part in a mail
+transaction. What a host says of a recipient is final for this try; what it says of itself (no
+connection, 4yz greeting, 421, TLS that fails) sends us to the next one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from postillon.deliver.agent import QueuedMessage
+from postillon.deliver.config import DeliverConfig
+from postillon.deliver.connections import Connections, Key
+from postillon.deliver.conversation import Conversation, HostFailed, begin
+from postillon.log import SILENT, Log
+from postillon.mail.envelope import Envelope, Recipient
+from postillon.mail.header import header_end
+from postillon.mail.octets import Octets
+from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Reply, Status
+from postillon.meter import SILENT_METER, Meter
+from postillon.protocol.smtp.client import CannotSend, Transaction
+from postillon.route.nexthop import Host, Hosts, NextHops, NoHosts
+
+TAKEN = "the server has taken the message"
+REFUSED = "the server refused"
+LOST = "the connection was lost before the server answered"
+IN_DOUBT = "the connection was lost after the message was sent; it may arrive twice"
+_HINT = re.compile(
+    r"(?:try again|retry|wait|come back|greylisted?)\D{0,40}?(\d{1,5})\s*(s|sec|m|min|h|hour)?",
+    re.IGNORECASE,
+)
+_UNIT = {"s": 1, "m": 60, "h": 3600}
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\Z")
+
+
+class RemoteAgent:
+    """A DeliveryAgent. Keeps connections between messages; `stop` closes them."""
+
+    def __init__(
+        self,
+        next_hops: NextHops,
+        config: DeliverConfig | None = None,
+        *,
+        hostname: str,
+        log: Log = SILENT,
+        meter: Meter = SILENT_METER,
+    ) -> None:
+        self._next_hops = next_hops
+        self._config = config or DeliverConfig()
+        self._hostname = hostname
+        self._log = log
+        self._meter = meter
+        self._connections = Connections(self._config)
+
+    async def stop(self) -> None:
+        await self._connections.close()
+
+    async def deliver(
+        self, message: QueuedMessage, destination: str, to: Sequence[Recipient]
+    ) -> Sequence[Outcome]:
+        """Try once; one outcome per recipient, in order."""
+        found = await self._next_hops.find(destination)
+        if isinstance(found, NoHosts):
+            if found.permanent:
+                return [Failed(found.status)] * len(to)
+            return [Deferred(found.status, destination=True)] * len(to)
+        outcomes: dict[int, Outcome] = {}
+        failure: HostFailed | None = None
+        for host in found.hosts:
+            left = [n for n in range(len(to)) if n not in outcomes]
+            try:
+                await self._to_host(found, host, message, to, left, outcomes)
+            except HostFailed as error:
+                failure = error
+                self._meter.count("hosts_failed")
+                self._log.info(
+                    "host failed", queue_id=message.name, host=host.name,
+                    status=error.status.code, text=str(error.status.remote or error.status.text),
+                )  # fmt: skip
+            if len(outcomes) == len(to):
+                break
+        if len(outcomes) < len(to):
+            ended = self._of_failure(failure)
+            for n in range(len(to)):
+                outcomes.setdefault(n, ended)
+        return [outcomes[n] for n in range(len(to))]
+
+    @staticmethod
+    def _of_failure(failure: HostFailed | None) -> Outcome:
+        """No host took part. Even a 5yz greeting is waited for: it speaks of the host, not the mail."""
+        if failure is None:
+            return Deferred(Status("4.4.1", "no server could be reached"), destination=True)
+        status = failure.status
+        return Deferred(replace(status, code="4" + status.code[1:]), destination=True)
+
+    async def _to_host(
+        self,
+        hosts: Hosts,
+        host: Host,
+        message: QueuedMessage,
+        to: Sequence[Recipient],
+        left: Sequence[int],
+        outcomes: dict[int, Outcome],
+    ) -> None:
+        """Send to the recipients `left`, in as many transactions as it takes. Raises HostFailed."""
+        key: Key = (host.name, host.port, hosts.protocol, hosts.user)
+        talk = self._connections.take(key)
+        kept = talk is not None
+        todo = list(left)
+        while todo:
+            if talk is None:
+                talk = await self._open(hosts, host)
+                kept = False
+            batch = todo[: talk.engine.recipient_limit]
+            envelope = Envelope(
+                message.reverse_path, tuple(to[n] for n in batch), message.body, message.smtputf8,
+                message.size, message.ret_full, message.envid,
+            )  # fmt: skip
+            try:
+                tx = await talk.transact(
+                    envelope,
+                    message.size,
+                    (message.prefix, message.content),
+                    utf8_header=message.smtputf8 and not _ascii_header(message),
+                )
+            except CannotSend as refused:
+                status = replace(refused.status, host=host.name)
+                for n in batch:
+                    outcomes[n] = Failed(status)
+                todo = todo[len(batch) :]
+                continue
+            again = self._judge(hosts, talk, tx, batch, outcomes)
+            if talk.engine.broken or not talk.usable:
+                talk.stream.abort()
+                talk = None
+                if again and kept and not tx.content_sent:
+                    kept = False
+                    continue  # a kept connection may have been closed meanwhile: once more, anew
+            if again and len(again) == len(batch):
+                status = Status("4.4.2", LOST, host=host.name)
+                closing = tx.mail if tx.mail is not None and tx.mail.code == 421 else None
+                if talk is not None:
+                    self._connections.keep(key, talk)
+                raise HostFailed(replace(status, remote=closing))
+            todo = again + todo[len(batch) :]
+        if talk is not None:
+            self._connections.keep(key, talk)
+
+    async def _open(self, hosts: Hosts, host: Host) -> Conversation:
+        """A new conversation with the first address of a host that gives one. Raises HostFailed."""
+        failure: HostFailed | None = None
+        for address in host.addresses:
+            for clear in (False, True):
+                try:
+                    talk = await begin(
+                        hosts, host, address, self._hostname, self._config, clear=clear
+                    )
+                except HostFailed as error:
+                    failure = error
+                    if error.tls and not hosts.tls.required and not clear:
+                        continue  # opportunistic: better in clear text than not at all (RFC 7435)
+                    break
+                self._meter.count("connections_opened", "tls" if talk.stream.tls else "clear")
+                return talk
+        assert failure is not None  # a host has at least one address
+        raise failure
+
+    def _judge(
+        self,
+        hosts: Hosts,
+        talk: Conversation,
+        tx: Transaction,
+        batch: Sequence[int],
+        outcomes: dict[int, Outcome],
+    ) -> list[int]:
+        """Turn replies into outcomes. Returns who must be tried again, here or at the next host."""
+        again: list[int] = []
+        name = talk.host.name
+        some_accepted = bool(tx.accepted)
+        for position, n in enumerate(batch):
+            said = tx.reply_for(position)
+            if said is None:
+                if tx.content_sent and position in tx.accepted:
+                    outcomes[n] = Deferred(Status("4.4.2", IN_DOUBT, host=name))
+                else:
+                    again.append(n)
+            elif said.code == 421:
+                again.append(n)
+            elif said.code == 452 and some_accepted and said is tx.recipients[position]:
+                again.append(n)  # too many for one transaction (RFC 5321 section 4.5.3.1.10)
+            else:
+                outcomes[n] = _outcome(hosts, talk, said)
+        return again
+
+
+def _outcome(hosts: Hosts, talk: Conversation, said: Reply) -> Outcome:
+    name = talk.host.name
+    if said.positive:
+        status = Status(_code(said, "2.0.0"), TAKEN, said, name)
+        relayed = hosts.protocol != "lmtp"
+        return Delivered(status, relayed, relayed and talk.engine.offers("DSN"))
+    if said.permanent:
+        return Failed(Status(_code(said, "5.0.0"), REFUSED, said, name))
+    return Deferred(Status(_code(said, "4.0.0"), REFUSED, said, name), retry_after=hint(said))
+
+
+def _code(said: Reply, otherwise: str) -> str:
+    """The enhanced code, if there is one of the right class (RFC 2034)."""
+    if _ENHANCED.match(said.enhanced) and said.enhanced[0] == otherwise[0]:
+        return said.enhanced
+    return otherwise
+
+
+def hint(said: Reply) -> timedelta | None:
+    """How long the other side wishes us to wait, where its words say so. The queue bounds it."""
+    found = _HINT.search(said.text[:500])
+    if found is None:
+        return None
+    unit = (found[2] or "s").lower()[0]
+    return timedelta(seconds=int(found[1]) * _UNIT[unit])
+
+
+def _ascii_header(message: QueuedMessage) -> bool:
+    content: Octets = message.content
+    return content[: header_end(content, 0, len(content))].isascii()

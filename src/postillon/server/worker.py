@@ -1,0 +1,313 @@
+"""A worker process: every protocol, the queue, and its own place in the store.
+
+`Assembly` is the worker without sockets and process: each station made once and given what it needs.
+Tests use it with their own clock, DNS and randomness; `Worker` puts it behind the listening sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random as randomness
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from postillon.access.imap.server import ImapServer
+from postillon.account.accounts import Accounts
+from postillon.clock import Clock, system_clock
+from postillon.deliver.remote import RemoteAgent
+from postillon.directory.credentials import Credentials
+from postillon.directory.directory import Directory
+from postillon.directory.throttle import Throttle
+from postillon.log import SILENT, Log
+from postillon.meter import SILENT_METER, Meter
+from postillon.net.bus import Bus
+from postillon.net.limits import ConnectionLimits, is_loopback
+from postillon.net.listen import Handler, Listener, listen
+from postillon.net.resolver import Resolver
+from postillon.net.stream import Stream
+from postillon.net.tls import ServerTls, TlsError
+from postillon.queue.dsn import Reporter
+from postillon.queue.runner import QueueRunner
+from postillon.queue.spool import TOPIC
+from postillon.queue.submit import Submitter
+from postillon.receive.smtp import SmtpServer
+from postillon.route.dns import Dns
+from postillon.route.nexthop import NextHops
+from postillon.route.recipient import Recipients
+from postillon.server.certificates import own_certificate
+from postillon.server.config import Configuration
+from postillon.server.handover import Listening
+from postillon.server.metrics import PrometheusMeter
+from postillon.server.process import main
+from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
+from postillon.store.operation import Store
+from postillon.store.sqlite import SqliteStore, open_store
+
+CERTIFICATE_CHECK_S = 60.0  # between looks at the certificate's files
+
+SmtpKind = Literal["mx", "submission", "lmtp"]
+KINDS: Mapping[ListenerProtocol, SmtpKind | Literal["imap"]] = {
+    ListenerProtocol.SMTP: "mx",
+    ListenerProtocol.SUBMISSION: "submission",
+    ListenerProtocol.SUBMISSIONS: "submission",
+    ListenerProtocol.LMTP: "lmtp",
+    ListenerProtocol.IMAP: "imap",
+    ListenerProtocol.IMAPS: "imap",
+}
+IMAP = (ListenerProtocol.IMAP, ListenerProtocol.IMAPS)
+# By whether it is IMAP: RFC 5321 section 3.8, RFC 3501 section 7.1.5.
+REFUSAL = {
+    False: b"421 4.7.0 Too many connections, try again later\r\n",
+    True: b"* BYE Too many connections, try again later\r\n",
+}
+FAREWELL = {
+    False: b"421 4.3.2 Server is stopping\r\n",
+    True: b"* BYE Server is stopping\r\n",
+}
+
+
+class Assembly:
+    """All stations of one worker over an open store."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: Configuration,
+        *,
+        role: str,
+        instance: str = "",
+        spool_folder: Path,
+        tls: ServerTls | None = None,
+        dns: Dns | None = None,
+        log: Log = SILENT,
+        meter: Meter = SILENT_METER,
+        clock: Clock = system_clock,
+        random: randomness.Random | None = None,
+    ) -> None:
+        hostname = config.server.hostname
+        random = random or randomness.SystemRandom()
+        self.config = config
+        self.store = store
+        self.tls = tls
+        self.log = log
+        self.meter = meter
+        self.directory = Directory(store)
+        self.accounts = Accounts(store)
+        self.credentials = Credentials(store, config.auth, clock=clock)
+        self.throttle = Throttle(config.auth, clock)
+        self.recipients = Recipients(self.directory, config.route)
+        self.next_hops = NextHops(
+            dns or Resolver(config.resolver, clock),
+            config.route,
+            hostname=hostname,
+            random=random,
+            own_addresses=_own_addresses(config.listeners),
+        )
+        self.agent = RemoteAgent(
+            self.next_hops, config.deliver, hostname=hostname, log=log, meter=meter
+        )
+        self.reporter = Reporter(
+            store, self.recipients, config.queue, hostname=hostname, clock=clock, random=random,
+            log=log, meter=meter,
+        )  # fmt: skip
+        self.runner = QueueRunner(
+            store, self.agent, self.reporter, config.queue, clock=clock, random=random, log=log,
+            meter=meter, worker=f"{role}@{instance}",
+        )  # fmt: skip
+        self.submitter = Submitter(
+            store, self.recipients, config.queue, runner=self.runner, clock=clock, log=log,
+            meter=meter,
+        )  # fmt: skip
+        self._hostname = hostname
+        self._spool_folder = spool_folder
+        self._clock = clock
+        self._handlers: dict[tuple[str, bool], Handler] = {}
+
+    async def start(self) -> None:
+        """Look after the queue from now on."""
+        await self.runner.start()
+
+    async def stop(self) -> None:
+        """Give back what the queue has in hand."""
+        await self.runner.stop()
+        await self.agent.stop()
+
+    def hear(self, changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
+        """What has become durable, here or in another process: pass it to who waits for it."""
+        self.accounts.hub.notify(changes)
+        if TOPIC in topics:
+            self.runner.wake()
+
+    def handler(self, listener: ListenerConfig) -> Handler:
+        """The session to run for each connection of a listener."""
+        kind = KINDS[listener.protocol]
+        secure = listener.mode is not TlsMode.NONE
+        handler = self._handlers.get((kind, secure))
+        if handler is None:
+            tls = self.tls if secure else None
+            handler = self._imap(tls) if kind == "imap" else self._smtp(kind, tls)
+            self._handlers[kind, secure] = handler
+        return handler
+
+    def _imap(self, tls: ServerTls | None) -> Handler:
+        return ImapServer(
+            self.config.imap,
+            hostname=self._hostname,
+            credentials=self.credentials,
+            directory=self.directory,
+            accounts=self.accounts,
+            tls=tls,
+            log=self.log,
+            meter=self.meter,
+            clock=self._clock,
+            throttle=self.throttle,
+            spool_folder=self._spool_folder,
+        ).handle
+
+    def _smtp(self, kind: SmtpKind, tls: ServerTls | None) -> Handler:
+        return SmtpServer(
+            kind,
+            self.config.smtp,
+            hostname=self._hostname,
+            directory=self.directory,
+            recipients=self.recipients,
+            accounts=self.accounts,
+            queue=self.submitter,
+            spool_folder=self._spool_folder,
+            credentials=self.credentials,
+            throttle=self.throttle,
+            tls=tls,
+            log=self.log,
+            meter=self.meter,
+            clock=self._clock,
+        ).handle
+
+
+class Worker:
+    """The running process, for `process.main`."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        assembly: Assembly,
+        role: str,
+        listening: Sequence[Listening],
+        log: Log,
+    ) -> None:
+        self.failed = store.stopped
+        self._store = store
+        self._assembly = assembly
+        self._listening = listening
+        self._log = log
+        self._config = assembly.config.server
+        self._bus = Bus(self._config.data / "run", role, log)
+        self._listeners: list[tuple[str, Listener]] = []
+        self._look: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        await self._bus.open(self._assembly.hear)
+        self._store.on_commit(self._bus.send)
+        self._store.on_commit(self._assembly.hear)
+        await self._assembly.start()
+        limits = ConnectionLimits(
+            self._config.max_connections, self._config.max_connections_per_address
+        )
+        for item in self._listening:
+            protocol = item.config.protocol
+            implicit = item.config.mode is TlsMode.IMPLICIT
+            listener = listen(
+                item.sock,
+                self._counted(protocol.value, self._assembly.handler(item.config)),
+                tls=self._assembly.tls if implicit else None,
+                limits=limits,
+                refusal=REFUSAL[protocol in IMAP],
+                farewell=FAREWELL[protocol in IMAP],
+                log=self._log.bind(protocol=protocol.value),
+            )
+            self._listeners.append((protocol.value, listener))
+        self._look_at_certificate()
+
+    async def stop(self) -> None:
+        """Finish the replies under way, then give back what is in hand, then close the store."""
+        if self._look is not None:
+            self._look.cancel()
+        patience = self._config.stop_patience.total_seconds()
+        cut = await asyncio.gather(*(listener.stop(patience) for _, listener in self._listeners))
+        for (protocol, _), number in zip(self._listeners, cut, strict=True):
+            if number:
+                self._assembly.meter.count("sessions_cut", protocol, number)
+        await self._assembly.stop()
+        self._bus.close()
+        await self._store.close()
+
+    def reload(self) -> None:
+        tls = self._assembly.tls
+        if tls is None:
+            return
+        try:
+            if tls.reload_if_changed():
+                self._log.info("certificate_reloaded", file=str(tls.certificate))
+        except TlsError as error:
+            self._log.error("certificate_not_usable", error=str(error))
+
+    def _look_at_certificate(self) -> None:
+        self.reload()
+        self._look = asyncio.get_running_loop().call_later(
+            CERTIFICATE_CHECK_S, self._look_at_certificate
+        )
+
+    def _counted(self, protocol: str, handler: Handler) -> Handler:
+        meter = self._assembly.meter
+
+        async def counted(stream: Stream) -> None:
+            meter.count("connections", protocol)
+            await handler(stream)
+
+        return counted
+
+
+def _own_addresses(listeners: Sequence[ListenerConfig]) -> list[str]:
+    """Where other servers reach us: an exchanger with such an address is ourselves."""
+    return [
+        listener.address
+        for listener in listeners
+        if listener.protocol is ListenerProtocol.SMTP
+        and listener.address
+        and not is_loopback(listener.address)
+    ]
+
+
+def server_tls(config: Configuration) -> ServerTls:
+    """The configured certificate, or our own. Raises TlsError."""
+    if config.tls.given:
+        return ServerTls(config.tls.certificate, config.tls.key)
+    return ServerTls(*own_certificate(config.server.data / "tls", [config.server.hostname]))
+
+
+def _instance() -> str:
+    """What all processes of one start of the server share: their supervisor, by id and birth."""
+    parent = os.getppid()
+    try:
+        stat = Path(f"/proc/{parent}/stat").read_text()
+    except OSError:
+        return str(parent)
+    return f"{parent}.{stat.rpartition(')')[2].split()[19]}"
+
+
+async def make(config: Configuration, role: str, listening: list[Listening], log: Log) -> Worker:
+    tls = server_tls(config)
+    spool = config.server.data / "run" / "spool"
+    spool.mkdir(mode=0o700, exist_ok=True)
+    store = await open_store(config.server.data, config.store, owner=role, log=log)
+    meter: Meter = PrometheusMeter() if config.metrics.enabled else SILENT_METER
+    assembly = Assembly(
+        store, config, role=role, instance=_instance(), spool_folder=spool, tls=tls, log=log,
+        meter=meter,
+    )  # fmt: skip
+    return Worker(store, assembly, role, listening, log)
+
+
+if __name__ == "__main__":
+    main(make)
