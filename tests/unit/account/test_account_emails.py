@@ -242,6 +242,8 @@ async def test_a_move_keeps_the_email_and_leaves_a_tombstone(tmp_path: Path) -> 
         assert account.changes(INBOX_ID, start).vanished == []  # came and went in between
         assert [item.uid for item in account.changes(MailboxId(6), before).created] == [1]
         assert account.mailbox(INBOX_ID).total == 0
+        await account.move(MailboxId(6), ALL, MailboxId(2))
+        assert account.changes(MailboxId(6), before).vanished == []  # as above, moved in and out
 
 
 async def test_a_move_within_a_mailbox_gives_new_uids(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Guessing is slow, and nobody can lock the owner out (FAULTS 42)."""
+
+import pytest
+
+from postillon.directory import throttle as module
+from postillon.directory.config import AuthConfig
+from postillon.directory.throttle import Throttle, Verdict, network
+from postillon.setting import ConfigError, minutes, seconds
+from support.accounts import Time
+
+CONFIG = AuthConfig(
+    free_failures=2, longest_delay=seconds(8), refuse_after=10, forget_after=minutes(10)
+)
+STRANGER, HOME = "192.0.2.1", "198.51.100.7"
+
+
+def guess(throttle: Throttle, times: int, address: str = STRANGER, login: str = "ada") -> None:
+    for _ in range(times):
+        throttle.failed(address, login)
+
+
+def test_the_delay_doubles_to_its_ceiling() -> None:
+    throttle = Throttle(CONFIG, Time())
+    delays = []
+    for _ in range(9):
+        delays.append(throttle.check(STRANGER, "ada").delay_s)
+        throttle.failed(STRANGER, "ada")
+    assert delays == [0, 0, 0, 1, 2, 4, 8, 8, 8]
+
+
+def test_a_spray_over_many_logins_counts_for_the_network() -> None:
+    throttle = Throttle(CONFIG, Time())
+    for number in range(10):
+        throttle.failed(STRANGER, f"user{number}")
+    assert throttle.check(STRANGER, "somebody") == Verdict(8.0, refused=True)
+    assert throttle.check(HOME, "somebody") == Verdict(0.0)
+
+
+def test_guesses_from_many_networks_count_for_the_login() -> None:
+    throttle = Throttle(CONFIG, Time())
+    for number in range(5):
+        throttle.failed(f"203.0.113.{number}", "ada")
+    assert throttle.check(STRANGER, "ada").delay_s == 4.0
+    assert throttle.check(STRANGER, "bob").delay_s == 0.0
+
+
+def test_the_owner_is_not_delayed_by_strangers() -> None:
+    throttle = Throttle(CONFIG, Time())
+    throttle.succeeded(HOME, "ada")
+    guess(throttle, 30)
+    assert throttle.check(HOME, "ada") == Verdict(0.0)
+    assert throttle.check("203.0.113.9", "ada") == Verdict(8.0)
+
+
+def test_one_right_password_excuses_no_spray() -> None:
+    throttle = Throttle(CONFIG, Time())
+    guess(throttle, 10)
+    throttle.succeeded(STRANGER, "mine")
+    assert throttle.check(STRANGER, "mine").refused
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_loopback_is_never_locked_out(address: str) -> None:
+    throttle = Throttle(CONFIG, Time())
+    guess(throttle, 50, address)
+    assert throttle.check(address, "ada") == Verdict(0.0)
+
+
+def test_failures_are_forgotten_after_quiet_time() -> None:
+    time = Time()
+    throttle = Throttle(CONFIG, time)
+    guess(throttle, 10)
+    time.now += 10 * 60_000
+    assert throttle.check(STRANGER, "ada").refused
+    time.now += 1
+    assert throttle.check(STRANGER, "ada") == Verdict(0.0)
+
+
+def test_ipv6_counts_by_64_bits() -> None:
+    throttle = Throttle(CONFIG, Time())
+    for number in range(10):
+        throttle.failed(f"2001:db8:1:2::{number:x}", f"user{number}")
+    assert throttle.check("2001:db8:1:2:ffff::1", "ada").refused
+    assert not throttle.check("2001:db8:1:3::1", "ada").refused
+    assert network("fe80::1%eth0") == ("fe80::/64", False)
+    assert network("not an address") == ("not an address", False)
+    assert network("::ffff:192.0.2.1") == ("192.0.2.1", False)
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ENTRIES", 5)
+    throttle = Throttle(CONFIG, Time())
+    for number in range(50):
+        throttle.failed(f"192.0.2.{number}", f"user{number}")
+        throttle.succeeded(f"192.0.2.{number}", f"user{number}")
+    sizes = [len(throttle._networks), len(throttle._logins), len(throttle._known)]
+    assert sizes == [5, 5, 5]
+
+
+def test_impossible_settings_are_refused() -> None:
+    for wrong in ({"scram_iterations": 4_095}, {"argon2_memory": 1}, {"refuse_after": 3}):
+        with pytest.raises(ConfigError):
+            AuthConfig(**wrong)
