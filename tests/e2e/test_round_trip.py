@@ -198,6 +198,8 @@ def test_idle_hears_of_mail_that_any_worker_took(server: Server) -> None:
 
 def test_metrics_and_health_are_served(server: Server) -> None:
     base = f"http://{server.host}:{server.port('metrics')}"
+    with smtplib.SMTP(server.host, server.port("smtp"), timeout=WAIT_S) as client:
+        client.noop()  # something to count
     with urllib.request.urlopen(f"{base}/healthz", timeout=WAIT_S) as answer:
         assert answer.read() == b"ok\n"
     with urllib.request.urlopen(f"{base}/metrics", timeout=WAIT_S) as answer:

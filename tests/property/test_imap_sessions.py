@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from postillon.account.roles import INBOX_ID
 from support.imap import Client, House, house
 
-_FETCH = re.compile(rb"\* (\d+) FETCH \((?:UID (\d+))?.*?(?:FLAGS \(([^)]*)\))?\)\Z", re.DOTALL)
+_FETCH = re.compile(rb"\* (\d+) FETCH \((?:UID (\d+))?.*\)\Z", re.DOTALL)
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _FORBIDDEN = ("FETCH", "STORE", "SEARCH")  # RFC 3501 section 7.4.1
 
 # What clients do, with the messages named by place so that most of it makes sense.
@@ -83,8 +84,9 @@ class Mirror:
             if match[2]:
                 assert uid in (None, int(match[2])), (response, self.uids)
                 uid = self.uids[int(number) - 1] = int(match[2])
-            if match[3] is not None and uid is not None:
-                self.flags[uid] = set(match[3].split()) - {b"\\Recent"}
+            told = _FLAGS.search(response)
+            if told is not None and uid is not None:
+                self.flags[uid] = set(told[1].split()) - {b"\\Recent"}
 
     async def agrees(self, here: House) -> None:
         """After NOOP all is known that there is."""

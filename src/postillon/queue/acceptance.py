@@ -56,7 +56,7 @@ class Submission:
 class SubmissionRefused(Exception):
     """The queue does not take this message; nothing of it remains."""
 
-    def __init__(self, status: Status, *, permanent: bool) -> None:
+    def __init__(self, status: Status, permanent: bool) -> None:
         super().__init__(f"{status.code} {status.text}")
         self.status, self.permanent = status, permanent
 
