@@ -21,7 +21,7 @@ from postillon.server.handover import (
 )
 from postillon.server.loop import run
 
-END_MARGIN_S = 5.0  # beyond the patience with sessions, before a process that hangs is ended hard
+END_MARGIN_S = 15.0  # beyond the patience with sessions, before a process that hangs is ended hard
 
 
 class Station(Protocol):

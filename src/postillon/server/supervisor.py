@@ -36,7 +36,7 @@ FIRST_PAUSE_S = 0.1  # before a dead child is replaced; doubles while they keep 
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0  # a child that lived this long starts the pauses anew
 READY_TIMEOUT_S = 120.0  # recovery takes milliseconds; a migration of a large database does not
-STOP_GRACE_S = 5.0  # beyond the patience with sessions, for the last commit; then SIGKILL
+STOP_GRACE_S = 15.0  # beyond the patience with sessions, for deliveries under way; then SIGKILL
 
 WORKER, MAINTENANCE_MODULE = "postillon.server.worker", "postillon.server.maintenance"
 
