@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.load import Load, Result, numbered_message  # noqa: E402
-from support.server import RunningServer  # noqa: E402
+from support.server import Server  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -50,7 +50,7 @@ def usage(pid: int) -> tuple[float, int]:
     return cpu, written
 
 
-def send(server: RunningServer, options: argparse.Namespace, numbers: range, run: str) -> Result:
+def send(server: Server, options: argparse.Namespace, numbers: range, run: str) -> Result:
     boxes = [f"box{n}@example.org" for n in range(options.mailboxes)]
     sample = numbered_message(1, options.size, run)
     load = Load(
@@ -69,15 +69,15 @@ def send(server: RunningServer, options: argparse.Namespace, numbers: range, run
 def measure(workers: int, options: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="postillon-bench-", dir=options.folder) as folder:
         accounts = [f"box{n}@example.org" for n in range(options.mailboxes)]
-        with RunningServer(Path(folder), workers=workers, accounts=accounts) as server:
+        with Server(Path(folder), workers=workers, logins=accounts) as server:
             send(server, options, range(1, 1 + options.messages // 10), "warm")
-            before_cpu, before_written = usage(server.pid)
+            before_cpu, before_written = usage(server.process.pid)
             result = send(server, options, range(10_000_000, 10_000_000 + options.messages), "load")
             time.sleep(0.5)
-            after_cpu, after_written = usage(server.pid)
+            after_cpu, after_written = usage(server.process.pid)
             count = len(result.acknowledged)
             expected = count + options.messages // 10
-            stored = server.count_emails()
+            stored = server.emails()
             if stored != expected:
                 raise SystemExit(f"acknowledged {expected} messages, stored {stored}")
             octets = count * len(numbered_message(1, options.size))

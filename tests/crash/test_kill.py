@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.load import Load, Result, numbered_message
-from support.server import RunningServer
+from support.server import PASSWORD, Server
 
 BOXES = [f"box{n}@example.org" for n in range(8)]
 CONNECTIONS = 10
@@ -33,7 +33,7 @@ def message_of(number: int) -> bytes:
 
 
 def run_until_killed(
-    server: RunningServer, numbers: list[int], moment: float, dice: random.Random
+    server: Server, numbers: list[int], moment: float, dice: random.Random
 ) -> Result:
     """Load the server, kill its process group after `moment` seconds."""
     killed = threading.Event()
@@ -59,12 +59,12 @@ def run_until_killed(
     return result
 
 
-def check(server: RunningServer, acknowledged: set[int], unknown: set[int]) -> None:
+def check(server: Server, acknowledged: set[int], unknown: set[int]) -> None:
     """Read every mailbox over IMAP and compare with what was acknowledged."""
     for box in BOXES:
         found: Counter[int] = Counter()
         with imaplib.IMAP4("127.0.0.1", server.port("imap")) as client:
-            client.login(box, server.password(box))
+            client.login(box, PASSWORD)
             client.select("INBOX", readonly=True)
             _, data = client.fetch("1:*", "(BODY.PEEK[])")
             for item in data:
@@ -89,7 +89,7 @@ def survive(folder: Path, *, kills: int, workers: int, seed: int) -> int:
     acknowledged: set[int] = set()
     unknown: set[int] = set()
     following = 1
-    server = RunningServer(folder, workers=workers, accounts=BOXES)
+    server = Server(folder, workers=workers, logins=BOXES)
     try:
         for round_number in range(kills):
             server.start()
@@ -105,9 +105,10 @@ def survive(folder: Path, *, kills: int, workers: int, seed: int) -> int:
                 server.kill()
         server.start()
         check(server, acknowledged, unknown)
-        assert server.verify() == []
+        assert server.stop() == 0
+        assert server.findings() == []
     finally:
-        server.stop()
+        server.kill()
     return len(acknowledged)
 
 

@@ -13,15 +13,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from postillon.admin.desk import Desk
 from postillon.net.tls import self_signed
 from postillon.server import config as configuration
-from postillon.store.sqlite import open_store
+from postillon.store.operation import Steps
+from postillon.store.sqlite import SqliteStore, open_store
+from postillon.store.verify import Finding, verify
+
+T = TypeVar("T")
 
 HOST = "127.0.0.1"
 PROTOCOLS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "metrics")
@@ -130,6 +134,26 @@ class Server:
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def emails(self) -> int:
+        """How many emails all accounts hold, asked beside the running server."""
+
+        def steps() -> Steps[int]:
+            rows = yield "SELECT COALESCE(SUM(emails), 0) FROM account", ()
+            return int(rows[0][0])
+
+        return asyncio.run(self._ask(lambda store: store.read_apart(steps())))
+
+    def findings(self) -> list[Finding]:
+        """What `postillon verify` finds; the server is stopped."""
+        return asyncio.run(self._ask(verify))
+
+    async def _ask(self, question: Callable[[SqliteStore], Awaitable[T]]) -> T:
+        store = await open_store(self.data, self.config.store, owner="cli")
+        try:
+            return await question(store)
+        finally:
+            await store.close()
 
     def __enter__(self) -> Server:
         self.start()

@@ -16,6 +16,7 @@ from typing import Literal
 from postillon.access.imap.server import ImapServer
 from postillon.account.accounts import Accounts
 from postillon.clock import Clock, system_clock
+from postillon.deliver.agent import DeliveryAgent
 from postillon.deliver.remote import RemoteAgent
 from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
@@ -81,6 +82,7 @@ class Assembly:
         spool_folder: Path,
         tls: ServerTls | None = None,
         dns: Dns | None = None,
+        agent: DeliveryAgent | None = None,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
         clock: Clock = system_clock,
@@ -113,7 +115,7 @@ class Assembly:
             log=log, meter=meter,
         )  # fmt: skip
         self.runner = QueueRunner(
-            store, self.agent, self.reporter, config.queue, clock=clock, random=random, log=log,
+            store, agent or self.agent, self.reporter, config.queue, clock=clock, random=random, log=log,
             meter=meter, worker=f"{role}@{instance}",
         )  # fmt: skip
         self.submitter = Submitter(
