@@ -1,18 +1,23 @@
-"""Accept, claim, settle: the transitions of docs/queue.md as operations on rows."""
+"""The queue's rows and their transitions: one function for each row of the table in docs/queue.md.
+
+All are operations of the store: durable as a whole or not at all. Who settles checks in the same
+transaction that the recipient is still claimed by itself; a lease that was lost writes nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from postillon.mail.outcome import Status
+from postillon.account.emails import Placed
+from postillon.mail.outcome import Deferred, Delivered, Outcome, Status
+from postillon.queue import trace
 from postillon.queue.ids import QueueId
 from postillon.queue.rows import (
     FAR,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
     Held,
-    Lane,
     QueueMessage,
     QueueRecipient,
     State,
@@ -21,276 +26,281 @@ from postillon.queue.rows import (
     recipient_of,
     status_text,
 )
-from postillon.store.operation import Steps, Tx
+from postillon.store.operation import BlobRef, Steps, Tx
 
-TOPIC = "queue"  # announced when something has become due
-ROWS_AT_ONCE = 200  # of one INSERT
-KEPT_ATTEMPTS = 20  # of a recipient's history, beside its first
-SUSPECT_WAIT = 60_000  # ms a suspect waits for another suspect to be finished
-FIRST_SUSPICION = 1  # crashes from which a message is tried alone
+MAX_ATTEMPTS_KEPT = 30  # rows of history a recipient has at most
+TOPIC = "queue"
 
-
-class LeaseLost(Exception):
-    """Somebody else has taken the recipients over; nothing was written."""
-
-
-class Changed(Exception):
-    """Other recipients of the message have moved since they were read; nothing was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    worker: str
-    until: int  # ms
+# Columns are constants of this package; whatever comes from outside is bound (FAULTS 7).
+_INSERT_MESSAGE = f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?{',?' * 18})"  # noqa: S608
+_SELECT_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM queue_message WHERE queue_id = ?"  # noqa: S608
+_SELECT_RECIPIENTS = (
+    f"SELECT {RECIPIENT_COLUMNS} FROM queue_recipient WHERE queue_id = ? ORDER BY n"  # noqa: S608
+)
+_FREE = (  # followed by one of the two conditions
+    "UPDATE queue_recipient SET state = 'waiting', claimed_by = NULL, lease_until = NULL,"
+    " due_at = ? WHERE state = 'claimed' AND "
+)
+_CLAIMED = "SELECT queue_id, claimed_by FROM queue_recipient WHERE state = 'claimed' AND "
+_MINE = "substr(claimed_by, 1, ?) = ?"
+_LATE = "lease_until < ?"
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Recipients of one message for one destination, claimed together."""
+class InHand:
+    """What a worker has claimed: a message and those of its recipients that wait for one place."""
 
-    message: QueueMessage
+    queue_id: QueueId
     destination: str
-    recipients: tuple[QueueRecipient, ...]
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """What becomes of one claimed recipient. `tried` False: it was put back without a try."""
+class Result:
+    """How a try of one recipient ended, and when to try again (ms) if it is deferred."""
 
-    recipient: QueueRecipient  # as claimed
-    state: State
-    due_at: int
-    status: Status | None
-    told: Told
-    tried: bool = True
-
-    @property
-    def outcome(self) -> str:
-        return "deferred" if self.state is State.WAITING else self.state.value
+    n: int
+    outcome: Outcome
+    due_at: int = 0
+    expired: bool = False
+    attempt: bool = True  # False: the destination was at fault, the recipient has not been tried
+    told: Told = Told.NOTHING  # END when nobody wants to hear of a settled one
+    placed: Placed | None = None
 
 
-# 1: accept ----------------------------------------------------------------------------------------
+# 1: accepted -------------------------------------------------------------------------------------
 
 
-def accept(
-    message: QueueMessage, recipients: Sequence[QueueRecipient], lease: Lease | None
-) -> Steps[None]:
-    """Write the rows of what could not be finished, claimed by the accepting worker or waiting.
-
-    Recipients that are settled or wait for a later time are written as they are.
-    """
+def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: int) -> Steps[None]:
+    """Write the rows of a message that cannot be finished at once."""
     yield (
-        f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        _INSERT_MESSAGE,
         (
-            message.queue_id, message.ref.pack, message.ref.offset, message.ref.length,
-            message.digest, message.prefix,
+            message.queue_id,
+            message.ref.pack,
+            message.ref.offset,
+            message.ref.length,
+            message.digest,
+            message.prefix,
             None if message.reverse_path is None else str(message.reverse_path),
-            message.submitter, int(message.lane), message.body.value, int(message.smtputf8),
-            None if message.ret_full is None else int(message.ret_full), message.envid,
-            message.hops, message.accepted_at, message.expires_at, int(message.held),
-            message.crashes, message.about,
+            message.submitter,
+            int(message.lane),
+            message.body.value,
+            int(message.smtputf8),
+            None if message.ret_full is None else int(message.ret_full),
+            message.envid,
+            message.hops,
+            message.accepted_at,
+            message.expires_at,
+            int(message.held),
+            message.crashes,
+            message.about,
         ),
-    )  # fmt: skip
-    for start in range(0, len(recipients), ROWS_AT_ONCE):
-        values: list[object] = []
-        some = recipients[start : start + ROWS_AT_ONCE]
-        for row in some:
-            claimed = lease if row.state is State.CLAIMED else None
-            wishes = row.recipient.notify
-            values += (
-                message.queue_id, row.n, str(row.recipient.forward_path), row.recipient.original,
-                None if wishes is None else wishes.value, "local" if row.local else "remote",
-                row.destination, row.state.value, row.due_at, row.attempts, row.last_at,
-                None if claimed is None else claimed.worker,
-                None if claimed is None else claimed.until,
-                status_text(row.status), int(row.told), row.final_at,
-            )  # fmt: skip
-        marks = ",".join(["(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"] * len(some))
+    )
+    for item in recipients:
+        notify = item.recipient.notify
         yield (
             "INSERT INTO queue_recipient (queue_id, n, forward_path, original, notify, via,"
-            " destination, state, due_at, attempts, last_at, claimed_by, lease_until, status, told,"
-            f" final_at) VALUES {marks}",
-            values,
+            " destination, state, due_at, claimed_by, lease_until, status, told, final_at)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                message.queue_id,
+                item.n,
+                str(item.recipient.forward_path),
+                item.recipient.original,
+                None if notify is None else notify.value,
+                "local" if item.local else "remote",
+                item.destination,
+                item.state.value,
+                item.due_at,
+                item.claimed_by,
+                lease if item.state is State.CLAIMED else None,
+                status_text(item.status),
+                int(item.told),
+                item.final_at,
+            ),
         )
 
 
-# 2: claim -----------------------------------------------------------------------------------------
+# 2: claimed --------------------------------------------------------------------------------------
+
+
+def claim_due(tx: Tx, worker: str, lease: int, limit: int) -> Steps[list[InHand]]:
+    """Take what is due, at most `limit` recipients; interactive mail before bulk before reports.
+
+    What no worker has died with; see `claim_suspect`. lease: ms from now.
+    """
+    rows = yield (
+        "UPDATE queue_recipient SET state = 'claimed', claimed_by = ?, lease_until = ?"
+        " WHERE state = 'waiting' AND (queue_id, n) IN (SELECT r.queue_id, r.n"
+        " FROM queue_recipient r JOIN queue_message m ON m.queue_id = r.queue_id"
+        " WHERE r.state = 'waiting' AND r.due_at <= ? AND m.crashes = 0"
+        " ORDER BY r.due_at LIMIT ?) RETURNING queue_id, destination, n",
+        (worker, tx.now + lease, tx.now, limit),
+    )
+    return _grouped(rows)
+
+
+def claim_suspect(tx: Tx, worker: str, lease: int) -> Steps[list[InHand]]:
+    """Take one message that a worker died with: it is tried alone."""
+    rows = yield (
+        "SELECT r.queue_id, r.destination FROM queue_recipient r"
+        " JOIN queue_message m ON m.queue_id = r.queue_id"
+        " WHERE r.state = 'waiting' AND r.due_at <= ? AND m.crashes > 0 ORDER BY r.due_at LIMIT 1",
+        (tx.now,),
+    )
+    if not rows:
+        return []
+    rows = yield (
+        "UPDATE queue_recipient SET state = 'claimed', claimed_by = ?, lease_until = ?"
+        " WHERE state = 'waiting' AND due_at <= ? AND queue_id = ? AND destination = ?"
+        " RETURNING queue_id, destination, n",
+        (worker, tx.now + lease, tx.now, *rows[0]),
+    )
+    return _grouped(rows)
+
+
+def suspect_waits(now: int) -> Steps[bool]:
+    rows = yield (
+        "SELECT 1 FROM queue_recipient r JOIN queue_message m ON m.queue_id = r.queue_id"
+        " WHERE r.state = 'waiting' AND r.due_at <= ? AND m.crashes > 0 LIMIT 1",
+        (now,),
+    )
+    return bool(rows)
 
 
 def next_due() -> Steps[int | None]:
-    """When the next waiting recipient is due; None when none ever will be by itself."""
+    """When the next recipient may be claimed (ms), held ones aside."""
     rows = yield (
-        "SELECT due_at FROM queue_recipient WHERE state = 'waiting' ORDER BY due_at LIMIT 1",
-        (),
+        "SELECT MIN(due_at) FROM queue_recipient WHERE state = 'waiting' AND due_at < ?",
+        (FAR,),
     )
-    return None if not rows or rows[0][0] >= FAR else int(rows[0][0])
+    due: int | None = rows[0][0]
+    return due
 
 
-def claim(tx: Tx, lease: Lease, limit: int, suspects: bool) -> Steps[list[Job]]:
-    """Claim what is due, oldest first: at most `limit` rows looked at.
-
-    Recipients of one message and destination come as one job. suspects: whether a message that was
-    in hand at a crash may be among them; at most one is, others are put off.
-    """
-    due = yield (
-        "SELECT DISTINCT queue_id, destination FROM (SELECT queue_id, destination"
-        " FROM queue_recipient WHERE state = 'waiting' AND due_at <= ?"
-        " ORDER BY due_at, queue_id, n LIMIT ?) AS due",
-        (tx.now, limit),
-    )
-    messages: dict[int, QueueMessage] = {}
-    jobs: list[Job] = []
-    for queue_id, destination in due:
-        message = messages.get(queue_id)
-        if message is None:
-            message = yield from find(QueueId(queue_id))
-            if message is None:  # cannot be: rows come and go together
-                continue
-            messages[queue_id] = message
-            if message.crashes >= FIRST_SUSPICION:
-                if not suspects:
-                    del messages[queue_id]
-                    yield (
-                        "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ?"
-                        " AND state = 'waiting' AND due_at <= ?",
-                        (tx.now + SUSPECT_WAIT, queue_id, tx.now),
-                    )
-                    continue
-                suspects = False
-        rows = yield (
-            "UPDATE queue_recipient SET state = 'claimed', claimed_by = ?, lease_until = ?"
-            " WHERE queue_id = ? AND destination = ? AND state = 'waiting' AND due_at <= ?"
-            f" RETURNING {RECIPIENT_COLUMNS}",
-            (lease.worker, lease.until, queue_id, destination, tx.now),
-        )
-        if rows:
-            recipients = sorted(map(recipient_of, rows), key=lambda row: row.n)
-            jobs.append(Job(message, destination, tuple(recipients)))
-    return jobs
-
-
-def renew(lease: Lease) -> Steps[None]:
-    """Keep all that the worker has in hand until `lease.until`."""
+def renew(tx: Tx, worker: str, lease: int) -> Steps[None]:
+    """Keep what this worker has in hand."""
     yield (
         "UPDATE queue_recipient SET lease_until = ? WHERE state = 'claimed' AND claimed_by = ?",
-        (lease.until, lease.worker),
+        (tx.now + lease, worker),
     )
 
 
-# 7, 8: take over ----------------------------------------------------------------------------------
+# 3 to 6: tried -----------------------------------------------------------------------------------
 
 
-def take_over(tx: Tx, worker: str | None, crashes: int) -> Steps[tuple[int, list[QueueId]]]:
-    """Free what dead workers had in hand and count the crash once for each message.
+def load(queue_id: QueueId) -> Steps[tuple[QueueMessage, list[QueueRecipient]] | None]:
+    rows = yield (_SELECT_MESSAGE, (queue_id,))
+    if not rows:
+        return None
+    recipients = yield (
+        _SELECT_RECIPIENTS,
+        (queue_id,),
+    )
+    return message_of(rows[0]), [recipient_of(row) for row in recipients]
 
-    worker: a slot that starts again, so nobody else can be it now; None: leases that have ended.
-    Returns how many recipients wait again, and the messages isolated because of `crashes` deaths.
-    """
-    condition = "claimed_by = ?" if worker is not None else "lease_until < ?"
-    value: str | int = worker if worker is not None else tx.now
+
+def ref_of(queue_id: QueueId) -> Steps[BlobRef | None]:
+    """Where the content lies now: compaction moves it."""
     rows = yield (
-        "UPDATE queue_recipient SET state = 'waiting', due_at = ?, claimed_by = NULL,"  # noqa: S608
-        f" lease_until = NULL WHERE state = 'claimed' AND {condition} RETURNING queue_id",
-        (tx.now, value),
+        "SELECT pack, start, length FROM queue_message WHERE queue_id = ?",
+        (queue_id,),
     )
-    isolated: list[QueueId] = []
-    for queue_id in dict.fromkeys(row[0] for row in rows):
-        counted = yield (
-            "UPDATE queue_message SET crashes = crashes + 1 WHERE queue_id = ? RETURNING crashes",
-            (queue_id,),
-        )
-        if counted and counted[0][0] >= crashes:
-            yield from hold(QueueId(queue_id), Held.ISOLATED)
-            isolated.append(QueueId(queue_id))
-    if rows:
-        tx.announce(TOPIC)
-    return len(rows), isolated
+    return BlobRef(*rows[0]) if rows else None
 
 
-def give_back(tx: Tx, worker: str) -> Steps[int]:
-    """9: a clean stop. What is still in hand waits, due now, and no crash is counted."""
+def holds(queue_id: QueueId, n: int, worker: str) -> Steps[bool]:
+    """Whether a recipient is still this worker's."""
     rows = yield (
-        "UPDATE queue_recipient SET state = 'waiting', due_at = ?, claimed_by = NULL,"
-        " lease_until = NULL WHERE state = 'claimed' AND claimed_by = ? RETURNING n",
-        (tx.now, worker),
+        "SELECT 1 FROM queue_recipient WHERE queue_id = ? AND n = ? AND state = 'claimed'"
+        " AND claimed_by = ?",
+        (queue_id, n, worker),
     )
-    if rows:
-        tx.announce(TOPIC)
-    return len(rows)
+    return bool(rows)
 
 
-# 4, 5, 6, 10: settle ------------------------------------------------------------------------------
+def settle(tx: Tx, queue_id: QueueId, worker: str, results: Sequence[Result]) -> Steps[None]:
+    """Write down how a try ended: transitions 4, 5 and, with the last recipient, 6."""
+    rows = yield "SELECT held FROM queue_message WHERE queue_id = ?", (queue_id,)
+    if not rows:
+        return
+    held = rows[0][0] != Held.FREE
+    for result in results:
+        yield from _settle_one(tx, queue_id, worker, result, held)
+    yield from remove_finished(queue_id)
 
 
-def settle(
-    tx: Tx, queue_id: QueueId, worker: str, settlements: Sequence[Settlement]
+def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bool) -> Steps[None]:
+    state = _state_of(result)
+    status = result.outcome.status
+    rows = yield (
+        "UPDATE queue_recipient SET state = ?, due_at = ?, attempts = attempts + ?, last_at = ?,"
+        " claimed_by = NULL, lease_until = NULL, status = ?, told = told | ?, final_at = ?"
+        " WHERE queue_id = ? AND n = ? AND state = 'claimed' AND claimed_by = ?"
+        " RETURNING attempts, forward_path",
+        (
+            state.value,
+            FAR if held and state is State.WAITING else result.due_at,
+            int(result.attempt),
+            tx.now,
+            status_text(status),
+            int(result.told),
+            tx.now if state.settled else None,
+            queue_id,
+            result.n,
+            worker,
+        ),
+    )
+    if not rows:
+        return  # the lease was lost: the new owner decides
+    attempts, forward_path = rows[0]
+    if result.attempt:
+        yield from _attempt(tx, queue_id, result.n, attempts, state, status)
+    facts: dict[str, object] = {"to": forward_path, "status": f"{status.code} {status.text}"}
+    if status.host:
+        facts["host"] = status.host
+    if status.remote is not None:
+        facts["reply"] = str(status.remote)
+    if state is State.WAITING:
+        facts["next_try"] = result.due_at
+    if result.placed is not None:
+        facts["mailbox"], facts["uid"] = result.placed.mailbox, result.placed.uid
+    kind = "deferred" if state is State.WAITING else state.value
+    yield from trace.event(queue_id, tx.now, kind, facts)
+
+
+def _attempt(
+    tx: Tx, queue_id: QueueId, n: int, attempt: int, state: State, status: Status
 ) -> Steps[None]:
-    """Write what became of claimed recipients. Raises LeaseLost."""
-    for settlement in settlements:
-        row, settled = settlement.recipient, settlement.state.settled
-        attempts = row.attempts + settlement.tried
-        rows = yield (
-            "UPDATE queue_recipient SET state = ?, due_at = ?, attempts = ?, last_at = ?,"
-            " claimed_by = NULL, lease_until = NULL, status = ?, told = ?, final_at = ?"
-            " WHERE queue_id = ? AND n = ? AND state = 'claimed' AND claimed_by = ? RETURNING n",
-            (
-                settlement.state.value, settlement.due_at, attempts,
-                tx.now if settlement.tried else row.last_at, status_text(settlement.status),
-                int(settlement.told), tx.now if settled else None, queue_id, row.n, worker,
-            ),
-        )  # fmt: skip
-        if not rows:
-            raise LeaseLost(queue_id)
-        if settlement.tried:
-            yield from _remember(tx, queue_id, row.n, attempts, settlement)
-
-
-def _remember(
-    tx: Tx, queue_id: QueueId, n: int, attempt: int, settlement: Settlement
-) -> Steps[None]:
-    host = settlement.status.host if settlement.status is not None else ""
     yield (
         "INSERT INTO queue_attempt (queue_id, n, attempt, at, host, outcome, status)"
-        " VALUES (?,?,?,?,?,?,?) ON CONFLICT (queue_id, n, attempt) DO NOTHING",
-        (queue_id, n, attempt, tx.now, host, settlement.outcome, status_text(settlement.status)),
+        " VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+        (queue_id, n, attempt, tx.now, status.host, state.value, status_text(status)),
     )
-    if attempt > KEPT_ATTEMPTS + 1:
+    if attempt > MAX_ATTEMPTS_KEPT:  # the first stays, and the latest
         yield (
             "DELETE FROM queue_attempt WHERE queue_id = ? AND n = ? AND attempt > 1"
             " AND attempt <= ?",
-            (queue_id, n, attempt - KEPT_ATTEMPTS),
+            (queue_id, n, attempt - MAX_ATTEMPTS_KEPT + 1),
         )
 
 
-def finish_relayed(queue_id: QueueId, worker: str, recipients: int) -> Steps[None]:
-    """5 and 6 in one for the commonest end: all recipients of the message were in this job and
-    arrived at the first try, and nobody is to be told. Raises LeaseLost.
-    """
+def _state_of(result: Result) -> State:
+    outcome = result.outcome
+    if isinstance(outcome, Delivered):
+        return State.RELAYED if outcome.relayed else State.DELIVERED
+    if isinstance(outcome, Deferred):
+        return State.EXPIRED if result.expired else State.WAITING
+    return State.FAILED
+
+
+def remove_finished(queue_id: QueueId) -> Steps[bool]:
+    """Remove the rows of a message whose recipients are all settled and reported."""
     rows = yield (
-        "DELETE FROM queue_recipient WHERE queue_id = ? AND state = 'claimed' AND claimed_by = ?"
-        " RETURNING n",
-        (queue_id, worker),
-    )
-    if len(rows) != recipients:
-        raise LeaseLost(queue_id)
-    yield ("DELETE FROM queue_message WHERE queue_id = ?", (queue_id,))
-
-
-def tell(queue_id: QueueId, told: Sequence[tuple[int, Told]]) -> Steps[None]:
-    """Note what the sender has been told about recipients, by number."""
-    for n, bits in told:
-        yield (
-            "UPDATE queue_recipient SET told = ? WHERE queue_id = ? AND n = ?",
-            (int(bits), queue_id, n),
-        )
-
-
-def sweep(queue_id: QueueId) -> Steps[bool]:
-    """6: remove the message once all its recipients are settled. Returns whether it is gone."""
-    rows = yield (
-        "SELECT 1 FROM queue_recipient WHERE queue_id = ? AND state IN ('waiting', 'claimed')"
-        " LIMIT 1",
-        (queue_id,),
+        "SELECT 1 FROM queue_recipient WHERE queue_id = ?"
+        " AND (state IN ('waiting', 'claimed') OR told & ? = 0) LIMIT 1",
+        (queue_id, int(Told.END)),
     )
     if rows:
         return False
@@ -299,87 +309,105 @@ def sweep(queue_id: QueueId) -> Steps[bool]:
 
 
 def remove(queue_id: QueueId) -> Steps[None]:
-    """All rows of a message but its trace. The blob dies with them."""
-    yield ("DELETE FROM queue_attempt WHERE queue_id = ?", (queue_id,))
-    yield ("DELETE FROM queue_recipient WHERE queue_id = ?", (queue_id,))
-    yield ("DELETE FROM queue_message WHERE queue_id = ?", (queue_id,))
+    yield "DELETE FROM queue_attempt WHERE queue_id = ?", (queue_id,)
+    yield "DELETE FROM queue_recipient WHERE queue_id = ?", (queue_id,)
+    yield "DELETE FROM queue_message WHERE queue_id = ?", (queue_id,)
 
 
-def hasten(tx: Tx, destination: str, limit: int) -> Steps[int]:
-    """A destination answers again: make the next recipients that wait for it due now."""
+# 7 to 10: given back ------------------------------------------------------------------------------
+
+
+def take_over(tx: Tx, worker: str, crashes: int, *, mine: bool) -> Steps[int]:
+    """Free what a dead worker had in hand; its message becomes a suspect, then isolated.
+
+    worker: "slot@instance". Who died within this instance of the server may have died of the message;
+    when the whole server went down, no message is to blame. mine: all that carries the name of this
+    slot, from a former life, whatever the lease says. Otherwise what has outlived its lease.
+    Returns how many recipients were freed.
+    """
+    slot, _, instance = worker.partition("@")
+    own = f"{slot}@"
+    arguments: tuple[int | str, ...] = (len(own), own) if mine else (tx.now,)
+    condition = _MINE if mine else _LATE
+    claimed = yield (
+        _CLAIMED + condition,
+        arguments,
+    )
+    if not claimed:
+        return 0
+    yield _FREE + condition, (tx.now, *arguments)
+    blamed: dict[int, bool] = {}
+    for queue_id, owner in claimed:
+        blamed[queue_id] = blamed.get(queue_id, False) or owner.endswith(f"@{instance}")
+    for queue_id, blame in blamed.items():
+        found = yield (
+            "UPDATE queue_message SET crashes = crashes + ?,"
+            " held = CASE WHEN crashes + ? >= ? THEN ? ELSE held END"
+            " WHERE queue_id = ? RETURNING crashes, held",
+            (int(blame), int(blame), crashes, int(Held.ISOLATED), queue_id),
+        )
+        number, held = found[0] if found else (0, 0)
+        if held:
+            yield (
+                "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ? AND state = 'waiting'",
+                (FAR, queue_id),
+            )
+        kind = "isolated" if held == Held.ISOLATED else "taken over"
+        yield from trace.event(QueueId(queue_id), tx.now, kind, {"crashes": number})
+    tx.announce(TOPIC)
+    return len(claimed)
+
+
+def give_back(
+    tx: Tx, worker: str, queue_id: QueueId, numbers: Sequence[int], due_at: int
+) -> Steps[None]:
+    """Let go of recipients that were not tried: a clean stop, or a destination that is busy or down."""
+    for n in numbers:
+        yield (
+            "UPDATE queue_recipient SET state = 'waiting', claimed_by = NULL, lease_until = NULL,"
+            " due_at = CASE WHEN EXISTS (SELECT 1 FROM queue_message m WHERE"
+            " m.queue_id = queue_recipient.queue_id AND m.held <> 0) THEN ? ELSE ? END"
+            " WHERE queue_id = ? AND n = ? AND state = 'claimed' AND claimed_by = ?",
+            (FAR, due_at, queue_id, n, worker),
+        )
+
+
+def give_all_back(tx: Tx, worker: str) -> Steps[None]:
+    """At a clean stop: nothing stays in hand, and no crash is counted."""
     rows = yield (
-        "UPDATE queue_recipient SET due_at = ? WHERE (queue_id, n) IN (SELECT queue_id, n"
-        " FROM queue_recipient WHERE destination = ? AND state = 'waiting' AND due_at > ?"
-        f" AND due_at < {FAR} AND attempts = 0 ORDER BY due_at LIMIT ?) RETURNING n",
-        (tx.now, destination, tx.now, limit),
+        "UPDATE queue_recipient SET state = 'waiting', claimed_by = NULL, lease_until = NULL,"
+        " due_at = ? WHERE state = 'claimed' AND claimed_by = ? RETURNING queue_id",
+        (tx.now, worker),
     )
     if rows:
         tx.announce(TOPIC)
-    return len(rows)
 
 
-# 11 -----------------------------------------------------------------------------------------------
-
-
-def hold(queue_id: QueueId, why: Held) -> Steps[bool]:
-    """Keep the message until `release`. What is in hand now is finished, then kept."""
+def untold(limit: int) -> Steps[list[QueueId]]:
+    """Messages with settled recipients whose sender has not been told."""
     rows = yield (
-        "UPDATE queue_message SET held = ? WHERE queue_id = ? RETURNING queue_id",
-        (int(why), queue_id),
+        "SELECT DISTINCT queue_id FROM queue_recipient"
+        " WHERE state NOT IN ('waiting', 'claimed') AND told & ? = 0 LIMIT ?",
+        (int(Told.END), limit),
     )
-    yield (
-        "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ? AND state = 'waiting'",
-        (FAR, queue_id),
-    )
-    return bool(rows)
+    return [QueueId(queue_id) for (queue_id,) in rows]
 
 
-def release(tx: Tx, queue_id: QueueId) -> Steps[bool]:
-    """Free a held or isolated message, due now."""
+def history(queue_id: QueueId, n: int) -> Steps[list[tuple[int, str, str]]]:
+    """Tries of a recipient, oldest first: (ms, outcome, Status as JSON)."""
     rows = yield (
-        "UPDATE queue_message SET held = 0, crashes = 0 WHERE queue_id = ? RETURNING queue_id",
-        (queue_id,),
-    )
-    yield from due_now(tx, queue_id)
-    return bool(rows)
-
-
-def due_now(tx: Tx, queue_id: QueueId) -> Steps[int]:
-    rows = yield (
-        "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ? AND state = 'waiting' RETURNING n",
-        (tx.now, queue_id),
-    )
-    tx.announce(TOPIC)
-    return len(rows)
-
-
-# Questions ----------------------------------------------------------------------------------------
-
-
-def find(queue_id: QueueId) -> Steps[QueueMessage | None]:
-    rows = yield (f"SELECT {MESSAGE_COLUMNS} FROM queue_message WHERE queue_id = ?", (queue_id,))
-    return message_of(rows[0]) if rows else None
-
-
-def recipients(queue_id: QueueId) -> Steps[list[QueueRecipient]]:
-    """All of a message, settled ones included, in order."""
-    rows = yield (
-        f"SELECT {RECIPIENT_COLUMNS} FROM queue_recipient WHERE queue_id = ? ORDER BY n",
-        (queue_id,),
-    )
-    return [recipient_of(row) for row in rows]
-
-
-def first_attempt(queue_id: QueueId, n: int) -> Steps[tuple[int, str] | None]:
-    """When a recipient was tried first, and its Status as stored."""
-    rows = yield (
-        "SELECT at, status FROM queue_attempt WHERE queue_id = ? AND n = ? AND attempt = 1",
+        "SELECT at, outcome, status FROM queue_attempt WHERE queue_id = ? AND n = ?"
+        " ORDER BY attempt",
         (queue_id, n),
     )
-    return (int(rows[0][0]), str(rows[0][1])) if rows else None
+    return [(at, outcome, status) for at, outcome, status in rows]
 
 
-def lanes() -> Steps[dict[Lane, int]]:
-    """How many messages of each lane are queued: a count over all, not for hot paths."""
-    rows = yield ("SELECT lane, count(*) FROM queue_message GROUP BY lane", ())
-    return {Lane(lane): int(number) for lane, number in rows}
+def _grouped(rows: Sequence[tuple[int, str, int]]) -> list[InHand]:
+    groups: dict[tuple[int, str], list[int]] = {}
+    for queue_id, destination, n in rows:
+        groups.setdefault((queue_id, destination), []).append(n)
+    return [
+        InHand(QueueId(queue_id), destination, tuple(sorted(numbers)))
+        for (queue_id, destination), numbers in groups.items()
+    ]

@@ -1,99 +1,93 @@
-"""What happened to a message and why: one row at acceptance, one for each later event.
+"""The trace: what happened to every message and why, kept for a bounded time (DESIGN section 2).
 
-The decision inputs stand in the facts as JSON, so that a decision can be explained after the queue
-rows are long gone. Kept for a bounded time; never content, never credentials.
+One row is written by the accepting transaction with the inputs of its decisions; each later event is
+a row beside it. Who asks for a message by its id, an address or its Message-ID gets the whole story.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from postillon.mail.address import Address
-from postillon.mail.outcome import Status
-from postillon.queue.ids import QueueId, format_queue_id
-from postillon.store.operation import Row, Steps
+from postillon.queue.ids import QueueId
+from postillon.store.operation import Row, Steps, Tx
 
-MAX_PATHS = 2_000  # characters of forward-paths kept for searching
-MAX_MESSAGE_ID = 998  # characters, a line of a header
-MAX_EVENTS = 500  # of one message; what comes later is not kept
+MAX_PATHS = 4_000  # characters of forward-paths kept in one row
+MAX_MESSAGE_ID = 1_000  # characters
+MAX_FOUND = 500  # rows of one search
+EXPIRE_BATCH = 500  # rows of one operation
+
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode  # Any: facts are what each event knows
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TraceEvent:
     """Something that happened after acceptance. `at` in ms."""
 
     at: int
     kind: str
-    facts: Mapping[str, Any]
+    facts: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
+    """A message's story. `reverse_path` "" is the null sender; events in order."""
+
     queue_id: QueueId
     at: int
-    reverse_path: str  # "" is the null sender
-    forward_paths: str
+    reverse_path: str
+    forward_paths: tuple[str, ...]
     message_id: str
-    facts: Mapping[str, Any]
-    events: tuple[Event, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return format_queue_id(self.queue_id)
+    facts: dict[str, object]
+    events: tuple[TraceEvent, ...] = ()
 
 
-def write(
+class IdTaken(Exception):
+    """The queue id has been given to another message: draw a new one."""
+
+
+def record(
     queue_id: QueueId,
     at: int,
     reverse_path: Address | None,
-    forward_paths: str,
-    message_id: str,
+    forward_paths: Sequence[Address],
+    message_id: bytes,
     facts: Mapping[str, object],
 ) -> Steps[None]:
-    """The row of an accepted message. A second one with the same id fails the transaction."""
-    yield (
+    """Write the row of the accepting transaction. Raises IdTaken."""
+    paths = " ".join(map(str, forward_paths))
+    if len(paths) > MAX_PATHS:
+        paths = paths[:MAX_PATHS].rpartition(" ")[0] + " …"
+    rows = yield (
         "INSERT INTO trace (queue_id, at, reverse_path, forward_paths, message_id, facts)"
-        " VALUES (?,?,?,?,?,?)",
+        " VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING RETURNING queue_id",
         (
             queue_id,
             at,
             "" if reverse_path is None else str(reverse_path),
-            forward_paths[:MAX_PATHS],
-            message_id[:MAX_MESSAGE_ID],
+            paths,
+            message_id[:MAX_MESSAGE_ID].decode("utf-8", "replace"),
             _encode(facts).decode(),
         ),
     )
+    if not rows:
+        raise IdTaken
 
 
 def event(queue_id: QueueId, at: int, kind: str, facts: Mapping[str, object]) -> Steps[None]:
     yield (
         "INSERT INTO trace_event (queue_id, n, at, kind, facts)"
-        " SELECT ?, n, ?, ?, ? FROM (SELECT coalesce(max(n), -1) + 1 AS n FROM trace_event"
-        " WHERE queue_id = ?) AS next WHERE n < ?",
-        (queue_id, at, kind, _encode(facts).decode(), queue_id, MAX_EVENTS),
+        " SELECT ?, COALESCE(MAX(n) + 1, 0), ?, ?, ? FROM trace_event WHERE queue_id = ?",
+        (queue_id, at, kind, _encode(facts).decode(), queue_id),
     )
 
 
-def status_facts(status: Status | None) -> dict[str, object]:
-    if status is None:
-        return {}
-    facts: dict[str, object] = {"status": status.code, "text": status.text}
-    if status.host:
-        facts["host"] = status.host
-    if status.remote is not None:
-        facts["remote"] = str(status.remote)
-    return facts
-
-
 def find(queue_id: QueueId) -> Steps[Trace | None]:
-    """The trace of a message with its events in order."""
-    rows = yield (f"SELECT {_COLUMNS} FROM trace WHERE queue_id = ?", (queue_id,))
+    """One message with its events."""
+    rows = yield (_SELECT + "queue_id = ?", (queue_id,))
     if not rows:
         return None
     events = yield (
@@ -103,40 +97,45 @@ def find(queue_id: QueueId) -> Steps[Trace | None]:
     return _trace(rows[0], events)
 
 
-def search(text: str, limit: int) -> Steps[list[Trace]]:
-    """Traces whose paths or message id hold `text`, newest first. A scan: read apart."""
-    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+def search(text: str, limit: int = 50) -> Steps[list[Trace]]:
+    """Messages whose addresses or Message-ID hold the text, newest first, without their events."""
+    pattern = f"%{_escaped(text)}%"
     rows = yield (
-        f"SELECT {_COLUMNS} FROM trace WHERE reverse_path LIKE ? ESCAPE '\\' OR forward_paths"
-        " LIKE ? ESCAPE '\\' OR message_id LIKE ? ESCAPE '\\' ORDER BY queue_id DESC LIMIT ?",
-        (pattern, pattern, pattern, limit),
+        _SELECT + "forward_paths LIKE ? ESCAPE '\\' OR reverse_path LIKE ? ESCAPE '\\'"
+        " OR message_id LIKE ? ESCAPE '\\' ORDER BY queue_id DESC LIMIT ?",
+        (pattern, pattern, pattern, min(limit, MAX_FOUND)),
     )
     return [_trace(row, ()) for row in rows]
 
 
-def expire(before: QueueId, limit: int) -> Steps[int]:
-    """Forget traces older than an id, but not of messages still queued. Returns how many."""
+def forget(tx: Tx, before: int) -> Steps[int]:
+    """Remove some traces of messages accepted before a time (ms) that wait no more."""
     rows = yield (
-        "DELETE FROM trace WHERE queue_id IN (SELECT queue_id FROM trace WHERE queue_id < ?"
-        " AND queue_id NOT IN (SELECT queue_id FROM queue_message) LIMIT ?) RETURNING queue_id",
-        (before, limit),
+        "DELETE FROM trace WHERE queue_id IN (SELECT queue_id FROM trace WHERE at < ?"
+        " AND queue_id NOT IN (SELECT queue_id FROM queue_message) ORDER BY queue_id LIMIT ?)"
+        " RETURNING queue_id",
+        (before, EXPIRE_BATCH),
     )
     for (queue_id,) in rows:
-        yield ("DELETE FROM trace_event WHERE queue_id = ?", (queue_id,))
+        yield "DELETE FROM trace_event WHERE queue_id = ?", (queue_id,)
     return len(rows)
 
 
-_COLUMNS = "queue_id, at, reverse_path, forward_paths, message_id, facts"
+_SELECT = "SELECT queue_id, at, reverse_path, forward_paths, message_id, facts FROM trace WHERE "
 
 
 def _trace(row: Row, events: Sequence[Row]) -> Trace:
-    queue_id, at, reverse_path, forward_paths, message_id, facts = row
+    queue_id, at, reverse_path, paths, message_id, facts = row
     return Trace(
         QueueId(queue_id),
         at,
         reverse_path,
-        forward_paths,
+        tuple(paths.split(" ")) if paths else (),
         message_id,
-        _decode(facts),
-        tuple(Event(moment, kind, _decode(text)) for moment, kind, text in events),
+        msgspec.json.decode(facts),
+        tuple(TraceEvent(at, kind, msgspec.json.decode(text)) for at, kind, text in events),
     )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
