@@ -9,8 +9,12 @@ import click
 
 from postillon.admin import queueing
 from postillon.admin.queueing import Story
+from postillon.queue.ids import format_queue_id
 from postillon.server.commands.common import Place, place_options
 from postillon.server.commands.tables import answer, facts, visible, when
+
+MOMENTS = {"next_try"}  # facts that are times
+MESSAGES = {"about", "report"}  # facts that are queue ids
 
 
 @click.command()
@@ -34,7 +38,7 @@ def _text(story: Story) -> str:
             ("From", story.reverse_path or "<>"),
             ("To", story.forward_paths),
             ("Message-ID", story.message_id or None),
-            *((name, _value(value)) for name, value in story.facts.items()),
+            *((name, _fact(name, value)) for name, value in story.facts.items()),
         ]
     )
     events = [f"{when(item.at)}  {item.kind:<10} {_line(item.facts)}" for item in story.events]
@@ -42,13 +46,31 @@ def _text(story: Story) -> str:
 
 
 def _line(found: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in found.items())
+    return ", ".join(
+        f"{name.replace('_', ' ')} {_fact(name, value)}" for name, value in found.items()
+    )
+
+
+def _fact(name: str, value: object) -> object:
+    if isinstance(value, int) and name in MOMENTS:
+        return when(value)
+    if isinstance(value, int) and name in MESSAGES:
+        return format_queue_id(value)
+    return _value(value)
 
 
 def _value(value: object) -> object:
-    """Text as it is, lists below each other, what is deeper as JSON."""
+    """Text as it is, lists and tables below each other, what is deeper as JSON."""
     if isinstance(value, list):
         return tuple(_value(item) for item in value)
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
+        if any(isinstance(item, list) for item in value.values()):
+            return tuple(f"{name}: {_flat(item)}" for name, item in value.items())
+        return _line(value)
     return value
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(_flat, value))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
