@@ -13,7 +13,6 @@ from hashlib import sha256
 from postillon.account import mailboxes
 from postillon.account.emails import NewEmail, Placed, place
 from postillon.account.errors import AccountNotFound, MailboxNotFound, OverQuota
-from postillon.account.ids import AccountId, MailboxId
 from postillon.account.roles import INBOX_ID
 from postillon.mail.address import Address, AddressError, parse_address
 from postillon.mail.digest import pack as pack_digest
@@ -90,7 +89,7 @@ def deliver_copy(
     """
     mailbox = INBOX_ID
     if target.detail:
-        found = yield from _mailbox_for(target.account, target.detail)
+        found = yield from mailboxes.find_detail(target.account, target.detail)
         mailbox = INBOX_ID if found is None else found
     new = NewEmail(
         digest=copy.digest,
@@ -111,12 +110,3 @@ def deliver_copy(
     except (AccountNotFound, MailboxNotFound):
         return Failed(GONE), None
     return Delivered(DELIVERED), placed
-
-
-def _mailbox_for(account: AccountId, detail: str) -> Steps[MailboxId | None]:
-    """The mailbox a sub-address names, as written or with a capital; None means INBOX."""
-    for name in (detail, detail.capitalize()):
-        found = yield from mailboxes.find(account, (name,))
-        if found is not None:
-            return found
-    return None

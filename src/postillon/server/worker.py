@@ -10,6 +10,7 @@ import asyncio
 import os
 import random as randomness
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -115,8 +116,8 @@ class Assembly:
             log=log, meter=meter,
         )  # fmt: skip
         self.runner = QueueRunner(
-            store, agent or self.agent, self.reporter, config.queue, clock=clock, random=random, log=log,
-            meter=meter, worker=f"{role}@{instance}",
+            store, agent or self.agent, self.reporter, config.queue, clock=clock, random=random,
+            log=log, meter=meter, worker=f"{role}@{instance}",
         )  # fmt: skip
         self.submitter = Submitter(
             store, self.recipients, config.queue, runner=self.runner, clock=clock, log=log,
@@ -226,6 +227,9 @@ class Worker:
                 limits=limits,
                 refusal=REFUSAL[protocol in IMAP],
                 farewell=FAREWELL[protocol in IMAP],
+                on_refused=partial(
+                    self._assembly.meter.count, "connections_refused", protocol.value
+                ),
                 log=self._log.bind(protocol=protocol.value),
             )
             self._listeners.append((protocol.value, listener))
