@@ -30,6 +30,7 @@ class Listener:
 
     handler: runs one connection to its end. tls: begin every connection with TLS. refusal: said to a
     connection over the limits (not under TLS). farewell: said to idle sessions when the server stops.
+    on_refused: called for each connection over the limits.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Listener:
         limits: ConnectionLimits | None = None,
         refusal: bytes = b"",
         farewell: bytes = b"",
+        on_refused: Callable[[], object] = bool,
         log: Log = SILENT,
     ) -> None:
         sock.setblocking(False)
@@ -50,6 +52,7 @@ class Listener:
         self._limits = limits
         self._refusal = refusal if tls is None else b""
         self._farewell = farewell
+        self._on_refused = on_refused
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._sessions: dict[asyncio.Task[None], Stream] = {}
@@ -132,6 +135,7 @@ class Listener:
 
     def _refuse(self, connection: socket.socket, ip: str) -> None:
         self.refused += 1
+        self._on_refused()
         self._log.info("refused", peer=ip, reason="too many connections")
         if self._refusal:
             with contextlib.suppress(OSError):  # the peer may be gone already
@@ -188,9 +192,17 @@ def listen(
     limits: ConnectionLimits | None = None,
     refusal: bytes = b"",
     farewell: bytes = b"",
+    on_refused: Callable[[], object] = bool,
     log: Log = SILENT,
 ) -> Listener:
     """Accept from a socket that listens already, and go on until `Listener.stop`."""
     return Listener(
-        sock, handler, tls=tls, limits=limits, refusal=refusal, farewell=farewell, log=log
+        sock,
+        handler,
+        tls=tls,
+        limits=limits,
+        refusal=refusal,
+        farewell=farewell,
+        on_refused=on_refused,
+        log=log,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from postillon.account.accounts import Accounts
 from postillon.log import Log
 from postillon.net.bus import Bus
+from postillon.queue.trace import forget
 from postillon.server.config import Configuration
 from postillon.server.handover import Listening
 from postillon.server.http import StatusServer
@@ -20,7 +21,7 @@ from postillon.server.metrics import exposition
 from postillon.server.process import main
 from postillon.store.checkpoint import checkpoint
 from postillon.store.compact import Compactor, remove_retired, seal_abandoned, sweep
-from postillon.store.expire import expire
+from postillon.store.expire import drain, expire
 from postillon.store.operation import Steps, StoreStopped
 from postillon.store.sqlite import SqliteStore, open_store
 
@@ -28,6 +29,7 @@ CHECKPOINT_S = 2.0  # 24 MB of log are some seconds of full load
 COMPACT_S = 30.0
 TIDY_S = 600.0
 EXPIRE_S = 3600.0
+DAY_MS = 86_400_000
 FIRST_S = 5.0  # after the start, when the workers have theirs behind them
 
 
@@ -50,6 +52,7 @@ class Maintenance:
         self.failed = store.stopped
         self._store = store
         self._log = log
+        self._trace_days = config.queue.trace_days
         self._bus = Bus(config.server.data / "run", "m", log)
         store.on_commit(self._bus.send)
         self._status = StatusServer(
@@ -86,8 +89,13 @@ class Maintenance:
             Duty("seal packs", TIDY_S, lambda: seal_abandoned(store)),
             Duty("sweep packs", EXPIRE_S, lambda: sweep(store)),
             Duty("expire", EXPIRE_S, lambda: expire(store)),
+            Duty("forget traces", EXPIRE_S, self._forget_traces),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
         ]
+
+    async def _forget_traces(self) -> int:
+        before = self._store.clock() - self._trace_days * DAY_MS
+        return await drain(self._store, lambda tx: forget(tx, before))
 
     async def _repeat(self, duty: Duty) -> None:
         wait = duty.first_s

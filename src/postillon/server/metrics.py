@@ -22,6 +22,7 @@ PREFIX = "postillon"
 # Seconds. From a commit on a fast disk to a remote host that takes its time.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300)
 OTHER = "other"
+NO_LABEL = "kind"  # of an event without labels; it is always empty there
 MAX_LABELS = 64  # different labels of one counter; what comes later is counted as "other"
 
 
@@ -37,8 +38,29 @@ COUNTERS: Mapping[str, Metric] = {
     "connections": Metric("Connections accepted.", "protocol"),
     "connections_refused": Metric("Connections over a limit.", "protocol"),
     "sessions_cut": Metric("Sessions cut because they did not end in time at a stop.", "protocol"),
+    "smtp_sessions": Metric("SMTP and LMTP sessions begun.", "service"),
+    "smtp_tls": Metric("STARTTLS handshakes done.", "version"),
+    "smtp_logins": Metric("Logins tried over SMTP.", "result"),
+    "smtp_messages": Metric("Messages accepted over SMTP and LMTP.", "service"),
+    "smtp_octets": Metric("Octets of these messages.", "service"),
+    "smtp_refused": Metric("Commands and messages refused.", "status"),
+    "smtp_errors": Metric("SMTP sessions that ended by a fault of ours.", "service"),
+    "imap_connections": Metric("IMAP sessions begun."),
+    "imap_logins": Metric("Logins over IMAP."),
+    "imap_failed_logins": Metric("Failed logins over IMAP."),
+    "imap_faults": Metric("Faults of ours in IMAP sessions."),
+    "queue_accepted": Metric("Messages accepted: finished at once, or queued.", "state"),
+    "queue_tries": Metric("Tries to deliver, by how they ended.", "result"),
+    "delivered_local": Metric("Copies placed in mailboxes by the accepting transaction."),
+    "connections_opened": Metric("Connections to other servers.", "security"),
+    "hosts_failed": Metric("Hosts that could not be reached or refused the session."),
+    "reports": Metric("Delivery reports written.", "action"),
+    "reports_suppressed": Metric("Reports not sent to strangers because there were too many."),
+    "reports_undeliverable": Metric("Reports that failed themselves and were dropped."),
 }
-OBSERVATIONS: Mapping[str, Metric] = {}
+OBSERVATIONS: Mapping[str, Metric] = {
+    "smtp_submit": Metric("From the end of content until the message is durable."),
+}
 
 
 def metric_name(event: str) -> str:
@@ -90,7 +112,7 @@ class PrometheusMeter:
             family = self._families[event] = Counter(
                 f"{PREFIX}_{metric_name(event)}",
                 metric.help,
-                (metric.label or "kind",),
+                (metric.label or NO_LABEL,),
                 registry=self._registry,
             )
             self._labels[event] = set()
