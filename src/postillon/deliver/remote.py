@@ -29,6 +29,7 @@ TAKEN = "the server has taken the message"
 REFUSED = "the server refused"
 LOST = "the connection was lost before the server answered"
 IN_DOUBT = "the connection was lost after the message was sent; it may arrive twice"
+NO_SENSE = "the server's answer makes no sense; the message may arrive twice"
 _HINT = re.compile(
     r"(?:try again|retry|wait|come back|greylisted?)\D{0,40}?(\d{1,5})\s*(s|sec|m|min|h|hour)?",
     re.IGNORECASE,
@@ -94,8 +95,9 @@ class RemoteAgent:
         """No host took part. Even a 5yz greeting is waited for: it speaks of the host, not the mail."""
         if failure is None:
             return Deferred(Status("4.4.1", "no server could be reached"), destination=True)
-        status = failure.status
-        return Deferred(replace(status, code="4" + status.code[1:]), destination=True)
+        status = replace(failure.status, code="4" + failure.status.code[1:])
+        wish = None if status.remote is None or status.remote.permanent else hint(status.remote)
+        return Deferred(status, destination=True, retry_after=wish)
 
     async def _to_host(
         self,
@@ -141,11 +143,9 @@ class RemoteAgent:
                     kept = False
                     continue  # a kept connection may have been closed meanwhile: once more, anew
             if again and len(again) == len(batch):
-                status = Status("4.4.2", LOST, host=host.name)
-                closing = tx.mail if tx.mail is not None and tx.mail.code == 421 else None
                 if talk is not None:
                     self._connections.keep(key, talk)
-                raise HostFailed(replace(status, remote=closing))
+                raise HostFailed(_why(tx, len(batch), host.name))
             todo = again + todo[len(batch) :]
         if talk is not None:
             self._connections.keep(key, talk)
@@ -190,11 +190,28 @@ class RemoteAgent:
                     again.append(n)
             elif said.code == 421:
                 again.append(n)
-            elif said.code == 452 and some_accepted and said is tx.recipients[position]:
+            elif (
+                said.code == 452
+                and some_accepted
+                and said is tx.recipients[position]
+                and not said.enhanced.startswith("4.2.")  # that mailbox is full
+            ):
                 again.append(n)  # too many for one transaction (RFC 5321 section 4.5.3.1.10)
+            elif 300 <= said.code < 400:
+                # No reply to content or RCPT: it promises nothing, so nothing counts as delivered.
+                outcomes[n] = Deferred(Status("4.5.0", NO_SENSE, said, name))
             else:
                 outcomes[n] = _outcome(hosts, talk, said)
         return again
+
+
+def _why(tx: Transaction, recipients: int, name: str) -> Status:
+    """Why a host took no part to the end: its 421 if it gave one."""
+    for position in range(recipients):
+        said = tx.reply_for(position)
+        if said is not None and said.code == 421:
+            return Status(_code(said, "4.3.2"), LOST, said, name)
+    return Status("4.4.2", LOST, host=name)
 
 
 def _outcome(hosts: Hosts, talk: Conversation, said: Reply) -> Outcome:

@@ -321,3 +321,44 @@ async def test_lmtp_answers_for_each_recipient():
     assert not first.relayed
     assert isinstance(second, Deferred)
     assert server.commands[0].startswith("LHLO")
+
+
+async def test_a_reply_to_content_that_promises_nothing_is_no_delivery():
+    server = RemoteServer(script={"CONTENT": ["354 go on"]})
+    async with remote(server) as agent:
+        [outcome] = await deliver(agent)
+    assert isinstance(outcome, Deferred)
+
+
+@pytest.mark.parametrize("step", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "CONTENT"])
+async def test_a_421_is_told_with_its_words_and_its_wish(step):
+    server = RemoteServer(script={step: ["421 4.3.2 try again in 300 seconds"]})
+    async with remote(server) as agent:
+        [outcome] = await deliver(agent)
+    assert outcome.destination
+    assert outcome.status.remote.code == 421
+    assert outcome.retry_after == timedelta(seconds=300)
+
+
+async def test_a_full_mailbox_is_not_taken_for_too_many_recipients():
+    server = RemoteServer(script={"RCPT": ["250 ok", "452 4.2.2 full"]})
+    async with remote(server) as agent:
+        _, full = await deliver(agent, recipients=to("a", "b"))
+    assert isinstance(full, Deferred)
+    assert sum(line.startswith("RCPT") for line in server.commands) == 2
+
+
+async def test_content_refused_early_while_it_is_still_sent_is_a_refusal():
+    class Early(RemoteServer):
+        async def _converse(self, reader, writer):
+            for answer in ("220 mx", "250 mx", "250 ok", "250 ok", "354 go on"):
+                writer.write(answer.encode() + b"\r\n")
+                await reader.readline()
+            writer.write(b"552 5.3.4 too large\r\n")
+            while await reader.read(65_536):
+                pass
+
+    async with remote(Early()) as agent:
+        [outcome] = await deliver(agent, message(CONTENT + (b"z" * 78 + b"\r\n") * 200_000))
+    assert isinstance(outcome, Failed)
+    assert outcome.status.code == "5.3.4"
