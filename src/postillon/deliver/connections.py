@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 
 from postillon.deliver.config import DeliverConfig
 from postillon.deliver.conversation import Conversation
 
-Key = tuple[str, int, str, str]  # host, port, protocol, user
+# Host, port, protocol, user, what TLS it must have: one made with less never serves who needs more.
+Key = tuple[str, int, str, str, str]
 
 
 class Connections:
@@ -44,7 +44,7 @@ class Connections:
         ):
             self._close(talk)
             return
-        talk.idle_since = monotonic()
+        talk.idle_since = asyncio.get_running_loop().time()
         self._idle.setdefault(key, []).append(talk)
         self._count += 1
         if self._sweeper is None:
@@ -62,7 +62,9 @@ class Connections:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _stale(self, talk: Conversation) -> bool:
-        return monotonic() - talk.idle_since > self._config.idle.total_seconds()
+        return (
+            asyncio.get_running_loop().time() - talk.idle_since > self._config.idle.total_seconds()
+        )
 
     def _close(self, talk: Conversation) -> None:
         task = asyncio.get_running_loop().create_task(talk.quit())

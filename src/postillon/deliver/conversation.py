@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from time import monotonic
 from typing import TypeVar
 
 from postillon.deliver.config import DeliverConfig
@@ -53,7 +52,7 @@ class Conversation:
         self.stream = stream
         self.engine = engine
         self.messages = 0  # sent over it
-        self.idle_since = monotonic()
+        self.idle_since = 0.0  # in the loop's time
 
     @property
     def usable(self) -> bool:

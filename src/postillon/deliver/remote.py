@@ -109,7 +109,9 @@ class RemoteAgent:
         outcomes: dict[int, Outcome],
     ) -> None:
         """Send to the recipients `left`, in as many transactions as it takes. Raises HostFailed."""
-        key: Key = (host.name, host.port, hosts.protocol, hosts.user)
+        key: Key = (
+            host.name, host.port, hosts.protocol, hosts.user, hosts.tls.security.value
+        )  # fmt: skip
         talk = self._connections.take(key)
         kept = talk is not None
         todo = list(left)

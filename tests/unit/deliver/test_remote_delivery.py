@@ -2,6 +2,7 @@
 
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -362,3 +363,14 @@ async def test_content_refused_early_while_it_is_still_sent_is_a_refusal():
         [outcome] = await deliver(agent, message(CONTENT + (b"z" * 78 + b"\r\n") * 200_000))
     assert isinstance(outcome, Failed)
     assert outcome.status.code == "5.3.4"
+
+
+async def test_a_connection_in_clear_text_never_serves_who_needs_tls():
+    server = RemoteServer()
+    async with remote(server) as agent:
+        await deliver(agent)
+        hosts = agent._next_hops.answer
+        agent._next_hops.answer = replace(hosts, tls=TlsPolicy(Security.REQUIRED))
+        [outcome] = await deliver(agent)
+    assert isinstance(outcome, Deferred)
+    assert len(server.messages) == 1
