@@ -69,6 +69,9 @@ class Conversation:
                 await self._step()
         except (OSError, TimeoutError, ssl.SSLError):
             self.engine.receive(b"")
+        except BaseException:  # cancelled: nobody would close it any more
+            self.stream.abort()
+            raise
         return tx
 
     async def _step(self) -> list[object]:

@@ -1,5 +1,6 @@
 """The agent for other servers, over real sockets against servers that follow a script."""
 
+import asyncio
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -374,3 +375,21 @@ async def test_a_connection_in_clear_text_never_serves_who_needs_tls():
         [outcome] = await deliver(agent)
     assert isinstance(outcome, Deferred)
     assert len(server.messages) == 1
+
+
+async def test_a_delivery_that_is_cancelled_leaves_no_connection():
+    ended = asyncio.Event()
+
+    class Watched(RemoteServer):
+        async def handle(self, reader, writer):
+            await super().handle(reader, writer)
+            ended.set()
+
+    server = Watched(script={"MAIL": [""], "RCPT": [""], "DATA": [""]})  # never answers
+    async with remote(server) as agent:
+        task = asyncio.create_task(deliver(agent))
+        while len(server.commands) < 4:
+            await asyncio.sleep(0)
+        task.cancel()
+        await ended.wait()
+    assert task.cancelled()
