@@ -69,7 +69,7 @@ def send(server: Server, options: argparse.Namespace, numbers: range, run: str) 
 def measure(workers: int, options: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="postillon-bench-", dir=options.folder) as folder:
         accounts = [f"box{n}@example.org" for n in range(options.mailboxes)]
-        with Server(Path(folder), workers=workers, logins=accounts) as server:
+        with Server(Path(folder), workers=workers, logins=accounts, log_level=None) as server:
             send(server, options, range(1, 1 + options.messages // 10), "warm")
             before_cpu, before_written = usage(server.process.pid)
             result = send(server, options, range(10_000_000, 10_000_000 + options.messages), "load")
