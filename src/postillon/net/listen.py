@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 import traceback
 from collections.abc import Awaitable, Callable
@@ -20,7 +19,6 @@ from postillon.net.tls import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S, ServerTls
 
 ACCEPT_AT_ONCE = 16  # connections taken in one turn of the loop, so that sessions get theirs
 ACCEPT_PAUSE_S = 1.0  # after the process ran out of descriptors or memory
-OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 Handler = Callable[[Stream], Awaitable[None]]
 
@@ -109,8 +107,7 @@ class Listener:
             except ConnectionAbortedError:
                 continue
             except OSError as error:
-                if error.errno not in OUT_OF_RESOURCES:
-                    raise
+                # Nearly always no descriptors or memory left. Trying at once would only burn time.
                 self._log.error("accept_failed", error=str(error))
                 self.pause()
                 self._retry = self._loop.call_later(ACCEPT_PAUSE_S, self.resume)

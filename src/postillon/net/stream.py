@@ -34,6 +34,7 @@ UNREAD_HIGH = 128 * 1024  # octets unread at which reading stops until they are 
 RECEIVE_TIMEOUT_S = 300.0  # RFC 5321 section 4.5.3.2.7
 SEND_TIMEOUT_S = 300.0  # for a peer that takes nothing of what we have written
 LINGER_S = 2.0  # after our end, for the peer to read the last reply and close
+STOP_LINGER_S = 0.5  # the same when the server stops and many must go at once
 CLOSE_TIMEOUT_S = 30.0  # for the last replies to leave; then the connection is cut
 
 Data = bytes | bytearray | memoryview
@@ -130,8 +131,8 @@ class Stream(asyncio.BufferedProtocol):
         return self._unread
 
     def unsent(self) -> int:
-        """Octets written that the peer's side has not taken yet."""
-        return 0 if self._lost else self._transport.get_write_buffer_size()
+        """Octets written that the peer's side has not taken yet; 0 once we have closed."""
+        return self._transport.get_write_buffer_size() if self._open else 0
 
     @property
     def ending(self) -> bool:
@@ -266,6 +267,7 @@ class Stream(asyncio.BufferedProtocol):
         """End the connection once all that was written is sent. Input is discarded from now on."""
         if self._closing or self._lost:
             return
+        unsent = self.unsent()
         self._closing = True
         self._open = False
         if self._transport is _NO_TRANSPORT:
@@ -274,14 +276,14 @@ class Stream(asyncio.BufferedProtocol):
         self._chunks.clear()
         self._unread = 0
         self._wake_reader()
-        self._close_alarm = Alarm(self.abort)
         if self._ended or self.tls is not None or not self._transport.can_write_eof():
-            self._clock.set(self._close_alarm, CLOSE_TIMEOUT_S)
             self._transport.close()
-            return
-        self._transport.write_eof()
-        self._resume()
-        self._clock.set(self._close_alarm, CLOSE_TIMEOUT_S if self.unsent() else LINGER_S)
+        else:
+            self._transport.write_eof()
+            self._resume()
+        linger = STOP_LINGER_S if self._ending else LINGER_S
+        self._close_alarm = Alarm(self.abort)
+        self._clock.set(self._close_alarm, CLOSE_TIMEOUT_S if unsent else linger)
 
     def abort(self) -> None:
         """Cut the connection now. What was written may not arrive."""

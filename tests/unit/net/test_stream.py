@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -405,6 +406,37 @@ def test_one_connection_too_many_is_told_so_and_a_place_comes_free(run: Any) -> 
         assert await third.receive() == b"y"
         third.close()
         assert (listener.accepted, listener.refused) == (2, 1)
+        await listener.stop(5)
+
+    run(scenario())
+
+
+def test_running_out_of_descriptors_only_delays_connections(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr("postillon.net.listen.ACCEPT_PAUSE_S", 0)
+        listener, port = serve(echo)
+        accept, failures = listener._sock.accept, [errno.EMFILE, errno.EPERM]
+
+        class Scarce:
+            """The listening socket of a process that has no descriptor left, twice."""
+
+            def accept(self) -> Any:
+                if failures:
+                    raise OSError(failures.pop(), "scarce")
+                return accept()
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(sock, name)
+
+        sock = listener._sock
+        listener._sock = Scarce()  # type: ignore[assignment]
+        stream = await connect("127.0.0.1", port)
+        await stream.send(b"x")
+        assert await stream.receive() == b"x"
+        assert failures == []
+        stream.close()
         await listener.stop(5)
 
     run(scenario())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,28 @@ def test_an_empty_address_takes_ipv4_too() -> None:
 def test_sockets_for_another_process_are_not_ours() -> None:
     assert inherited_sockets({"LISTEN_PID": "1", "LISTEN_FDS": "1"}) == {}
     assert inherited_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0"}) == {}
+
+
+def test_sockets_of_systemd_are_taken_by_their_names() -> None:
+    """As systemd does: descriptors from 3 on, described in the environment of this very process."""
+    code = (
+        "import os, sys\n"
+        "from postillon.server.listeners import inherited_sockets\n"
+        "os.dup2(int(sys.argv[1]), 3)\n"
+        "os.environ['LISTEN_PID'] = str(os.getpid())\n"
+        "found = inherited_sockets()\n"
+        "print({name: [s.getsockname()[1] for s in socks] for name, socks in found.items()})\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        result = subprocess.run(
+            [sys.executable, "-c", code, str(sock.fileno())],
+            env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"},
+            pass_fds=[sock.fileno()],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert result.stdout == f"{{'smtp': [{sock.getsockname()[1]}]}}\n"
 
 
 def test_an_inherited_socket_is_shared_by_the_workers() -> None:
