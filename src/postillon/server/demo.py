@@ -11,6 +11,8 @@ import asyncio
 import dataclasses
 import json
 import secrets
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -170,7 +172,7 @@ def table(config: Configuration, passwords: Mapping[str, str], data: Path) -> st
     lines += [
         "",
         f"All data lies in {_shown(data)}. Mail to other domains is not sent; it waits in the queue:",
-        f"  postillon queue list --data {_shown(data)}",
+        f"  {_command()} queue list --data {_shown(data)}",
         "",
         "Ctrl-C stops the server.",
     ]
@@ -234,6 +236,15 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
     lines.insert(1, "  " + "  ".join("─" * width for width in widths))
     return lines
+
+
+def _command() -> str:
+    """How the user's shell reaches `postillon`: by its name or, in a checkout, by its path."""
+    ours = Path(sys.executable).with_name("postillon")
+    found = shutil.which("postillon")
+    if not ours.exists() or (found is not None and ours.samefile(found)):
+        return "postillon"
+    return _shown(ours)
 
 
 def _shown(path: Path) -> str:

@@ -249,10 +249,10 @@ def run(
         metrics_folder = data / "run" / "metrics"
         metrics.wipe(metrics_folder)
         metrics.prepare(metrics_folder)
-        if not config.tls.given:
-            own_certificate(data / "tls", [config.server.hostname])
         if prepare is not None:
             prepare()
+        if not config.tls.given:
+            own_certificate(data / "tls", [config.server.hostname])  # unless `prepare` made one
     except BaseException:
         for listener in listeners:
             listener.close()
