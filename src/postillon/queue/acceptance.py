@@ -51,6 +51,7 @@ class Submission:
     queue_id: QueueId
     lane: Lane = Lane.INTERACTIVE
     about: QueueId | None = None  # for a report of ours: the message it is about
+    answered: bool = False  # each recipient gets an answer (LMTP): what it says needs no report
 
 
 class SubmissionRefused(Exception):
@@ -153,6 +154,7 @@ def _lay_out(made: Plan, lookups: Sequence[Lookup]) -> None:
         if lookup.refusal is not None:  # gone since RCPT
             made.refused[index] = lookup.refusal
             made.rows.append(_settled(n, recipient, State.FAILED, lookup.refusal, made.accepted_at))
+            mine.append(n)
             n += 1
             continue
         if lookup.distributed and recipient.wishes & Notify.SUCCESS:
@@ -247,7 +249,11 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
         facts,
     )
     answers = tuple(_answer(made, index, outcomes) for index in range(len(made.sources)))
-    rows = [row for row in rows if _matters(row, envelope)]
+    told: set[int] = set()
+    if submission.answered:
+        for numbers, answer in zip(made.sources, answers, strict=True):
+            told.update(numbers if isinstance(answer, Failed) else ())
+    rows = [row for row in rows if row.n not in told and _matters(row, envelope)]
     if not rows:
         return Accepted(submission.queue_id, answers)
     message = QueueMessage(

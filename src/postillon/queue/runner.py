@@ -109,6 +109,9 @@ class QueueRunner:
         self._alone = False  # a suspect waits for the others to end, or is being tried
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._orphans: set[tuple[QueueId, int]] = (
+            set()
+        )  # claimed, but not in hand, at the last look
 
     # Life
 
@@ -549,6 +552,7 @@ class QueueRunner:
 
             try:
                 freed = await self._store.write(operation)
+                await self._find_orphans()
             except StoreStopped:
                 return
             except StoreError as error:
@@ -556,3 +560,27 @@ class QueueRunner:
                 continue
             if freed:
                 self._log.warning("taken over from a dead worker", recipients=freed)
+
+    async def _find_orphans(self) -> None:
+        """Let go of what stands in our name though we have nothing to do with it any more.
+
+        After a fault that nobody foresaw (a delivery that raised, a give-back on a full disk) our own
+        renewals would keep it for ever. Seen at two looks, so that a claim on its way is not meant.
+        """
+        in_hand = {
+            (work.queue_id, n)
+            for works in (self._running.values(), *self._pending.values())
+            for work in works
+            for n in work.numbers
+        }
+        orphans = set(self._store.read(spool.claimed(self._worker))) - in_hand
+        lost, self._orphans = sorted(orphans & self._orphans), orphans
+
+        def operation(tx: Tx) -> Steps[None]:
+            for queue_id, n in lost:
+                yield from spool.give_back(tx, self._worker, queue_id, [n], tx.now)
+
+        if lost:
+            self._log.error("found orphans in the queue", recipients=len(lost))
+            await self._store.write(operation)
+            self.wake()

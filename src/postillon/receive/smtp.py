@@ -514,6 +514,7 @@ class SmtpSession:
             submitter=AccountId(client.principal.id) if client.principal is not None else None,
             facts=trace.facts(self._stream, client, self._hello, arriving),
             queue_id=queue_id,
+            answered=server.kind == LMTP,
         )
         began = monotonic()
         try:

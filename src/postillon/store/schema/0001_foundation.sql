@@ -242,6 +242,7 @@ CREATE TABLE queue_message (
     about        bigint                -- for our own reports: the message they are about
 );
 CREATE INDEX queue_message_blob ON queue_message (pack, start, length);
+CREATE INDEX queue_message_suspect ON queue_message (queue_id) WHERE crashes > 0;
 
 CREATE TABLE queue_recipient (
     queue_id     bigint NOT NULL,
