@@ -138,6 +138,9 @@ async def begin(
         raise HostFailed(Status("4.4.1", "no answer to the connection", host=name)) from error
     except OSError as error:
         raise HostFailed(Status("4.4.1", _plain(error), host=name)) from error
+    except ValueError as error:
+        text = f"{address[:80]!r} is no address to connect to"
+        raise HostFailed(Status("4.4.1", text, host=name)) from error
     engine = SmtpClientEngine(hostname, lmtp=hosts.protocol == "lmtp")
     talk = Conversation(stream, engine, host)
     try:
@@ -173,7 +176,8 @@ async def _secure(talk: Conversation, tls: ClientTls, *, required: bool) -> None
     except PlaintextInjected as error:  # FAULTS 3
         text = "the server sent clear text where TLS had to begin"
         raise HostFailed(Status("4.7.5", text, host=name)) from error
-    except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+    except (OSError, TimeoutError, ValueError) as error:
+        # ssl.SSLError is an OSError; ValueError: a name that SNI cannot hold.
         raise HostFailed(_tls_status(name, error), tls=True) from error
     engine.secured()
     engine.ehlo()

@@ -140,6 +140,18 @@ async def test_no_host_of_use_defers_the_destination(script):
     assert outcome.status.host == "mx0.remote.example"
 
 
+async def test_what_is_no_address_is_a_host_of_no_use():
+    async with remote(RemoteServer()) as agent:
+        good = agent._next_hops.answer.hosts[0]
+        bad = Host("mx9.remote.example", ("192.0.2.300", ""), 25)
+        agent._next_hops.answer = replace(agent._next_hops.answer, hosts=(bad, good))
+        assert isinstance((await deliver(agent))[0], Delivered)
+        agent._next_hops.answer = replace(agent._next_hops.answer, hosts=(bad,))
+        [outcome] = await deliver(agent)
+    assert isinstance(outcome, Deferred)
+    assert outcome.status.code == "4.4.1"
+
+
 async def test_a_permanent_refusal_is_final():
     first, second = RemoteServer(script={"RCPT": ["550 5.1.1 nobody"]}), RemoteServer()
     async with remote(first, second) as agent:
