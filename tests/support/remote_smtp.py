@@ -36,6 +36,7 @@ class RemoteServer:
     tls: ssl.SSLContext | None = None
     lmtp: bool = False
     injected: bytes = b""  # sent in clear text together with the reply to STARTTLS
+    hangs_up: bool = False  # right after the handshake
     commands: list[str] = field(default_factory=list)
     messages: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     connections: int = 0
@@ -97,6 +98,8 @@ class RemoteServer:
                 await writer.drain()
                 await writer.start_tls(self.tls)
                 self.secured += 1
+                if self.hangs_up:
+                    return
                 secure, said = True, ""
             elif verb == "QUIT":
                 writer.write(said.encode() + b"\r\n")

@@ -37,11 +37,16 @@ E = TypeVar("E")
 
 
 class HostFailed(Exception):
-    """This host cannot be used now. `tls`: only its TLS is at fault; `permanent`: it says so."""
+    """This host cannot be used now.
 
-    def __init__(self, status: Status, *, tls: bool = False, permanent: bool = False) -> None:
+    `tls`: only its TLS is at fault; `permanent`: it says so; `lost`: it went without a word.
+    """
+
+    def __init__(
+        self, status: Status, *, tls: bool = False, permanent: bool = False, lost: bool = False
+    ) -> None:
         super().__init__(status.text)
-        self.status, self.tls, self.permanent = status, tls, permanent
+        self.status, self.tls, self.permanent, self.lost = status, tls, permanent, lost
 
 
 class Conversation:
@@ -92,13 +97,14 @@ class Conversation:
                         text = "the server is not available"
                         raise HostFailed(Status("4.3.2", text, event.reply, host))
                     if isinstance(event, Broken):
-                        raise HostFailed(Status("4.4.2", event.reason, host=host))
+                        raise HostFailed(Status("4.4.2", event.reason, host=host), lost=True)
         except TimeoutError as error:
             raise HostFailed(Status("4.4.2", "the server did not answer in time", host=host)) from (
                 error
             )
         except OSError as error:
-            raise HostFailed(Status("4.4.2", "the connection was lost", host=host)) from error
+            status = Status("4.4.2", "the connection was lost", host=host)
+            raise HostFailed(status, lost=True) from error
 
     async def quit(self) -> None:
         """Take leave if the other side still listens, and close."""
@@ -181,7 +187,12 @@ async def _secure(talk: Conversation, tls: ClientTls, *, required: bool) -> None
         raise HostFailed(_tls_status(name, error), tls=True) from error
     engine.secured()
     engine.ehlo()
-    _positive(name, (await talk.expect(Hello)).reply)
+    try:
+        said = (await talk.expect(Hello)).reply
+    except HostFailed as error:
+        # Some servers shake hands and hang up: the same as a handshake that failed.
+        raise HostFailed(error.status, tls=error.lost) from error
+    _positive(name, said)
 
 
 async def _log_in(talk: Conversation, user: str, password: str) -> None:

@@ -276,6 +276,19 @@ async def test_tls_that_fails_is_left_out_where_the_policy_allows():
     assert server.connections == 2
 
 
+async def test_a_server_that_hangs_up_after_the_handshake_gets_clear_text_where_policy_allows():
+    _, context = server_context()
+    server = RemoteServer(tls=context, hangs_up=True)
+    async with remote(server) as agent:
+        [outcome] = await deliver(agent)
+    assert isinstance(outcome, Delivered)
+    assert (server.secured, server.connections) == (1, 2)
+    async with remote(server, security=Security.REQUIRED) as agent:
+        [outcome] = await deliver(agent)
+    assert isinstance(outcome, Deferred)
+    assert (server.secured, server.connections) == (2, 3)
+
+
 @pytest.mark.parametrize("security", [Security.REQUIRED, Security.VERIFIED])
 async def test_nothing_goes_out_in_clear_text_where_tls_is_required(security):
     server = RemoteServer()
