@@ -2,7 +2,9 @@
 
 Hosts are tried in the order of the route, each with its addresses, until one takes part in a mail
 transaction. What a host says of a recipient is final for this try; what it says of itself (no
-connection, 4yz greeting, 421, TLS that fails) sends us to the next one.
+connection, 4yz greeting, 421, TLS that fails) sends us to the next one. So does a message that it
+does not take now (MAIL 4yz) or cannot (too large, SMTPUTF8 or binary content not offered): another
+host may. What the last host said then counts.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ REFUSED = "the server refused"
 LOST = "the connection was lost before the server answered"
 IN_DOUBT = "the connection was lost after the message was sent; it may arrive twice"
 NO_SENSE = "the server's answer makes no sense; the message may arrive twice"
+NOBODY = Deferred(Status("4.4.1", "no server could be reached"), destination=True)
 _HINT = re.compile(
     r"(?:try again|retry|wait|come back|greylisted?)\D{0,40}?(\d{1,5})\s*(s|sec|m|min|h|hour)?",
     re.IGNORECASE,
@@ -70,13 +73,14 @@ class RemoteAgent:
                 return [Failed(found.status)] * len(to)
             return [Deferred(found.status, destination=True)] * len(to)
         outcomes: dict[int, Outcome] = {}
-        failure: HostFailed | None = None
+        open_ends: dict[int, Outcome] = dict.fromkeys(range(len(to)), NOBODY)
         for host in found.hosts:
             left = [n for n in range(len(to)) if n not in outcomes]
             try:
-                await self._to_host(found, host, message, to, left, outcomes)
+                await self._to_host(found, host, message, to, left, outcomes, open_ends)
             except HostFailed as error:
-                failure = error
+                for n in left:
+                    open_ends[n] = _of_failure(error, open_ends[n])
                 self._meter.count("hosts_failed")
                 self._log.info(
                     "host failed", queue_id=message.name, host=host.name,
@@ -84,20 +88,7 @@ class RemoteAgent:
                 )  # fmt: skip
             if len(outcomes) == len(to):
                 break
-        if len(outcomes) < len(to):
-            ended = self._of_failure(failure)
-            for n in range(len(to)):
-                outcomes.setdefault(n, ended)
-        return [outcomes[n] for n in range(len(to))]
-
-    @staticmethod
-    def _of_failure(failure: HostFailed | None) -> Outcome:
-        """No host took part. Even a 5yz greeting is waited for: it speaks of the host, not the mail."""
-        if failure is None:
-            return Deferred(Status("4.4.1", "no server could be reached"), destination=True)
-        status = replace(failure.status, code="4" + failure.status.code[1:])
-        wish = None if status.remote is None or status.remote.permanent else hint(status.remote)
-        return Deferred(status, destination=True, retry_after=wish)
+        return [outcomes.get(n, open_ends[n]) for n in range(len(to))]
 
     async def _to_host(
         self,
@@ -107,8 +98,13 @@ class RemoteAgent:
         to: Sequence[Recipient],
         left: Sequence[int],
         outcomes: dict[int, Outcome],
+        open_ends: dict[int, Outcome],
     ) -> None:
-        """Send to the recipients `left`, in as many transactions as it takes. Raises HostFailed."""
+        """Send to the recipients `left`, in as many transactions as it takes. Raises HostFailed.
+
+        Who comes into neither `outcomes` nor the exception has in `open_ends` what holds if no other
+        host takes the message.
+        """
         key: Key = (
             host.name, host.port, hosts.protocol, hosts.user, hosts.tls.security.value
         )  # fmt: skip
@@ -132,12 +128,13 @@ class RemoteAgent:
                     utf8_header=message.smtputf8 and not _ascii_header(message),
                 )
             except CannotSend as refused:
-                status = replace(refused.status, host=host.name)
-                for n in batch:
-                    outcomes[n] = Failed(status)
-                todo = todo[len(batch) :]
-                continue
-            again = self._judge(hosts, talk, tx, batch, outcomes)
+                failed = Failed(replace(refused.status, host=host.name))
+                open_ends.update(dict.fromkeys(todo, failed))
+                break
+            if (said := _not_now(tx)) is not None:
+                open_ends.update(dict.fromkeys(todo, _outcome(hosts, talk, said)))
+                break
+            again = self._judge(hosts, talk, tx, batch, outcomes, open_ends)
             if talk.engine.broken or not talk.usable:
                 talk.stream.abort()
                 talk = None
@@ -178,6 +175,7 @@ class RemoteAgent:
         tx: Transaction,
         batch: Sequence[int],
         outcomes: dict[int, Outcome],
+        open_ends: dict[int, Outcome],
     ) -> list[int]:
         """Turn replies into outcomes. Returns who must be tried again, here or at the next host."""
         again: list[int] = []
@@ -185,6 +183,7 @@ class RemoteAgent:
         some_accepted = bool(tx.accepted)
         for position, n in enumerate(batch):
             said = tx.reply_for(position)
+            path = tx.envelope.recipients[position].forward_path
             if said is None:
                 if tx.content_sent and position in tx.accepted:
                     outcomes[n] = Deferred(Status("4.4.2", IN_DOUBT, host=name))
@@ -202,9 +201,30 @@ class RemoteAgent:
             elif 300 <= said.code < 400:
                 # No reply to content or RCPT: it promises nothing, so nothing counts as delivered.
                 outcomes[n] = Deferred(Status("4.5.0", NO_SENSE, said, name))
+            elif not (path.ascii or talk.engine.offers("SMTPUTF8")):
+                open_ends[n] = _outcome(hosts, talk, said)  # the engine's word: nobody was asked
             else:
                 outcomes[n] = _outcome(hosts, talk, said)
         return again
+
+
+def _of_failure(failure: HostFailed, before: Outcome) -> Outcome:
+    """A host took no part. Even a 5yz greeting is waited for: it speaks of the host, not the mail.
+
+    before: how it stood until now; the destination is not down if another host has spoken.
+    """
+    status = replace(failure.status, code="4" + failure.status.code[1:])
+    wish = None if status.remote is None or status.remote.permanent else hint(status.remote)
+    down = isinstance(before, Deferred) and before.destination
+    return Deferred(status, destination=down, retry_after=wish)
+
+
+def _not_now(tx: Transaction) -> Reply | None:
+    """What a host said that does not take the message now but stays; replies to RCPT mean nothing."""
+    said = tx.mail
+    if said is None or said.code == 421 or not 400 <= said.code < 500 or tx.accepted:
+        return None
+    return said
 
 
 def _why(tx: Transaction, recipients: int, name: str) -> Status:

@@ -187,6 +187,56 @@ async def test_too_large_is_known_before_anything_is_sent():
     assert not any(line.startswith("MAIL") for line in server.commands)
 
 
+UTF8 = message("Subject: grüße\r\n\r\nx\r\n".encode(), smtputf8=True, body=Body.EIGHT_BIT)
+
+
+def busy(words="450 4.7.1 not now", then="503 5.5.1 MAIL first"):
+    return {"script": {"MAIL": [words], "RCPT": [then], "DATA": [then]}}
+
+
+@pytest.mark.parametrize(
+    ("first", "sent", "recipient"),
+    [
+        ({"keywords": ("SIZE 10",)}, message(), "bob"),
+        ({"keywords": ("8BITMIME",)}, UTF8, "bob"),
+        ({"keywords": ("8BITMIME",)}, message(), "jürgen"),
+        (busy(), message(), "bob"),
+        (busy("452 4.3.1 full", then="550 5.5.1 MAIL first"), message(), "bob"),
+    ],
+)
+async def test_what_one_host_does_not_take_another_may(first, sent, recipient):
+    bad = RemoteServer(**first)
+    good = RemoteServer()
+    async with remote(bad, good) as agent:
+        [outcome] = await deliver(agent, sent, to(recipient))
+    assert outcome.status.host == "mx1.remote.example"
+    assert isinstance(outcome, Delivered)
+
+
+async def test_what_the_last_host_says_counts():
+    async def ends(*servers):
+        async with remote(*servers) as agent:
+            [outcome] = await deliver(agent)
+        return outcome
+
+    def small():
+        return RemoteServer(keywords=("SIZE 10",))
+
+    def later(words="450 4.7.1 not now"):
+        return RemoteServer(**busy(words))
+
+    assert (await ends(later(), small())).status.code == "5.3.4"
+    last = await ends(small(), later("451 4.7.1 try again in 300 seconds"))
+    assert last.status.host == "mx1.remote.example"
+    assert last.retry_after == timedelta(seconds=300)
+    for taking_part in (small, later):
+        for both in ((taking_part(), None), (None, taking_part())):
+            outcome = await ends(*both)
+            assert outcome.status.host == "mx1.remote.example"
+            # One host lives, so the destination is not down.
+            assert isinstance(outcome, Failed) or not outcome.destination
+
+
 async def test_a_local_part_beyond_ascii_needs_smtputf8():
     async with remote(RemoteServer(keywords=("PIPELINING",))) as agent:
         outcomes = await deliver(agent, recipients=to("jürgen", "bob"))
