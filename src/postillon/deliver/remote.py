@@ -32,6 +32,7 @@ REFUSED = "the server refused"
 LOST = "the connection was lost before the server answered"
 IN_DOUBT = "the connection was lost after the message was sent; it may arrive twice"
 NO_SENSE = "the server's answer makes no sense; the message may arrive twice"
+MAX_ADDRESSES = 10  # connected to in one try: enough for RFC 5321 section 5.1, which wants two
 NOBODY = Deferred(Status("4.4.1", "no server could be reached"), destination=True)
 _HINT = re.compile(
     r"(?:try again|retry|wait|come back|greylisted?)\D{0,40}?(\d{1,5})\s*(s|sec|m|min|h|hour)?",
@@ -74,7 +75,7 @@ class RemoteAgent:
             return [Deferred(found.status, destination=True)] * len(to)
         outcomes: dict[int, Outcome] = {}
         open_ends: dict[int, Outcome] = dict.fromkeys(range(len(to)), NOBODY)
-        for host in found.hosts:
+        for host in bounded(found.hosts):
             left = [n for n in range(len(to)) if n not in outcomes]
             try:
                 await self._to_host(found, host, message, to, left, outcomes, open_ends)
@@ -206,6 +207,18 @@ class RemoteAgent:
             else:
                 outcomes[n] = _outcome(hosts, talk, said)
         return again
+
+
+def bounded(hosts: Sequence[Host]) -> list[Host]:
+    """The hosts with MAX_ADDRESSES addresses in all. One with many leaves one to each behind it."""
+    room, kept = MAX_ADDRESSES, []
+    for behind, host in zip(reversed(range(len(hosts))), hosts, strict=True):
+        addresses = host.addresses[: max(1, room - behind)]
+        room -= len(addresses)
+        kept.append(replace(host, addresses=addresses))
+        if not room:
+            break
+    return kept
 
 
 def _of_failure(failure: HostFailed, before: Outcome) -> Outcome:

@@ -11,7 +11,7 @@ import trustme
 
 from postillon.deliver.agent import QueuedMessage
 from postillon.deliver.config import DeliverConfig
-from postillon.deliver.remote import RemoteAgent
+from postillon.deliver.remote import RemoteAgent, bounded
 from postillon.mail.address import parse_address
 from postillon.mail.envelope import Body, Notify, Recipient
 from postillon.mail.outcome import Deferred, Delivered, Failed, Status
@@ -138,6 +138,23 @@ async def test_no_host_of_use_defers_the_destination(script):
     assert outcome.destination
     assert outcome.status.code.startswith("4")
     assert outcome.status.host == "mx0.remote.example"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ([1, 2], [1, 2]),
+        ([16], [10]),
+        ([16, 1, 16], [8, 1, 1]),
+        ([1, 16], [1, 9]),
+        ([4] * 20, [1] * 10),
+    ],
+)
+def test_the_addresses_of_one_try_are_bounded_and_every_host_has_a_chance(given, kept):
+    hosts = [Host("mx.example", tuple(f"192.0.2.{n}" for n in range(many)), 25) for many in given]
+    found = bounded(hosts)
+    assert [len(host.addresses) for host in found] == kept
+    assert all(host.addresses[0] == "192.0.2.0" for host in found)
 
 
 async def test_what_is_no_address_is_a_host_of_no_use():
