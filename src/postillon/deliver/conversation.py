@@ -33,6 +33,8 @@ from postillon.protocol.smtp.client import (
 )
 from postillon.route.nexthop import Host, Hosts
 
+KEPT_PATIENCE = 20.0  # seconds; MAIL's answer on a connection kept from an earlier message
+
 E = TypeVar("E")
 
 
@@ -64,14 +66,23 @@ class Conversation:
         return self.engine.idle and not self.stream.lost and not self.stream.pending()
 
     async def transact(
-        self, envelope: Envelope, size: int, chunks: Sequence[Octets], *, utf8_header: bool
+        self,
+        envelope: Envelope,
+        size: int,
+        chunks: Sequence[Octets],
+        *,
+        utf8_header: bool,
+        kept: bool = False,
     ) -> Transaction:
-        """Send one message. Raises CannotSend; a connection that breaks leaves replies out."""
+        """Send one message. Raises CannotSend; a connection that breaks leaves replies out.
+
+        kept: the connection was idle. If it is dead, only silence tells: it soon counts as broken.
+        """
         tx = self.engine.transaction(envelope, size, chunks, utf8_header=utf8_header)
         self.messages += 1
         try:
             while not tx.finished and not self.engine.broken:
-                await self._step()
+                await self._step(KEPT_PATIENCE if kept and tx.mail is None else None)
         except (OSError, TimeoutError, ssl.SSLError):
             self.engine.receive(b"")
         except BaseException:  # cancelled: nobody would close it any more
@@ -79,11 +90,12 @@ class Conversation:
             raise
         return tx
 
-    async def _step(self) -> list[object]:
-        """Write all there is to write, or take what arrives."""
+    async def _step(self, patience: float | None = None) -> list[object]:
+        """Write all there is to write, and take what arrives within so many seconds."""
         while data := self.engine.send():
             await self.stream.send(data)
-        return list(self.engine.receive(await self.stream.receive(self.engine.patience)))
+        data = await self.stream.receive(patience or self.engine.patience)
+        return list(self.engine.receive(data))
 
     async def expect(self, kind: type[E]) -> E:
         """Go on until an event of this kind. Raises HostFailed."""

@@ -127,6 +127,7 @@ class RemoteAgent:
                     message.size,
                     (message.prefix, message.content),
                     utf8_header=message.smtputf8 and not _ascii_header(message),
+                    kept=kept,
                 )
             except CannotSend as refused:
                 failed = Failed(replace(refused.status, host=host.name))
@@ -140,8 +141,8 @@ class RemoteAgent:
                 talk.stream.abort()
                 talk = None
                 if again and kept and not tx.content_sent:
-                    kept = False
                     continue  # a kept connection may have been closed meanwhile: once more, anew
+            kept = False
             if again and len(again) == len(batch):
                 if talk is not None:
                     self._connections.keep(key, talk)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import trustme
 
+from postillon.deliver import conversation
 from postillon.deliver.agent import QueuedMessage
 from postillon.deliver.config import DeliverConfig
 from postillon.deliver.remote import RemoteAgent, bounded
@@ -313,6 +314,17 @@ async def test_a_kept_connection_that_was_closed_meanwhile_costs_nothing():
     async with remote(server) as agent:
         await deliver(agent)
         server.cut()
+        [outcome] = await deliver(agent)
+    assert isinstance(outcome, Delivered)
+    assert server.connections == 2
+
+
+async def test_a_kept_connection_that_has_fallen_silent_costs_a_moment(monkeypatch):
+    monkeypatch.setattr(conversation, "KEPT_PATIENCE", 0.01)
+    server = RemoteServer()
+    async with remote(server) as agent:
+        await deliver(agent)
+        server.script = {"MAIL": [""], "RCPT": [""], "DATA": [""]}  # no answer to this group
         [outcome] = await deliver(agent)
     assert isinstance(outcome, Delivered)
     assert server.connections == 2
