@@ -38,7 +38,7 @@ class Connections:
         """Keep a conversation for the next message, or close it if it has served its time."""
         if (
             not talk.usable
-            or talk.messages >= self._config.max_messages
+            or self.spent(talk)
             or self._count >= self._config.max_kept
             or not self._config.idle
         ):
@@ -49,6 +49,11 @@ class Connections:
         self._count += 1
         if self._sweeper is None:
             self._wait()
+
+    def spent(self, talk: Conversation) -> bool:
+        """Whether it has carried all the messages that we or its server allow (RFC 9422)."""
+        theirs = talk.engine.limits.get("MAILMAX") or self._config.max_messages
+        return talk.messages >= min(theirs, self._config.max_messages)
 
     async def close(self) -> None:
         """Close all of them."""

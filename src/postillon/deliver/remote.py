@@ -113,6 +113,9 @@ class RemoteAgent:
         kept = talk is not None
         todo = list(left)
         while todo:
+            if talk is not None and self._connections.spent(talk):
+                self._connections.keep(key, talk)  # which closes it
+                talk = None
             if talk is None:
                 talk = await self._open(hosts, host)
                 kept = False

@@ -338,6 +338,16 @@ async def test_a_connection_has_an_end():
     assert server.connections == 2
 
 
+async def test_a_server_says_how_many_messages_a_connection_may_bring():
+    server = RemoteServer(keywords=("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=1"))
+    async with remote(server) as agent:
+        await deliver(agent)
+        await deliver(agent)
+        assert server.connections == 1
+        await deliver(agent, recipients=to("a", "b", "c"))
+    assert (server.connections, len(server.messages)) == (3, 5)
+
+
 async def test_tls_is_used_where_it_is_offered():
     _, context = server_context()
     server = RemoteServer(tls=context)
