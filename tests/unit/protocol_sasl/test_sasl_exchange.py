@@ -1,5 +1,8 @@
 """SASL, both sides against each other (RFC 4422, 4616, 5802, 7677)."""
 
+import base64
+import hashlib
+import hmac
 from dataclasses import dataclass
 
 import pytest
@@ -118,3 +121,34 @@ def test_client_chooses_the_strongest():
     assert client.choose(["LOGIN"], "a", "b").name == "LOGIN"
     with pytest.raises(client.SaslError):
         client.choose(["GSSAPI"], "a", "b")
+
+
+def scram_by_hand(header: str, password: str = "pencil"):
+    """A client that sends its header as it likes, as Cyrus SASL does with an authzid."""
+    mechanism = server.mechanism("SCRAM-SHA-256", verifiers=verifiers)
+    bare = "n=ada,r=abcdef"
+    first = mechanism.step((header + bare).encode())
+    if not isinstance(first, Challenge):
+        return first
+    said = first.data.decode()
+    fields = dict(part.split("=", 1) for part in said.split(","))
+    final = f"c={base64.b64encode(header.encode()).decode()},r={fields['r']}"
+    salted = hashlib.pbkdf2_hmac(
+        "sha256", password.encode(), base64.b64decode(fields["s"]), int(fields["i"])
+    )
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    signed = hmac.digest(hashlib.sha256(key).digest(), f"{bare},{said},{final}".encode(), "sha256")
+    proof = bytes(a ^ b for a, b in zip(key, signed, strict=True))
+    step = mechanism.step(f"{final},p={base64.b64encode(proof).decode()}".encode())
+    return mechanism.step(b"") if isinstance(step, Challenge) else step
+
+
+@pytest.mark.parametrize("header", ["n,,", "n,a=ada,", "y,a=ada,"])
+def test_scram_takes_the_login_as_its_own_authzid(header):
+    assert scram_by_hand(header) == ScramDone("ada")
+    assert isinstance(scram_by_hand(header, "wrong"), Failed)
+
+
+@pytest.mark.parametrize("header", ["n,a=grace,", "n,ada,", "n,a=ada"])
+def test_scram_lets_nobody_act_for_another(header):
+    assert isinstance(scram_by_hand(header), Failed)

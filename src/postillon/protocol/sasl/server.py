@@ -141,13 +141,43 @@ class Scram:
         try:
             text = response.decode("utf-8")
             if self._stage == 1:
-                self._server.set_client_first(text)
-                return Challenge(self._server.get_server_first().encode())
+                return self._first(text)
             self._server.set_client_final(text)
             return Challenge(self._server.get_server_final().encode())
         except (ScramException, ValueError, LookupError) as error:
             proof = self._stage == 2 and "client keys" in str(error)
             return Failed("the proof is wrong" if proof else str(error)[:200], malformed=not proof)
+
+    def _first(self, text: str) -> Step:
+        """The client's first message. scramp knows no authzid, which some clients always send."""
+        flag, comma, rest = text.partition(",")
+        identity, second, bare = rest.partition(",")
+        self._server.set_client_first(f"{flag},,{bare}" if comma and second else text)
+        if identity:
+            name = identity.removeprefix("a=").replace("=2C", ",").replace("=3D", "=")
+            if not second or not identity.startswith("a=") or name != self._login:
+                return Failed("a login acts for itself only", malformed=not second)
+            # What the client signs holds its header as it was sent (RFC 5802 section 5.1).
+            self._server.gs2_header = _Header(f"{flag},{identity},", self._server.gs2_header)
+        return Challenge(self._server.get_server_first().encode())
+
+
+class _Header:
+    """A GS2 header with an authzid, in the place of scramp's own for the check of what was signed."""
+
+    def __init__(self, text: str, without: _Gs2Header) -> None:
+        self._text = text.encode()
+        self._without = without
+
+    def make_cbind_input(self, binding: object) -> bytes:
+        plain = bytes(self._without)
+        return self._text + self._without.make_cbind_input(binding)[len(plain) :]
+
+
+class _Gs2Header(Protocol):
+    def __bytes__(self) -> bytes: ...
+
+    def make_cbind_input(self, binding: object) -> bytes: ...
 
 
 SCRAM = "SCRAM-SHA-256"
