@@ -32,6 +32,9 @@ class RouteConfig:
         "TLS with servers that DNS names: none, opportunistic, required or verified.",
     )
     port: int = setting(25, "Port of the servers that DNS names; another one only for tests.")
+    allow_loopback_mx: bool = setting(
+        False, "Follow DNS where it leads to this machine itself (127.0.0.1, ::1, 0.0.0.0)."
+    )
     max_expansion: int = setting(
         1_000, "Addresses that one recipient may become through aliases and groups."
     )

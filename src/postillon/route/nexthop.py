@@ -15,6 +15,7 @@ from random import Random
 
 from postillon.mail.outcome import Status
 from postillon.net.dns import DnsError, DnsTemporary, Mx, NoSuchName
+from postillon.net.limits import plain_ip
 from postillon.route.config import RouteConfig
 from postillon.route.dns import Dns
 from postillon.route.hop import (
@@ -147,6 +148,8 @@ class NextHops:
         for mx, answer in zip(candidates, answers, strict=True):
             if limit is not None and mx.preference >= limit:
                 continue
+            if not isinstance(answer, DnsError) and not self._config.allow_loopback_mx:
+                answer = _elsewhere(mx.host, answer)
             if isinstance(answer, DnsError):
                 errors.append(answer)
                 steps.append(f"{mx.host}: {answer.reason}")
@@ -161,7 +164,9 @@ class NextHops:
             return _none("4.4.3", f"{domain}: {UNREACHABLE_DNS}", False, steps)
         if implicit:
             return _none("5.1.2", f"the domain {domain} has no mail server", True, steps)
-        return _none("5.4.4", f"the mail servers of {domain} have no addresses", True, steps)
+        return _none(
+            "5.4.4", f"the mail servers of {domain} have no address we can use", True, steps
+        )
 
     def _hosts(self, destination: str, hosts: list[Host], steps: list[str]) -> Hosts:
         self._random.shuffle(hosts)
@@ -199,6 +204,20 @@ class NextHops:
         turns = [pair for both in zip(six, four, strict=False) for pair in both]
         rest = six[len(four) :] + four[len(six) :]
         return tuple((turns + rest)[:MAX_ADDRESSES])
+
+
+def _elsewhere(host: str, addresses: tuple[str, ...]) -> tuple[str, ...] | DnsError:
+    """Without those of this machine itself: a foreign zone must not make us talk to ourselves."""
+    kept = tuple(address for address in addresses if not _own_machine(address))
+    return kept or NoSuchName(host, "no addresses but those of this machine itself")
+
+
+def _own_machine(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(plain_ip(address))
+    except ValueError:
+        return False
+    return ip.is_loopback or ip.is_unspecified
 
 
 def _none(code: str, text: str, permanent: bool, steps: list[str]) -> NoHosts:

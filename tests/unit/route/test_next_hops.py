@@ -104,6 +104,23 @@ async def test_only_exchangers_better_than_ourselves_are_used():
         assert [host.name for host in found.hosts] == ["mx0.example", "mx1.example"]
 
 
+@pytest.mark.parametrize(
+    "own", ["127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1"]
+)
+async def test_dns_does_not_lead_to_this_machine_unless_that_is_configured(own):
+    for mx in ({"a.example": (Mx(10, "mx.a.example"),)}, {}):
+        host = "mx.a.example" if mx else "a.example"
+        refused = await find(mx=mx, addresses={host: (own,)})
+        assert isinstance(refused, NoHosts)
+        assert refused.permanent
+        assert any("this machine itself" in step for step in refused.steps)
+        partly = await find(mx=mx, addresses={host: (own, "192.0.2.1")})
+        assert partly.hosts[0].addresses == ("192.0.2.1",)
+        config = RouteConfig(allow_loopback_mx=True)
+        allowed = await find(mx=mx, addresses={host: (own,)}, config=config)
+        assert allowed.hosts[0].addresses == (own,)
+
+
 async def test_an_address_is_its_own_host():
     for destination, address in (
         ("[192.0.2.7]", "192.0.2.7"),
