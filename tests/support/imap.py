@@ -25,7 +25,13 @@ LOGIN, PASSWORD = "ada@example.org", "correct horse"
 LOOPBACK = Endpoint("127.0.0.1", 40_000)
 STRANGER = Endpoint("192.0.2.9", 50_000)
 SERVER = Endpoint("127.0.0.1", 143)
-AUTH = AuthConfig(argon2_memory=8, argon2_passes=1, scram_iterations=4_096, free_failures=50)
+AUTH = AuthConfig(
+    argon2_memory=8,
+    argon2_passes=1,
+    scram_iterations=4_096,
+    free_failures=50,
+    channel_binding=True,
+)
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 

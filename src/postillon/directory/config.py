@@ -18,6 +18,11 @@ class AuthConfig:
     argon2_passes: int = setting(2, "Passes over that memory.")
     parallel_checks: int = setting(2, "Password checks of one worker at the same time.")
     scram_iterations: int = setting(10_000, "PBKDF2 rounds of SCRAM-SHA-256 for new passwords.")
+    channel_binding: bool = setting(
+        False,
+        "Offer SCRAM-SHA-256-PLUS with tls-server-end-point; clients that insist on tls-exporter,"
+        " such as mutt, then cannot log in.",
+    )
     remember: timedelta = setting(minutes(5), "How long a worker knows a verified password again.")
     free_failures: int = setting(3, "Failed logins that cost no delay.")
     longest_delay: timedelta = setting(seconds(30), "Ceiling of the delay, which doubles.")

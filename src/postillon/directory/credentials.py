@@ -64,6 +64,10 @@ class Credentials:
         """What SCRAM-SHA-256 needs; for unknown logins made up, and always the same."""
         return self._store.read(_verifier(login[:MAX_LOGIN], self._config.scram_iterations))
 
+    def binding(self, end_point: bytes | None) -> bytes | None:
+        """What SCRAM may bind a login to, of what the connection has; None leaves -PLUS out."""
+        return end_point if self._config.channel_binding else None
+
     def principal(self, login: str) -> Principal | None:
         """Who may be logged in after SCRAM has proved this login: enabled, and a person."""
         return self._store.read(_hashes(login[:MAX_LOGIN]))[0]

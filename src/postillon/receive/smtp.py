@@ -299,7 +299,10 @@ class SmtpSession:
         return self._config.plain_on_loopback and network(self._client.address)[1]
 
     def _binding(self) -> bytes | None:
-        return self._stream.tls.end_point if self._stream.tls is not None else None
+        tls, credentials = self._stream.tls, self._server.credentials
+        if tls is None or credentials is None:
+            return None
+        return credentials.binding(tls.end_point)
 
     def _greet(self, event: Hello) -> Reply:
         self.discard()

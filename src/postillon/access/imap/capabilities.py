@@ -36,4 +36,5 @@ def of(session: Session) -> bytes:
 
 def binding(session: Session) -> bytes | None:
     """What SCRAM can bind to: the certificate of this connection (RFC 5929)."""
-    return None if session.stream.tls is None else session.stream.tls.end_point
+    tls = session.stream.tls
+    return None if tls is None else session.server.credentials.binding(tls.end_point)
