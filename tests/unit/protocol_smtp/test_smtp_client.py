@@ -333,3 +333,22 @@ def test_a_challenge_that_is_not_base64_cancels_the_login():
     engine.receive("334 cä\r\n".encode())
     assert engine.send() == b"*\r\n"
     assert not engine.receive(b"501 5.7.0 cancelled\r\n")[0].ok
+
+
+def test_each_reply_has_the_time_of_rfc_5321():
+    engine = SmtpClientEngine("client.example.net")
+    engine.start()
+    times = [engine.patience]  # greeting
+    engine.receive(GREETING)
+    engine.ehlo()
+    for said in (b"250 mx\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go on\r\n"):
+        engine.send()
+        times.append(engine.patience)  # EHLO, MAIL, RCPT, DATA
+        engine.receive(said)
+        if len(times) == 2:
+            engine.transaction(envelope("ada@example.org"), 3, [b"a\r\n"])
+    times.append(engine.patience)  # a piece of content
+    while engine.send():
+        pass
+    times.append(engine.patience)  # its end
+    assert times == [300, 300, 300, 300, 120, 180, 600]
