@@ -52,6 +52,7 @@ class Submission:
     lane: Lane = Lane.INTERACTIVE
     about: QueueId | None = None  # for a report of ours: the message it is about
     answered: bool = False  # each recipient gets an answer (LMTP): what it says needs no report
+    lookups: Sequence[Lookup] | None = None  # where the recipients lead, if that was just asked
 
 
 class SubmissionRefused(Exception):
@@ -113,7 +114,9 @@ class Accepted:
 
 
 def look_up(submission: Submission, recipients: Recipients) -> list[Lookup]:
-    """Where the envelope's recipients lead now; reads the directory."""
+    """Where the envelope's recipients lead now: as was asked at RCPT, else of the directory."""
+    if submission.lookups is not None:
+        return list(submission.lookups)
     may_relay = True  # who may relay has been decided at RCPT, before we said yes
     return [
         recipients.lookup(recipient.forward_path, may_relay=may_relay)

@@ -518,6 +518,7 @@ class SmtpSession:
             facts=trace.facts(self._stream, client, self._hello, arriving),
             queue_id=queue_id,
             answered=server.kind == LMTP,
+            lookups=arriving.lookups,
         )
         began = monotonic()
         try:
