@@ -80,6 +80,12 @@ class Store(Protocol):
     def read(self, steps: Steps[T]) -> T:
         """Run a bounded, index-backed read now, in the caller's thread, in one read transaction."""
 
+    async def query(self, steps: Steps[T]) -> T:
+        """Run a bounded, index-backed read in one read transaction, whatever the database.
+
+        SQLite does it at once, without letting another task run; PostgreSQL awaits its answers.
+        """
+
     async def read_apart(self, steps: Steps[T]) -> T:
         """Run a read that may take long (a search, a large scan) in another thread."""
 
@@ -95,6 +101,9 @@ class Store(Protocol):
 
         Raises BlobLost.
         """
+
+    async def fetch(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
+        """As `content`, whatever the database; large reads happen in another thread."""
 
     async def content_apart(self, ref: BlobRef) -> bytes:
         """As `content`, in another thread: for large blobs."""

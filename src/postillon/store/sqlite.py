@@ -32,6 +32,8 @@ from postillon.store.pack import MAX_ENVELOPE, MAX_PAYLOAD, PackReader
 
 T = TypeVar("T")
 
+LARGE = 256 * 1024  # octets from which content is read in another thread
+
 
 class Reader:
     """One connection for reading. One thread at a time."""
@@ -98,6 +100,9 @@ class SqliteStore:
     def read(self, steps: Steps[T]) -> T:
         return self._reader.read(steps)
 
+    async def query(self, steps: Steps[T]) -> T:
+        return self._reader.read(steps)
+
     async def read_apart(self, steps: Steps[T]) -> T:
         return await self._loop.run_in_executor(self._pool, self._read_apart, steps)
 
@@ -119,6 +124,11 @@ class SqliteStore:
 
     def content(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
         return self.packs.read(ref, start, stop)
+
+    async def fetch(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
+        if (ref.length if stop is None else stop) - start < LARGE:
+            return self.packs.read(ref, start, stop)
+        return await self._loop.run_in_executor(self._pool, self.packs.read, ref, start, stop)
 
     async def content_apart(self, ref: BlobRef) -> bytes:
         return await self._loop.run_in_executor(self._pool, self.packs.read, ref)
