@@ -17,6 +17,20 @@ MAX_CIRCUITS = 10_000  # destinations remembered; the one unused longest is forg
 SLOW_START = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """How long to wait between probes of a destination that is down (ms), and the chance in it."""
+
+    shortest: int
+    longest: int
+    chance: float = 0.5  # in [0, 1): where in the 15 % the wait lies
+
+    def after(self, downtime: int) -> int:
+        """The wait when a probe has just failed so many ms after the first failure."""
+        wait = min(max(downtime // FRACTION, self.shortest), self.longest)
+        return round(wait * (1 + JITTER * (2 * self.chance - 1)))
+
+
 @dataclass(slots=True)
 class Circuit:
     """What a worker knows of one destination. Times in ms; `down_since` None while it answers."""

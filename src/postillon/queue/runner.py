@@ -47,6 +47,8 @@ POLL_S = 30.0  # the longest sleep between looks at the rows, should a wake-up b
 BUSY_WAIT = 30_000  # ms a recipient waits on disk when its destination has enough in hand
 STORE_PAUSE_S = 2.0  # after the store has refused, before it is asked again
 UNTOLD_BATCH = 100  # messages with reports owed that one look takes up
+UNDER_WAY = 60_000  # ms until the reports of a message that is just being tried are looked at again
+REPORT_LATER = 3_600_000  # ms, when a report has to wait for the message's other recipients
 STOP_PATIENCE_S = 5.0  # for deliveries under way at a clean stop
 BACKLOG = 2  # times the destination's concurrency that may wait in memory
 OUR_FAULT = Status("4.3.0", "an internal error; we try again")
@@ -207,9 +209,7 @@ class QueueRunner:
             wait = POLL_S
             try:
                 await self._claim()
-                for queue_id in self._store.read(spool.untold(UNTOLD_BATCH)):
-                    if not self._messages[queue_id]:
-                        await self._reporter.report(queue_id)
+                await self._report()
                 due = self._store.read(spool.next_due())
                 if due is not None and not self._alone and self._has_room(0, 0):
                     wait = min(POLL_S, max(0.01, (due - self._clock()) / 1000))
@@ -221,6 +221,16 @@ class QueueRunner:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
+
+    async def _report(self) -> None:
+        """Tell senders what is owed to them, but for messages that are being tried just now."""
+        now = self._clock()
+        for queue_id in await self._store.query(spool.untold(now, UNTOLD_BATCH)):
+            if self._messages[queue_id] or not await self._reporter.report(queue_id):
+                later = now + (UNDER_WAY if self._messages[queue_id] else REPORT_LATER)
+                await self._store.write(
+                    lambda tx, owed=queue_id, at=later: spool.tell_later(owed, at)  # type: ignore[misc]
+                )
 
     async def _claim(self) -> None:
         """Take what is due, as long as there is room."""

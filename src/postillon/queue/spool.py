@@ -18,6 +18,7 @@ from postillon.queue.rows import (
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
     Held,
+    Lane,
     QueueMessage,
     QueueRecipient,
     State,
@@ -26,7 +27,7 @@ from postillon.queue.rows import (
     recipient_of,
     status_text,
 )
-from postillon.store.operation import BlobRef, Steps, Tx
+from postillon.store.operation import BlobRef, Row, Steps, Tx
 
 MAX_ATTEMPTS_KEPT = 30  # rows of history a recipient has at most
 TOPIC = "queue"
@@ -106,8 +107,8 @@ def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: 
         notify = item.recipient.notify
         yield (
             "INSERT INTO queue_recipient (queue_id, n, forward_path, original, notify, via,"
-            " destination, state, due_at, claimed_by, lease_until, status, told, final_at)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " destination, lane, state, due_at, claimed_by, lease_until, status, told, final_at)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 message.queue_id,
                 item.n,
@@ -116,6 +117,7 @@ def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: 
                 None if notify is None else notify.value,
                 "local" if item.local else "remote",
                 item.destination,
+                int(message.lane),
                 item.state.value,
                 item.due_at,
                 item.claimed_by,
@@ -130,20 +132,27 @@ def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: 
 # 2: claimed --------------------------------------------------------------------------------------
 
 
-def claim_due(tx: Tx, worker: str, lease: int, limit: int) -> Steps[list[InHand]]:
-    """Take what is due, at most `limit` recipients; interactive mail before bulk before reports.
+def claim_due(
+    tx: Tx, worker: str, lease: int, limit: int, lanes: Sequence[Lane] = tuple(Lane)
+) -> Steps[list[InHand]]:
+    """Take what is due, at most `limit` recipients, lane by lane in the order given.
 
     What no worker has died with; see `claim_suspect`. lease: ms from now.
     """
-    rows = yield (
-        "UPDATE queue_recipient SET state = 'claimed', claimed_by = ?, lease_until = ?"
-        " WHERE state = 'waiting' AND (queue_id, n) IN (SELECT r.queue_id, r.n"
-        " FROM queue_recipient r JOIN queue_message m ON m.queue_id = r.queue_id"
-        " WHERE r.state = 'waiting' AND r.due_at <= ? AND m.crashes = 0"
-        " ORDER BY r.due_at LIMIT ?) RETURNING queue_id, destination, n",
-        (worker, tx.now + lease, tx.now, limit),
-    )
-    return _grouped(rows)
+    found: list[Row] = []
+    for lane in lanes:
+        if len(found) >= limit:
+            break
+        rows = yield (
+            "UPDATE queue_recipient SET state = 'claimed', claimed_by = ?, lease_until = ?"
+            " WHERE state = 'waiting' AND (queue_id, n) IN (SELECT r.queue_id, r.n"
+            " FROM queue_recipient r JOIN queue_message m ON m.queue_id = r.queue_id"
+            " WHERE r.state = 'waiting' AND r.lane = ? AND r.due_at <= ? AND m.crashes = 0"
+            " ORDER BY r.due_at LIMIT ?) RETURNING queue_id, destination, n",
+            (worker, tx.now + lease, int(lane), tx.now, limit - len(found)),
+        )
+        found += rows
+    return _grouped(found)
 
 
 def claim_suspect(tx: Tx, worker: str, lease: int) -> Steps[list[InHand]]:
@@ -167,12 +176,15 @@ def suspect_waits(now: int) -> Steps[bool]:
 
 def next_due() -> Steps[int | None]:
     """When the next recipient may be claimed (ms), held ones aside."""
-    rows = yield (
-        "SELECT MIN(due_at) FROM queue_recipient WHERE state = 'waiting' AND due_at < ?",
-        (FAR,),
-    )
-    due: int | None = rows[0][0]
-    return due
+    found: list[int] = []
+    for lane in Lane:
+        rows = yield (
+            "SELECT MIN(due_at) FROM queue_recipient WHERE state = 'waiting' AND lane = ?"
+            " AND due_at < ?",
+            (int(lane), FAR),
+        )
+        found += [due for (due,) in rows if due is not None]
+    return min(found, default=None)
 
 
 def claimed(worker: str) -> Steps[list[tuple[QueueId, int]]]:
@@ -233,7 +245,8 @@ def settle(tx: Tx, queue_id: QueueId, worker: str, results: Sequence[Result]) ->
     held = rows[0][0] != Held.FREE
     for result in results:
         yield from _settle_one(tx, queue_id, worker, result, held)
-    yield from remove_finished(queue_id)
+    if not (yield from remove_finished(queue_id)):
+        yield from tell_later(queue_id, tx.now)  # what was owed may now be said
 
 
 def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bool) -> Steps[None]:
@@ -246,7 +259,7 @@ def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bo
         " RETURNING attempts, forward_path",
         (
             state.value,
-            FAR if held and state is State.WAITING else result.due_at,
+            tx.now if state.settled else FAR if held else result.due_at,
             int(result.attempt),
             tx.now,
             status_text(status),
@@ -388,14 +401,23 @@ def give_all_back(tx: Tx, worker: str) -> Steps[None]:
         tx.announce(TOPIC)
 
 
-def untold(limit: int) -> Steps[list[QueueId]]:
-    """Messages with settled recipients whose sender has not been told."""
+def untold(now: int, limit: int) -> Steps[list[QueueId]]:
+    """Messages with settled recipients whose sender is to be told now, longest due first."""
     rows = yield (
-        "SELECT DISTINCT queue_id FROM queue_recipient"
-        " WHERE state NOT IN ('waiting', 'claimed') AND told & ? = 0 LIMIT ?",
-        (int(Told.END), limit),
+        "SELECT queue_id FROM queue_recipient WHERE state NOT IN ('waiting', 'claimed')"
+        " AND told < 4 AND due_at <= ? ORDER BY due_at LIMIT ?",
+        (now, limit),
     )
-    return [QueueId(queue_id) for (queue_id,) in rows]
+    return list(dict.fromkeys(QueueId(queue_id) for (queue_id,) in rows))
+
+
+def tell_later(queue_id: QueueId, due_at: int) -> Steps[None]:
+    """Look at the reports owed of a message again at `due_at` (ms)."""
+    yield (
+        "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ?"
+        " AND state NOT IN ('waiting', 'claimed') AND told < 4",
+        (due_at, queue_id),
+    )
 
 
 def history(queue_id: QueueId, n: int) -> Steps[list[tuple[int, str, str]]]:

@@ -163,9 +163,9 @@ def bounce(queue_id: QueueId, text: str = "") -> WriteOperation[int]:
     def operation(tx: Tx) -> Steps[int]:
         yield from _held(queue_id)
         rows = yield (
-            "UPDATE queue_recipient SET state = ?, status = ?, final_at = ?"
+            "UPDATE queue_recipient SET state = ?, status = ?, final_at = ?, due_at = ?"
             " WHERE queue_id = ? AND state = 'waiting' RETURNING forward_path",
-            (State.FAILED.value, status_text(status), tx.now, queue_id),
+            (State.FAILED.value, status_text(status), tx.now, tx.now, queue_id),
         )
         if not rows:
             raise QueueError("no recipient of this message waits; those in hand end by themselves")
