@@ -174,7 +174,7 @@ class SmtpSession:
         self._login: Login | None = None
         self._out = bytearray()
         self._errors = self._failed_logins = self._unknown = 0
-        self._deadline = 0.0  # monotonic; when the content must have arrived
+        self._deadline = 0.0  # monotonic; when the next command or the whole content must be here
         self._closing = False
         self._engine = SmtpServerEngine(self._offer())
         self._decide: dict[type, Callable[..., Reply | None]] = {
@@ -191,6 +191,7 @@ class SmtpSession:
         server.meter.count("smtp_sessions", server.kind)
         word = "LMTP" if server.kind == LMTP else "ESMTP"
         stream.write(f"220 {server.hostname} {word} Postillon\r\n".encode())
+        self._deadline = monotonic() + server.command_timeout_s
         while not self._closing:
             try:
                 data = await stream.receive(self._patience())
@@ -199,12 +200,16 @@ class SmtpSession:
                 return
             if not data:
                 return
+            heard = False
             for event in self._engine.receive(data):
+                heard = True
                 await self._on(event)
                 if self._closing:
                     break
             self._flush()
             await stream.drain()
+            if heard and self._incoming is None:
+                self._deadline = monotonic() + server.command_timeout_s
 
     def discard(self) -> None:
         """Forget the mail transaction."""
@@ -266,12 +271,11 @@ class SmtpSession:
             self._out.clear()
 
     def _patience(self) -> float:
-        if self._incoming is None:
-            return self._server.command_timeout_s
+        """Seconds for the next octets; a command or message that only drips in gets no more time."""
         left = self._deadline - monotonic()
         if left <= 0:
-            raise TimeoutError("the message takes too long")
-        return min(self._server.content_timeout_s, left)
+            raise TimeoutError("a command or message takes too long")
+        return left if self._incoming is None else min(self._server.content_timeout_s, left)
 
     def _offer(self) -> Offer:
         server, config = self._server, self._config

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
+
+from postillon.log import SILENT, Log
 
 MAX_HEADER = 8190  # octets of a request line or header field
 MAX_BODY = 1024  # octets; nobody has anything to say here
 SHUTDOWN_S = 2.0
+KEEP_S = 120.0  # for the next request, and for one that never ends; scrapes come more often
 
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Complaints(logging.Handler):
+    """What aiohttp has to say, as lines of our log: a peer's faulty request is no fault of ours."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        write = self._log.debug if isinstance(error, HttpProcessingError) else self._log.error
+        write("http", problem=record.getMessage(), error=repr(error))
 
 
 class StatusServer:
@@ -25,10 +43,13 @@ class StatusServer:
         sockets: Sequence[socket.socket],
         exposition: Callable[[], bytes],
         healthy: Callable[[], bool],
+        log: Log = SILENT,
     ) -> None:
         self._sockets = sockets
         self._exposition = exposition
         self._healthy = healthy
+        complaints = logging.Logger("http")
+        complaints.addHandler(_Complaints(log))
         application = web.Application(client_max_size=MAX_BODY)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._health)
@@ -36,9 +57,11 @@ class StatusServer:
             application,
             handle_signals=False,
             access_log=None,
+            logger=complaints,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
             shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=KEEP_S,
         )
 
     async def start(self) -> None:

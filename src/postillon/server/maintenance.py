@@ -59,6 +59,7 @@ class Maintenance:
             [item.sock for item in listening],
             exposition if config.metrics.enabled else bytes,
             self._healthy,
+            log,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self.duties = self._list_duties()
