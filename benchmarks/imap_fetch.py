@@ -120,7 +120,7 @@ async def idle_memory(here: House, count: int) -> None:
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     print(f"{grown / count / 1024:8.1f} KB  idle session with the client's end, "
-          f"{len(here.account.uids(INBOX_ID))} messages selected")  # fmt: skip
+          f"{len(await here.account.uids(INBOX_ID))} messages selected")  # fmt: skip
     for client in kept:
         client.stream.close()
 

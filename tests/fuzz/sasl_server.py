@@ -2,7 +2,14 @@
 
 from typing import NamedTuple
 
-from postillon.protocol.sasl.server import Challenge, Credentials, Failed, ScramDone, mechanism
+from postillon.protocol.sasl.server import (
+    Challenge,
+    Credentials,
+    Failed,
+    LookUp,
+    ScramDone,
+    mechanism,
+)
 
 
 class Kept(NamedTuple):
@@ -24,10 +31,13 @@ SEEDS = (
 def one(data: bytes) -> None:
     """The first octet chooses the mechanism, 0xFE divides responses."""
     name = NAMES[data[0] % len(NAMES)] if data else NAMES[0]
-    exchange = mechanism(name, verifiers=lambda login: Kept(), binding=b"x" * 32)
+    exchange = mechanism(name, scram=True, binding=b"x" * 32)
     assert exchange is not None
     for response in data[1:].split(b"\xfe")[:4]:
         step = exchange.step(response)
+        if isinstance(step, LookUp):
+            assert step.login
+            step = step.go_on(Kept())
         if isinstance(step, Credentials):
             assert step.login
             assert "\0" not in step.login + step.password + step.authzid

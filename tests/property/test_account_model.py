@@ -106,9 +106,9 @@ class Both:
     def __init__(self, account: Account, model: Model) -> None:
         self.account, self.model = account, model
 
-    def modseq(self) -> int:
+    async def modseq(self) -> int:
         """The account's MODSEQ after a change: it has grown."""
-        now = self.account.facts().modseq
+        now = (await self.account.facts()).modseq
         assert now > self.model.last_modseq
         self.model.last_modseq = now
         return now
@@ -122,7 +122,7 @@ class Both:
             assert (refusal.value.used, refusal.value.allowed) == (self.model.used, QUOTA)
             return
         placed = await append(self.account, content, MailboxId(mailbox), bits, *words)
-        assert placed.modseq == self.modseq()
+        assert placed.modseq == await self.modseq()
         kept = Kept(bits, words, len(content), placed.email, placed.modseq)
         assert placed.uid == self.model.put(mailbox, kept)
         assert self.model.used <= QUOTA
@@ -155,7 +155,7 @@ class Both:
             }[mode]
         turned = [uid for uid in done if after[uid] != (box.kept[uid].flags, box.kept[uid].words)]
         if turned:
-            assert result.modseq == self.modseq()
+            assert result.modseq == await self.modseq()
             box.modseq = self.model.last_modseq
             for uid in turned:
                 kept = box.kept[uid]
@@ -190,11 +190,11 @@ class Both:
         box = self.model.boxes[mailbox]
         expected = []
         if chosen:
-            modseq = self.modseq()
+            modseq = await self.modseq()
         for uid in chosen:
             old = box.kept[uid]
             new_uid = self.model.boxes[target].uid_next
-            [row] = self.account.placements(MailboxId(target), [(new_uid, new_uid)])
+            [row] = await self.account.placements(MailboxId(target), [(new_uid, new_uid)])
             assert (row.email == old.email) is moved
             self.model.put(target, Kept(old.flags, old.words, old.size, row.email, modseq))
             expected.append((uid, new_uid))
@@ -211,12 +211,12 @@ class Both:
         for uid in gone:
             del box.kept[uid]
         if gone:
-            box.modseq = self.modseq()
+            box.modseq = await self.modseq()
 
     async def create(self, number: int) -> None:
-        if self.account.find((f"box {number}",)) is None:
+        if await self.account.find((f"box {number}",)) is None:
             made = await self.account.create((f"box {number}",))
-            modseq = self.modseq()
+            modseq = await self.modseq()
             assert made.id not in self.model.boxes
             self.model.boxes[made.id] = Box(1, modseq)
 
@@ -224,13 +224,13 @@ class Both:
         mailbox = self.model.pick(number)
         if mailbox > 6:  # the ones an account begins with stay
             await self.account.delete(MailboxId(mailbox))
-            self.modseq()
+            await self.modseq()
             del self.model.boxes[mailbox]
             with pytest.raises(MailboxNotFound):
-                self.account.changes(MailboxId(mailbox), 0)
+                await self.account.changes(MailboxId(mailbox), 0)
 
-    def compare(self) -> None:
-        found = {item.id: item for item in self.account.mailboxes()}
+    async def compare(self) -> None:
+        found = {item.id: item for item in await self.account.mailboxes()}
         assert found.keys() == self.model.boxes.keys()
         for mailbox, box in self.model.boxes.items():
             row = found[MailboxId(mailbox)]
@@ -244,18 +244,18 @@ class Both:
                 Placement(uid, item.email, item.flags, join_keywords(item.words), item.modseq)
                 for uid, item in sorted(box.kept.items())
             ]
-            assert self.account.placements(row.id, EVERYTHING) == expected
-            assert self.account.uids(row.id) == sorted(box.kept)
-        facts = self.account.facts()
+            assert await self.account.placements(row.id, EVERYTHING) == expected
+            assert await self.account.uids(row.id) == sorted(box.kept)
+        facts = await self.account.facts()
         assert facts.used == self.model.used
         assert facts.emails == sum(len(box.kept) for box in self.model.boxes.values())
 
-    def replay(self, *, complete: bool = True) -> None:
+    async def replay(self, *, complete: bool = True) -> None:
         """`changes` since each remembered moment leads from its state to the present one."""
         for since, state in self.model.history:
             for mailbox, box in self.model.boxes.items():
                 now = {uid: (kept.flags, kept.words) for uid, kept in box.kept.items()}
-                told = self.account.changes(MailboxId(mailbox), since)
+                told = await self.account.changes(MailboxId(mailbox), since)
                 then = dict(state.get(mailbox, {}))
                 if not told.complete:
                     assert not complete
@@ -312,13 +312,13 @@ def test_an_account_does_what_the_model_does(
 async def _run(home: House, steps: list[tuple[Any, ...]], cut: int) -> None:
     [(count,)] = home.rows("SELECT count(*) FROM principal")
     account = await home.account(f"a{count}@example.org", quota=QUOTA)
-    both = Both(account, Model([item.id for item in account.mailboxes()]))
+    both = Both(account, Model([item.id for item in await account.mailboxes()]))
     both.model.remember()
     for name, *arguments in steps:
         await getattr(both, name)(*arguments)
-        both.compare()
+        await both.compare()
         both.model.remember()
-    both.replay()
+    await both.replay()
     await home.do(lambda tx: changes.expire(tx, account.id, home.time() + 1, cut + 1))
-    both.compare()
-    both.replay(complete=False)
+    await both.compare()
+    await both.replay(complete=False)

@@ -91,7 +91,7 @@ class Mirror:
     async def agrees(self, here: House) -> None:
         """After NOOP all is known that there is."""
         await self.do("NOOP")
-        there = here.account.placements(INBOX_ID, [(1, 99_999)])
+        there = await here.account.placements(INBOX_ID, [(1, 99_999)])
         truth = {item.uid: item for item in there}
         believed = dict(self.flags)
         await self.do("UID FETCH 1:* (UID FLAGS)")

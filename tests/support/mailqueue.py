@@ -119,11 +119,11 @@ class Office:
             Submission(envelope, content, header, submitter, {"via": "test"}, queue_id)
         )
 
-    def inbox(self, login: str) -> list[bytes]:
+    async def inbox(self, login: str) -> list[bytes]:
         """The messages in an INBOX as a client sees them, oldest first."""
         account = self.accounts.open(self.ids[login])
-        rows = account.emails(INBOX_ID, [(1, 2**32)])
-        return [row.prefix + account.content(row) for row in rows]
+        rows = await account.emails(INBOX_ID, [(1, 2**32)])
+        return [row.prefix + await account.content(row) for row in rows]
 
     def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         def steps() -> Steps[list[tuple[Any, ...]]]:

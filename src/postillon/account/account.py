@@ -1,4 +1,4 @@
-"""One account, as the protocols see it. Reads are immediate and bounded; changes wait until durable.
+"""One account, as the protocols see it. Reads are bounded; changes wait until durable.
 
 Where a change is part of a larger operation (the accepting transaction delivers to many accounts), the
 steps of the modules beside this one are composed instead.
@@ -86,83 +86,71 @@ class Account:
 
     # What is there: bounded reads
 
-    def facts(self) -> Facts:
+    async def facts(self) -> Facts:
         """Raises AccountNotFound."""
-        return self._store.read(_facts(self.id))
+        return await self._store.query(_facts(self.id))
 
-    def mailboxes(self) -> list[Mailbox]:
+    async def mailboxes(self) -> list[Mailbox]:
         """All of them, INBOX first, each before its children."""
-        return self._store.read(mailboxes.every(self.id))
+        return await self._store.query(mailboxes.every(self.id))
 
-    def mailbox(self, mailbox: MailboxId) -> Mailbox:
+    async def mailbox(self, mailbox: MailboxId) -> Mailbox:
         """Raises MailboxNotFound."""
-        return self._store.read(mailboxes.one(self.id, mailbox))
+        return await self._store.query(mailboxes.one(self.id, mailbox))
 
-    def find(self, path: Sequence[str]) -> Mailbox | None:
+    async def find(self, path: Sequence[str]) -> Mailbox | None:
         """The mailbox at a path; INBOX in any case at the top."""
-        return self._store.read(_find(self.id, tuple(path)))
+        return await self._store.query(_find(self.id, tuple(path)))
 
-    def of_role(self, role: Role) -> Mailbox | None:
-        return self._store.read(_of_role(self.id, role))
+    async def of_role(self, role: Role) -> Mailbox | None:
+        return await self._store.query(_of_role(self.id, role))
 
     def find_detail(self, detail: str) -> Steps[MailboxId | None]:
         """Steps to the mailbox that a sub-address means, or None: then INBOX is meant."""
         return mailboxes.find_detail(self.id, detail)
 
-    def subscriptions(self) -> list[Path]:
+    async def subscriptions(self) -> list[Path]:
         """All names subscribed to, also those that no mailbox has; sorted."""
-        return self._store.read(_subscriptions(self.id))
+        return await self._store.query(_subscriptions(self.id))
 
-    def uids(self, mailbox: MailboxId) -> list[Uid]:
+    async def uids(self, mailbox: MailboxId) -> list[Uid]:
         """Ascending; empty also for a mailbox that is not there."""
-        return self._store.read(emails.uids(self.id, mailbox))
+        return await self._store.query(emails.uids(self.id, mailbox))
 
-    def placements(self, mailbox: MailboxId, ranges: Ranges) -> list[Placement]:
+    async def placements(self, mailbox: MailboxId, ranges: Ranges) -> list[Placement]:
         """Those of these UIDs that are there, ascending."""
-        return self._store.read(placements_in(self.id, mailbox, ranges))
+        return await self._store.query(placements_in(self.id, mailbox, ranges))
 
-    def emails(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
+    async def emails(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """Those of these UIDs that are there, ascending. About 1 KB each: ask for some hundreds."""
-        return self._store.read(emails.rows_in(self.id, mailbox, ranges))
+        return await self._store.query(emails.rows_in(self.id, mailbox, ranges))
 
     async def emails_apart(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """As `emails`, in another thread: for thousands."""
         return await self._store.read_apart(emails.rows_in(self.id, mailbox, ranges))
 
-    def keywords(self, mailbox: MailboxId) -> list[str]:
+    async def keywords(self, mailbox: MailboxId) -> list[str]:
         """All keywords in use in a mailbox, sorted."""
-        return self._store.read(flagging.keywords_in(self.id, mailbox))
+        return await self._store.query(flagging.keywords_in(self.id, mailbox))
 
-    def changes(self, mailbox: MailboxId, since: int) -> MailboxChanges:
+    async def changes(self, mailbox: MailboxId, since: int) -> MailboxChanges:
         """What changed after a MODSEQ. Raises MailboxNotFound."""
-        return self._store.read(changes.since(self.id, mailbox, since))
+        return await self._store.query(changes.since(self.id, mailbox, since))
 
-    def content(self, row: EmailRow, start: int = 0, stop: int | None = None) -> bytes:
+    async def content(self, row: EmailRow, start: int = 0, stop: int | None = None) -> bytes:
         """Octets of the blob (without `row.prefix`), or a slice of them.
 
         Raises EmailGone when the email was removed meanwhile, BlobLost when its octets are damaged.
         """
         try:
-            return self._store.content(row.ref, start, stop)
+            return await self._store.fetch(row.ref, start, stop)
         except BlobLost:
-            ref = self._store.read(emails.ref_of(self.id, row.email))
+            ref = await self._store.query(emails.ref_of(self.id, row.email))
             if ref is None:
                 raise EmailGone(row.email) from None
             if ref == row.ref:
                 raise
-            return self._store.content(ref, start, stop)
-
-    async def content_apart(self, row: EmailRow) -> bytes:
-        """As `content`, the whole blob, in another thread."""
-        try:
-            return await self._store.content_apart(row.ref)
-        except BlobLost:
-            ref = self._store.read(emails.ref_of(self.id, row.email))
-            if ref is None:
-                raise EmailGone(row.email) from None
-            if ref == row.ref:
-                raise
-            return await self._store.content_apart(ref)
+            return await self._store.fetch(ref, start, stop)
 
     # Emails: changes
 
@@ -249,7 +237,7 @@ class Account:
     async def create(self, path: Sequence[str], role: Role | None = None) -> Mailbox:
         """Raises BadMailboxName, MailboxExists, RoleTaken or TooManyMailboxes."""
         mailbox = await self._write(lambda tx: hierarchy.create(tx, self.id, tuple(path), role))
-        return self.mailbox(mailbox)
+        return await self.mailbox(mailbox)
 
     async def rename(self, mailbox: MailboxId, path: Sequence[str]) -> None:
         """INBOX gives its emails to a new mailbox and stays.

@@ -29,9 +29,9 @@ class Accounts:
         """The account of this id, whether or not it is there."""
         return Account(self._store, AccountId(account))
 
-    def room(self, account: AccountId | int, octets: int) -> bool:
+    async def room(self, account: AccountId | int, octets: int) -> bool:
         """Whether the account would take so many octets more now."""
-        return self._store.read(room(AccountId(account), octets))
+        return await self._store.query(room(AccountId(account), octets))
 
     async def create(
         self,
@@ -84,10 +84,10 @@ class Accounts:
 
         now: ms. Each step is one bounded operation.
         """
-        for account in self._store.read(setup.abandoned()):
+        for account in await self._store.query(setup.abandoned()):
             await self._erase(account)
         before = now - KEEP_MS
-        for account, doomed, old in self._store.read(setup.needing_care(before)):
+        for account, doomed, old in await self._store.query(setup.needing_care(before)):
             if doomed:
                 await self.open(account).sweep()
             while old and await self._forget(account, before):

@@ -60,31 +60,33 @@ class Removed:
     aliases: tuple[str, ...]  # that had no other target
 
 
-def every(desk: Desk, domain: str | None = None) -> list[AccountView]:
+async def every(desk: Desk, domain: str | None = None) -> list[AccountView]:
     """By login; of one domain or of all. Raises Refused for a domain that is not here."""
-    with refusals(desk):
-        found = desk.directory.principals(*OWNERS)
+    async with refusals(desk):
+        found = await desk.directory.principals(*OWNERS)
         if domain is None:
-            return [_view(desk, principal) for principal in found]
-        known = desk.directory.domain(domain)
+            return [await _view(desk, principal) for principal in found]
+        known = await desk.directory.domain(domain)
         if known is None:
-            hint = nearest(domain, [item.name for item in desk.directory.domains()])
+            hint = nearest(domain, [item.name for item in await desk.directory.domains()])
             raise Refused(f"{domain} is not a domain of this server", hint)
         ending = f"@{known.name}"
-        return [_view(desk, principal) for principal in found if principal.login.endswith(ending)]
+        return [
+            await _view(desk, principal) for principal in found if principal.login.endswith(ending)
+        ]
 
 
-def show(desk: Desk, login: str) -> AccountView:
+async def show(desk: Desk, login: str) -> AccountView:
     """Raises Refused."""
-    with refusals(desk):
-        return _view(desk, desk.directory.require(login, *OWNERS))
+    async with refusals(desk):
+        return await _view(desk, await desk.directory.require(login, *OWNERS))
 
 
 async def create(desk: Desk, new: NewAccount) -> AccountView:
     """Raises Refused."""
     if new.shared and (new.password is not None or new.admin):
         raise Refused("nobody logs in to a shared account: it takes no password and no rights")
-    with refusals(desk):
+    async with refusals(desk):
         password = None
         if new.password is not None:
             password = await desk.credentials.prepare(new.password)
@@ -96,13 +98,13 @@ async def create(desk: Desk, new: NewAccount) -> AccountView:
             admin=new.admin,
             quota=new.quota,
         )
-        return _view(desk, principal)
+        return await _view(desk, principal)
 
 
 async def change(desk: Desk, login: str, wanted: AccountChange) -> AccountView:
     """Raises Refused."""
-    with refusals(desk):
-        principal = desk.directory.require(login, *OWNERS)
+    async with refusals(desk):
+        principal = await desk.directory.require(login, *OWNERS)
         if wanted.admin and principal.kind is PrincipalKind.SHARED:
             raise Refused("nobody logs in to a shared account: it can be no administrator")
         if wanted.quota is not None:
@@ -110,48 +112,48 @@ async def change(desk: Desk, login: str, wanted: AccountChange) -> AccountView:
         principal = await desk.directory.update(
             login, name=wanted.name, enabled=wanted.enabled, admin=wanted.admin
         )
-        return _view(desk, principal)
+        return await _view(desk, principal)
 
 
 async def set_password(desk: Desk, login: str, password: str) -> None:
     """Raises Refused."""
-    with refusals(desk):
+    async with refusals(desk):
         await desk.credentials.set_password(login, password)
 
 
 async def rename(desk: Desk, login: str, new_login: str) -> AccountView:
     """The old address stays an address of the account. Raises Refused."""
-    with refusals(desk):
-        desk.directory.require(login, *OWNERS)
-        return _view(desk, await desk.directory.rename(login, new_login))
+    async with refusals(desk):
+        await desk.directory.require(login, *OWNERS)
+        return await _view(desk, await desk.directory.rename(login, new_login))
 
 
 async def add_address(desk: Desk, login: str, address: str) -> AccountView:
     """Raises Refused."""
-    with refusals(desk):
-        principal = desk.directory.require(login, *OWNERS)
+    async with refusals(desk):
+        principal = await desk.directory.require(login, *OWNERS)
         await desk.directory.add_address(login, address)
-        return _view(desk, principal)
+        return await _view(desk, principal)
 
 
 async def remove_address(desk: Desk, login: str, address: str) -> AccountView:
     """Raises Refused, also if the address is another's."""
-    with refusals(desk):
-        principal = desk.directory.require(login, *OWNERS)
-        owner = desk.directory.by_login(address)
+    async with refusals(desk):
+        principal = await desk.directory.require(login, *OWNERS)
+        owner = await desk.directory.by_login(address)
         catch_all = address.startswith(("@", "*@"))
         if not catch_all and (owner is None or owner.id != principal.id):
             raise Refused(f"{address} is no address of {principal.login}")
-        own = {entry.text for entry in desk.directory.addresses_of(principal.id)}
+        own = {entry.text for entry in await desk.directory.addresses_of(principal.id)}
         if catch_all and f"@{address.partition('@')[2].lower()}" not in own:
             raise Refused(f"{address} is no address of {principal.login}")
         await desk.directory.delete_address(address)
-        return _view(desk, principal)
+        return await _view(desk, principal)
 
 
 async def remove(desk: Desk, login: str) -> Removed:
     """With all its mail. Raises Refused."""
-    with refusals(desk):
+    async with refusals(desk):
         return removed(await desk.accounts.remove(login))
 
 
@@ -159,13 +161,13 @@ def removed(removal: Removal) -> Removed:
     return Removed(addresses=removal.addresses, aliases=removal.aliases)
 
 
-def _view(desk: Desk, principal: Principal) -> AccountView:
+async def _view(desk: Desk, principal: Principal) -> AccountView:
     try:
-        facts = desk.accounts.open(principal.id).facts()
+        facts = await desk.accounts.open(principal.id).facts()
         quota, used, emails = facts.quota, facts.used, facts.emails
     except AccountNotFound:  # removed by somebody else in this moment
         quota, used, emails = None, 0, 0
-    entries = {entry.text for entry in desk.directory.addresses_of(principal.id)}
+    entries = {entry.text for entry in await desk.directory.addresses_of(principal.id)}
     return AccountView(
         id=principal.id,
         login=principal.login,

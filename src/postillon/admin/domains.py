@@ -44,15 +44,15 @@ class DomainChange:
     next_hop: str | None = None
 
 
-def every(desk: Desk) -> list[DomainView]:
+async def every(desk: Desk) -> list[DomainView]:
     """By name."""
-    return desk.store.read(_every())
+    return await desk.store.query(_every())
 
 
-def show(desk: Desk, name: str) -> DomainView:
+async def show(desk: Desk, name: str) -> DomainView:
     """Raises Refused."""
-    with refusals(desk):
-        return desk.store.read(_view_of(name))
+    async with refusals(desk):
+        return await desk.store.query(_view_of(name))
 
 
 async def create(desk: Desk, name: str, change: DomainChange) -> DomainView:
@@ -68,7 +68,7 @@ async def create(desk: Desk, name: str, change: DomainChange) -> DomainView:
             yield from _set_catch_all(tx, made, change.catch_all)
         return (yield from _view_of(made.name))
 
-    with refusals(desk):
+    async with refusals(desk):
         return await desk.store.write(operation)
 
 
@@ -84,13 +84,13 @@ async def change(desk: Desk, name: str, wanted: DomainChange) -> DomainView:
             yield from _set_catch_all(tx, domain, wanted.catch_all)
         return (yield from _view_of(domain.name))
 
-    with refusals(desk):
+    async with refusals(desk):
         return await desk.store.write(operation)
 
 
 async def remove(desk: Desk, name: str) -> None:
     """Only while nothing has an address in it. Raises Refused."""
-    with refusals(desk):
+    async with refusals(desk):
         await desk.directory.delete_domain(name)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from postillon.account.errors import AccountError
@@ -29,27 +29,29 @@ class Refused(Exception):
         self.what, self.hint = what, hint
 
 
-@contextmanager
-def refusals(desk: Desk) -> Iterator[None]:
+@asynccontextmanager
+async def refusals(desk: Desk) -> AsyncIterator[None]:
     """Turn what the nouns refuse into a Refused that names the nearest thing there is."""
     try:
         yield
     except (DirectoryError, AccountError, HopError) as error:
-        raise Refused(str(error), _hint(desk, error)) from error
+        raise Refused(str(error), await _hint(desk, error)) from error
 
 
-def _hint(desk: Desk, error: Exception) -> str:
+async def _hint(desk: Desk, error: Exception) -> str:
     if isinstance(error, DomainNotFound):
-        known = [domain.name for domain in desk.directory.domains()]
+        known = [domain.name for domain in await desk.directory.domains()]
         if not known:
             return "there is no domain yet: postillon domain add NAME"
         return nearest(error.domain, known)
     if isinstance(error, PrincipalNotFound):
         return nearest_address(
-            str(error.wanted), [principal.login for principal in desk.directory.principals()]
+            str(error.wanted), [principal.login for principal in await desk.directory.principals()]
         )
     if isinstance(error, AddressNotFound):
-        return nearest_address(error.address, [alias.text for alias in desk.directory.aliases()])
+        return nearest_address(
+            error.address, [alias.text for alias in await desk.directory.aliases()]
+        )
     if isinstance(error, BadName) and "@" not in error.text and "no @" in error.problem:
         return "write a whole address, such as ada@example.org"
     return ""

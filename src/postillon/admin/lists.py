@@ -32,21 +32,21 @@ class GroupView:
     members: tuple[str, ...]
 
 
-def aliases(desk: Desk, domain: str | None = None) -> list[AliasView]:
+async def aliases(desk: Desk, domain: str | None = None) -> list[AliasView]:
     """By address; of one domain or of all. Raises Refused."""
-    with refusals(desk):
-        return [_alias(entry) for entry in desk.directory.aliases(domain)]
+    async with refusals(desk):
+        return [_alias(entry) for entry in await desk.directory.aliases(domain)]
 
 
-def alias(desk: Desk, address: str) -> AliasView:
+async def alias(desk: Desk, address: str) -> AliasView:
     """Raises Refused."""
-    with refusals(desk):
-        return _alias(_find(desk, address))
+    async with refusals(desk):
+        return _alias(await _find(desk, address))
 
 
 async def create_alias(desk: Desk, address: str, targets: Sequence[str]) -> AliasView:
     """Raises Refused."""
-    with refusals(desk):
+    async with refusals(desk):
         return _alias(await desk.directory.create_alias(address, targets))
 
 
@@ -54,8 +54,8 @@ async def set_alias(
     desk: Desk, address: str, *, add: Sequence[str] = (), drop: Sequence[str] = ()
 ) -> AliasView:
     """Raises Refused; an alias keeps at least one target."""
-    with refusals(desk):
-        entry = _find(desk, address)
+    async with refusals(desk):
+        entry = await _find(desk, address)
         targets = _changed([str(target) for target in entry.targets], add, drop)
         if not targets:
             raise Refused(f"{address} would lead nowhere", f"postillon alias remove {address}")
@@ -64,28 +64,30 @@ async def set_alias(
 
 async def remove_alias(desk: Desk, address: str) -> Removed:
     """Raises Refused."""
-    with refusals(desk):
-        _find(desk, address)
+    async with refusals(desk):
+        await _find(desk, address)
         return removed(await desk.directory.delete_address(address))
 
 
-def groups(desk: Desk) -> list[GroupView]:
+async def groups(desk: Desk) -> list[GroupView]:
     """By address."""
-    return [_group(desk, group) for group in desk.directory.principals(PrincipalKind.GROUP)]
+    return [
+        await _group(desk, group) for group in await desk.directory.principals(PrincipalKind.GROUP)
+    ]
 
 
-def group(desk: Desk, address: str) -> GroupView:
+async def group(desk: Desk, address: str) -> GroupView:
     """Raises Refused."""
-    with refusals(desk):
-        return _group(desk, desk.directory.require(address, PrincipalKind.GROUP))
+    async with refusals(desk):
+        return await _group(desk, await desk.directory.require(address, PrincipalKind.GROUP))
 
 
 async def create_group(
     desk: Desk, address: str, members: Sequence[str], name: str = ""
 ) -> GroupView:
     """Raises Refused."""
-    with refusals(desk):
-        return _group(desk, await desk.directory.create_group(address, members, name=name))
+    async with refusals(desk):
+        return await _group(desk, await desk.directory.create_group(address, members, name=name))
 
 
 async def set_group(
@@ -98,19 +100,19 @@ async def set_group(
     enabled: bool | None = None,
 ) -> GroupView:
     """Raises Refused."""
-    with refusals(desk):
-        found = desk.directory.require(address, PrincipalKind.GROUP)
+    async with refusals(desk):
+        found = await desk.directory.require(address, PrincipalKind.GROUP)
         if add or drop:
-            members = [str(member) for member in desk.directory.members(found.id)]
+            members = [str(member) for member in await desk.directory.members(found.id)]
             await desk.directory.set_members(found.login, _changed(members, add, drop))
         if name is not None or enabled is not None:
             found = await desk.directory.update(found.login, name=name, enabled=enabled)
-        return _group(desk, found)
+        return await _group(desk, found)
 
 
 async def remove_group(desk: Desk, address: str) -> Removed:
     """Raises Refused."""
-    with refusals(desk):
+    async with refusals(desk):
         return removed(await desk.directory.delete_group(address))
 
 
@@ -125,11 +127,11 @@ def _changed(present: Sequence[str], add: Sequence[str], drop: Sequence[str]) ->
     return [*kept, *add]
 
 
-def _find(desk: Desk, address: str) -> AddressEntry:
+async def _find(desk: Desk, address: str) -> AddressEntry:
     """Raises BadName, DomainNotFound or AddressNotFound."""
     text = address.strip()
     wanted = f"@{text.partition('@')[2]}" if text[:1] in ("@", "*") else str(address_of(text))
-    for entry in desk.directory.aliases(wanted.rpartition("@")[2]):
+    for entry in await desk.directory.aliases(wanted.rpartition("@")[2]):
         if entry.kind == ALIAS and entry.text == wanted:
             return entry
     raise AddressNotFound(wanted)
@@ -139,8 +141,8 @@ def _alias(entry: AddressEntry) -> AliasView:
     return AliasView(address=entry.text, targets=tuple(str(target) for target in entry.targets))
 
 
-def _group(desk: Desk, principal: Principal) -> GroupView:
-    members = tuple(str(member) for member in desk.directory.members(principal.id))
+async def _group(desk: Desk, principal: Principal) -> GroupView:
+    members = tuple(str(member) for member in await desk.directory.members(principal.id))
     return GroupView(
         address=principal.login, name=principal.name, enabled=principal.enabled, members=members
     )

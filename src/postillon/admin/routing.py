@@ -33,9 +33,9 @@ async def explain(
     desk: Desk, config: RouteConfig, hostname: str, dns: Dns, reverse: str, forward: str
 ) -> Route:
     """Decide as for a message from somebody who may send as `reverse`. Raises Refused."""
-    with refusals(desk):
+    async with refusals(desk):
         to = _address(forward)
-        step, may_relay = _sender(desk, reverse)
+        step, may_relay = await _sender(desk, reverse)
         try:
             hops = NextHops(dns, config, hostname=hostname, random=SystemRandom())
         except OSError as error:
@@ -53,14 +53,14 @@ async def explain(
     )
 
 
-def _sender(desk: Desk, reverse: str) -> tuple[str, bool]:
+async def _sender(desk: Desk, reverse: str) -> tuple[str, bool]:
     if reverse in NULL_SENDER:
         return "the null sender is a stranger: only mail to this server is taken", False
     address = _address(reverse)
-    owner = desk.directory.by_login(str(address))
+    owner = await desk.directory.by_login(str(address))
     if owner is not None:
         return f"{owner.login} may send as {address} to anybody, once logged in", True
-    if desk.directory.domain(address.domain) is not None:
+    if await desk.directory.domain(address.domain) is not None:
         return f"{address} is in a domain of this server, but no account's own address", False
     return f"{address} is a stranger: only mail to this server is taken", False
 

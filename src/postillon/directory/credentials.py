@@ -44,7 +44,7 @@ class Credentials:
 
     async def verify(self, login: str, password: str, protocol: str) -> Principal | None:
         """The person who proves it with this password, or None. protocol: "imap", "smtp", ..."""
-        principal, hashes = self._store.read(_hashes(login[:MAX_LOGIN]))
+        principal, hashes = await self._store.query(_hashes(login[:MAX_LOGIN]))
         key = self._fingerprint(principal, hashes, password, protocol)
         if key is not None and self._knows(key):
             return principal
@@ -53,24 +53,24 @@ class Credentials:
         if not fits or principal is None or key is None:
             return None
         # While the check ran, the password may have changed or the account been disabled.
-        if self._store.read(_hashes(login[:MAX_LOGIN])) != (principal, hashes):
+        if await self._store.query(_hashes(login[:MAX_LOGIN])) != (principal, hashes):
             return None
         self._verified[key] = self._clock() + self._remember_ms
         if len(self._verified) > MAX_REMEMBERED:
             self._verified.popitem(last=False)
         return principal
 
-    def scram(self, login: str) -> ScramVerifier:
+    async def scram(self, login: str) -> ScramVerifier:
         """What SCRAM-SHA-256 needs; for unknown logins made up, and always the same."""
-        return self._store.read(_verifier(login[:MAX_LOGIN], self._config.scram_iterations))
+        return await self._store.query(_verifier(login[:MAX_LOGIN], self._config.scram_iterations))
 
     def binding(self, end_point: bytes | None) -> bytes | None:
         """What SCRAM may bind a login to, of what the connection has; None leaves -PLUS out."""
         return end_point if self._config.channel_binding else None
 
-    def principal(self, login: str) -> Principal | None:
+    async def principal(self, login: str) -> Principal | None:
         """Who may be logged in after SCRAM has proved this login: enabled, and a person."""
-        return self._store.read(_hashes(login[:MAX_LOGIN]))[0]
+        return (await self._store.query(_hashes(login[:MAX_LOGIN])))[0]
 
     async def set_password(self, login: str, password: str) -> Principal:
         """Raises BadName, PrincipalNotFound, WrongKind or BadPassword."""

@@ -1,4 +1,4 @@
-"""The directory: domains, people, groups, aliases. Reads are immediate, changes wait until durable.
+"""The directory: domains, people, groups, aliases. Reads are bounded, changes wait until durable.
 
 Accounts are made and removed by `account.Accounts`, because their data belongs to it.
 """
@@ -26,50 +26,50 @@ class Directory:
 
     # Questions
 
-    def resolve(self, address: Address) -> Resolution:
+    async def resolve(self, address: Address) -> Resolution:
         """Who answers for an address: one step, see `resolution`."""
-        return self._store.read(resolution.resolve(address))
+        return await self._store.query(resolution.resolve(address))
 
-    def owns(self, principal: int, address: Address) -> bool:
+    async def owns(self, principal: int, address: Address) -> bool:
         """Whether an account may write as this address."""
-        return self._store.read(resolution.owns(principal, address))
+        return await self._store.query(resolution.owns(principal, address))
 
-    def domain(self, text: str) -> Domain | None:
+    async def domain(self, text: str) -> Domain | None:
         """None also for text that is no domain."""
         try:
             name = domain_name(text)
         except BadName:
             return None
-        return self._store.read(domains.get(name))
+        return await self._store.query(domains.get(name))
 
-    def domains(self) -> list[Domain]:
+    async def domains(self) -> list[Domain]:
         """By name."""
-        return self._store.read(domains.every())
+        return await self._store.query(domains.every())
 
-    def principal(self, principal: int) -> Principal | None:
-        return self._store.read(principals.get(principal))
+    async def principal(self, principal: int) -> Principal | None:
+        return await self._store.query(principals.get(principal))
 
-    def by_login(self, text: str) -> Principal | None:
+    async def by_login(self, text: str) -> Principal | None:
         """The account one means by this login: any of its addresses, but no sub-address."""
-        return self._store.read(principals.by_login(text))
+        return await self._store.query(principals.by_login(text))
 
-    def require(self, login: str, *kinds: PrincipalKind) -> Principal:
+    async def require(self, login: str, *kinds: PrincipalKind) -> Principal:
         """Raises BadName, PrincipalNotFound or WrongKind."""
-        return self._store.read(principals.require(login, *kinds))
+        return await self._store.query(principals.require(login, *kinds))
 
-    def principals(self, *kinds: PrincipalKind) -> list[Principal]:
+    async def principals(self, *kinds: PrincipalKind) -> list[Principal]:
         """Of these kinds, or of all; by login. Not bounded: for tools."""
-        return self._store.read(principals.every(*kinds))
+        return await self._store.query(principals.every(*kinds))
 
-    def addresses_of(self, principal: int) -> list[AddressEntry]:
-        return self._store.read(addresses.of_principal(principal))
+    async def addresses_of(self, principal: int) -> list[AddressEntry]:
+        return await self._store.query(addresses.of_principal(principal))
 
-    def aliases(self, domain: str | None = None) -> list[AddressEntry]:
+    async def aliases(self, domain: str | None = None) -> list[AddressEntry]:
         """Of a domain or of all. Not bounded: for tools. Raises BadName or DomainNotFound."""
-        return self._store.read(addresses.of_domain(domain, ALIAS))
+        return await self._store.query(addresses.of_domain(domain, ALIAS))
 
-    def members(self, group: int) -> tuple[Address, ...]:
-        return self._store.read(principals.members(group))
+    async def members(self, group: int) -> tuple[Address, ...]:
+        return await self._store.query(principals.members(group))
 
     # Domains
 

@@ -113,13 +113,13 @@ class Accepted:
     rows: tuple[QueueRecipient, ...] = ()
 
 
-def look_up(submission: Submission, recipients: Recipients) -> list[Lookup]:
+async def look_up(submission: Submission, recipients: Recipients) -> list[Lookup]:
     """Where the envelope's recipients lead now: as was asked at RCPT, else of the directory."""
     if submission.lookups is not None:
         return list(submission.lookups)
     may_relay = True  # who may relay has been decided at RCPT, before we said yes
     return [
-        recipients.lookup(recipient.forward_path, may_relay=may_relay)
+        await recipients.lookup(recipient.forward_path, may_relay=may_relay)
         for recipient in submission.envelope.recipients
     ]
 

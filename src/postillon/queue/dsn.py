@@ -170,7 +170,7 @@ class Reporter:
             return False
         plans: list[Plan] = []
         for action, items in debt.reports:
-            made = self._compose(message, action, items, now)
+            made = await self._compose(message, action, items, now)
             if made is not None:
                 plans.append(made)
 
@@ -206,7 +206,7 @@ class Reporter:
                 )  # fmt: skip
         return written
 
-    def _compose(
+    async def _compose(
         self, message: QueueMessage, action: Action, items: Sequence[QueueRecipient], now: int
     ) -> Plan | None:
         """The report as a message ready to be accepted; None when it must not or cannot be sent."""
@@ -240,7 +240,7 @@ class Reporter:
             Lane.REPORT,
             message.queue_id,
         )
-        made = plan(submission, look_up(submission, self._recipients), self._config, now)
+        made = plan(submission, await look_up(submission, self._recipients), self._config, now)
         if made.refused:
             self._meter.count("reports_undeliverable")
             self._log.info("report undeliverable", queue_id=message.name, to=str(to))

@@ -67,7 +67,7 @@ class Submitter:
         Raises SubmissionRefused for a mail loop; StoreFull or StoreStopped when the store takes no
         more. Then nothing of the message remains.
         """
-        lookups = look_up(submission, self._recipients)
+        lookups = await look_up(submission, self._recipients)
         made = await self._plan(submission, lookups)
         runner = self._runner
         if made.rows and runner is not None:

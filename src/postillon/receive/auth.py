@@ -41,7 +41,7 @@ class Login:
         return self._login
 
     async def begin(self, name: str, initial: bytes | None) -> Reply:
-        self._mechanism = sasl.mechanism(name, verifiers=self._verifier, binding=self._binding)
+        self._mechanism = sasl.mechanism(name, scram=True, binding=self._binding)
         if self._mechanism is None:
             return UNKNOWN_MECHANISM
         if initial is None and name != "LOGIN":
@@ -56,6 +56,9 @@ class Login:
         if known and await self._turned_away(known):
             return LATER
         step = self._mechanism.step(response)
+        if isinstance(step, sasl.LookUp):
+            self._login = step.login
+            step = step.go_on(await self._credentials.scram(step.login))
         match step:
             case sasl.Challenge(data):
                 return reply(334, "", base64.b64encode(data).decode("ascii"))
@@ -64,17 +67,13 @@ class Login:
                 if await self._turned_away(login):
                     return LATER
                 found = await self._credentials.verify(login, password, PROTOCOL)
-                return self._end(found, authzid)
+                return await self._end(found, authzid)
             case sasl.ScramDone(login):
-                return self._end(self._credentials.principal(login), "")
+                return await self._end(await self._credentials.principal(login), "")
             case sasl.Failed(_, malformed):
                 if malformed and not known:
                     return reply(501, "5.5.2", "The response is malformed")
-                return self._end(None, "")
-
-    def _verifier(self, login: str) -> sasl.ScramVerifier:
-        self._login = login
-        return self._credentials.scram(login)
+                return await self._end(None, "")
 
     async def _turned_away(self, login: str) -> bool:
         verdict = self._throttle.check(self._address, login)
@@ -83,10 +82,10 @@ class Login:
         self.failed = self.failed or verdict.refused
         return verdict.refused
 
-    def _end(self, found: Principal | None, authzid: str) -> Reply:
+    async def _end(self, found: Principal | None, authzid: str) -> Reply:
         if found is not None and authzid:
             # Nobody acts for somebody else; but one's own name may be written out.
-            other = self._credentials.principal(authzid)
+            other = await self._credentials.principal(authzid)
             if other is None or other.id != found.id:
                 found = None
         if found is None:

@@ -5,7 +5,7 @@ A check reads what is known and answers None or the reply that refuses. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from postillon.account.accounts import Accounts
@@ -64,50 +64,54 @@ class Knowledge:
     accounts: Accounts
 
 
-MailCheck = Callable[[Knowledge, Client, Envelope], Reply | None]
-RcptCheck = Callable[[Knowledge, Client, Arriving, Lookup], Reply | None]
-ContentCheck = Callable[[Knowledge, Client, Arriving, TopHeader], Reply | None]
+MailCheck = Callable[[Knowledge, Client, Envelope], Awaitable[Reply | None]]
+RcptCheck = Callable[[Knowledge, Client, Arriving, Lookup], Awaitable[Reply | None]]
+ContentCheck = Callable[[Knowledge, Client, Arriving, TopHeader], Awaitable[Reply | None]]
 
 
-def logged_in(know: Knowledge, client: Client, envelope: Envelope) -> Reply | None:
+async def logged_in(know: Knowledge, client: Client, envelope: Envelope) -> Reply | None:
     return LOGIN_FIRST if client.kind == SUBMISSION and client.principal is None else None
 
 
-def transactions_left(know: Knowledge, client: Client, envelope: Envelope) -> Reply | None:
+async def transactions_left(know: Knowledge, client: Client, envelope: Envelope) -> Reply | None:
     return TOO_MANY_TRANSACTIONS if client.transactions >= know.config.max_transactions else None
 
 
-def owns_reverse_path(know: Knowledge, client: Client, envelope: Envelope) -> Reply | None:
+async def owns_reverse_path(know: Knowledge, client: Client, envelope: Envelope) -> Reply | None:
     """FAULTS 21. The null sender is nobody else's: a client may send read receipts."""
     if client.principal is None or envelope.reverse_path is None:
         return None
-    return None if know.directory.owns(client.principal.id, envelope.reverse_path) else NOT_YOURS
+    return (
+        None if await know.directory.owns(client.principal.id, envelope.reverse_path) else NOT_YOURS
+    )
 
 
-def recipients_left(
+async def recipients_left(
     know: Knowledge, client: Client, arriving: Arriving, lookup: Lookup
 ) -> Reply | None:
     """RFC 5321 section 4.5.3.1.10."""
     return TOO_MANY_RECIPIENTS if len(arriving.recipients) >= know.config.max_recipients else None
 
 
-def leads_somewhere(
+async def leads_somewhere(
     know: Knowledge, client: Client, arriving: Arriving, lookup: Lookup
 ) -> Reply | None:
     """Existence and relaying, both decided by the route (FAULTS 9)."""
     return None if lookup.refusal is None else refusal_reply(lookup.refusal)
 
 
-def has_room(know: Knowledge, client: Client, arriving: Arriving, lookup: Lookup) -> Reply | None:
+async def has_room(
+    know: Knowledge, client: Client, arriving: Arriving, lookup: Lookup
+) -> Reply | None:
     """Refuse for now if every target is a full mailbox."""
     octets = arriving.envelope.size or 0
     for target in lookup.targets:
-        if not isinstance(target, LocalTarget) or know.accounts.room(target.account, octets):
+        if not isinstance(target, LocalTarget) or await know.accounts.room(target.account, octets):
             return None
     return FULL
 
 
-def owns_from(
+async def owns_from(
     know: Knowledge, client: Client, arriving: Arriving, header: TopHeader
 ) -> Reply | None:
     """FAULTS 21: every address in From must be the submitter's. A missing From is completed."""
@@ -122,7 +126,7 @@ def owns_from(
         return FROM_NOT_YOURS
     for mailbox in mailboxes:
         address = _address(mailbox)
-        if address is None or not know.directory.owns(client.principal.id, address):
+        if address is None or not await know.directory.owns(client.principal.id, address):
             return FROM_NOT_YOURS
     return None
 

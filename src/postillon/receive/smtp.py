@@ -133,9 +133,9 @@ class SmtpServer:
         self.command_timeout_s = config.command_timeout.total_seconds()
         self.transaction_timeout_s = config.transaction_timeout.total_seconds()
 
-    def serving_postmaster(self) -> Address:
+    async def serving_postmaster(self) -> Address:
         """Who reads the mail of this host's postmaster if the host's name is no domain of ours."""
-        domains = self.knowledge.directory.domains()
+        domains = await self.knowledge.directory.domains()
         return Address("postmaster", domains[0].name) if domains else self.postmaster
 
     async def handle(self, stream: Stream) -> None:
@@ -178,7 +178,6 @@ class SmtpSession:
         self._closing = False
         self._engine = SmtpServerEngine(self._offer())
         self._decide: dict[type, Callable[..., Reply | None]] = {
-            Mail: self._mail,
             Data: self._data,
             Content: self._content,
             ChunkEnd: self._chunk_end,
@@ -229,6 +228,8 @@ class SmtpSession:
                 return
         else:
             match event:
+                case Mail():
+                    answer = await self._mail(event)
                 case Rcpt():
                     answer = await self._rcpt(event)
                 case End():
@@ -391,11 +392,11 @@ class SmtpSession:
 
     # The mail transaction
 
-    def _mail(self, event: Mail) -> Reply:
+    async def _mail(self, event: Mail) -> Reply:
         if self._stream.ending:
             return STOPPING
         for check in MAIL_CHECKS:
-            refusal = check(self._server.knowledge, self._client, event.envelope)
+            refusal = await check(self._server.knowledge, self._client, event.envelope)
             if refusal is not None:
                 self._refused("MAIL", refusal, str(event.envelope.reverse_path or ""))
                 return refusal
@@ -407,13 +408,14 @@ class SmtpSession:
         assert arriving is not None
         recipient = event.recipient
         route = server.knowledge.recipients
-        lookup = route.lookup(recipient.forward_path, may_relay=self._client.may_relay)
+        lookup = await route.lookup(recipient.forward_path, may_relay=self._client.may_relay)
         if lookup.refusal is not None and recipient.forward_path == server.postmaster:
             # RFC 5321 section 4.5.1: the host's own postmaster is that of a domain we serve.
-            recipient = replace(recipient, forward_path=server.serving_postmaster())
-            lookup = route.lookup(recipient.forward_path, may_relay=False)
+            forward_path = await server.serving_postmaster()
+            recipient = replace(recipient, forward_path=forward_path)
+            lookup = await route.lookup(recipient.forward_path, may_relay=False)
         for check in RCPT_CHECKS:
-            refusal = check(server.knowledge, self._client, arriving, lookup)
+            refusal = await check(server.knowledge, self._client, arriving, lookup)
             if refusal is not None:
                 self._refused("RCPT", refusal, str(recipient.forward_path))
                 return await self._slowed(refusal) if unknown(lookup) else refusal
@@ -507,7 +509,7 @@ class SmtpSession:
         if client.principal is not None:
             found = header.read(content)
             for check in CONTENT_CHECKS:
-                refusal = check(server.knowledge, client, arriving, found)
+                refusal = await check(server.knowledge, client, arriving, found)
                 if refusal is not None:
                     self._refused("content", refusal, str(arriving.envelope.reverse_path or ""))
                     return [refusal] * count

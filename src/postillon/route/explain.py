@@ -22,7 +22,7 @@ async def explain(
     recipients: Recipients, next_hops: NextHops, forward_path: Address, *, may_relay: bool
 ) -> Explanation:
     """Decide as for a message to `forward_path`, from somebody who may or may not relay."""
-    found = recipients.lookup(forward_path, may_relay=may_relay)
+    found = await recipients.lookup(forward_path, may_relay=may_relay)
     steps = list(found.steps)
     if found.refusal is not None:
         refusal = found.refusal

@@ -31,7 +31,7 @@ TOO_LARGE = Status("5.2.4", "this address expands to too many others")
 class Resolver(Protocol):
     """The part of the directory that is asked here."""
 
-    def resolve(self, address: Address) -> Resolution: ...
+    async def resolve(self, address: Address) -> Resolution: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +73,19 @@ class Recipients:
         self._config = config
         self._routes = Routes(config)
 
-    def lookup(self, address: Address, *, may_relay: bool) -> Lookup:
+    async def lookup(self, address: Address, *, may_relay: bool) -> Lookup:
         """Follow an address to its ends; reads the directory, asks nobody else.
 
         may_relay: whether who submits it may send to other domains. Ends of our own aliases may lie
         anywhere: an administrator has put them there.
         """
-        found = self._directory.resolve(address)
+        found = await self._directory.resolve(address)
         if isinstance(found, ToAccount):  # nearly always: kept short
             target = LocalTarget(AccountId(found.account), found.address, found.detail)
             return Lookup((target,), None, (f"{address} is account {found.address}",))
-        return self._follow(address, found, may_relay)
+        return await self._follow(address, found, may_relay)
 
-    def _follow(self, address: Address, found: Resolution, may_relay: bool) -> Lookup:
+    async def _follow(self, address: Address, found: Resolution, may_relay: bool) -> Lookup:
         steps: list[str] = []
         targets: dict[object, Target] = {}
         seen = {address.key}
@@ -94,7 +94,7 @@ class Recipients:
         expanded = False
         while waiting:
             current, answer, depth = waiting.pop()
-            answer = answer if answer is not None else self._directory.resolve(current)
+            answer = answer if answer is not None else await self._directory.resolve(current)
             if isinstance(answer, ToAlias | ToGroup):
                 expanded = True
                 ends = answer.targets if isinstance(answer, ToAlias) else answer.members

@@ -187,10 +187,10 @@ async def _populate(config: Configuration) -> dict[str, str]:
         directory, accounts = Directory(store), Accounts(store)
         credentials = Credentials(store, config.auth)
         for domain in DOMAINS:
-            if directory.domain(domain) is None:
+            if await directory.domain(domain) is None:
                 await directory.create_domain(domain)
         for login, password in passwords.items():
-            if directory.by_login(login) is None:
+            if await directory.by_login(login) is None:
                 prepared = await credentials.prepare(password)
                 await accounts.create(
                     login,

@@ -237,7 +237,7 @@ async def test_an_append_cut_short_leaves_nothing(tmp_path: Path) -> None:
         await client.stream.drain()
         client.stream.close()
         await here.sessions[0]
-        assert here.account.uids(here.account.mailboxes()[0].id) == []
+        assert await here.account.uids((await here.account.mailboxes())[0].id) == []
 
 
 async def test_what_came_while_selected_is_recent_for_nobody_else(tmp_path: Path) -> None:

@@ -39,9 +39,12 @@ async def test_a_domain_is_made_changed_and_removed(desk: Desk) -> None:
         desk, "bücher.example", DomainChange(next_hop="", enabled=False, separator="")
     )
     assert (changed.next_hop, changed.enabled, changed.separator) == (None, False, "")
-    assert [view.name for view in domains.every(desk)] == ["example.org", "xn--bcher-kva.example"]
+    assert [view.name for view in await domains.every(desk)] == [
+        "example.org",
+        "xn--bcher-kva.example",
+    ]
     await domains.remove(desk, "bücher.example")
-    assert [view.name for view in domains.every(desk)] == ["example.org"]
+    assert [view.name for view in await domains.every(desk)] == ["example.org"]
 
 
 async def test_a_domain_that_fails_half_way_is_not_made(desk: Desk) -> None:
@@ -49,14 +52,14 @@ async def test_a_domain_that_fails_half_way_is_not_made(desk: Desk) -> None:
         await domains.create(desk, "example.net", DomainChange(catch_all="no address"))
     with pytest.raises(Refused, match="begins with"):
         await domains.create(desk, "example.net", DomainChange(next_hop="gopher://x"))
-    assert [view.name for view in domains.every(desk)] == ["example.org"]
+    assert [view.name for view in await domains.every(desk)] == ["example.org"]
 
 
 async def test_the_catch_all_is_an_account_or_an_address_and_can_be_taken_away(desk: Desk) -> None:
     for wanted in ("ada@example.org", "somebody@example.com", "ada@example.org"):
         view = await domains.change(desk, "example.org", DomainChange(catch_all=wanted))
         assert view.catch_all == (wanted,)
-    assert "@example.org" in accounts.show(desk, "ada@example.org").addresses
+    assert "@example.org" in (await accounts.show(desk, "ada@example.org")).addresses
     view = await domains.change(desk, "example.org", DomainChange(catch_all=""))
     assert view.catch_all == ()
 
@@ -87,7 +90,7 @@ async def test_removing_an_account_tells_which_aliases_went_with_it(desk: Desk) 
     await lists.create_alias(desk, "b@example.org", ["ada@example.org", "x@example.com"])
     gone = await accounts.remove(desk, "ada@example.org")
     assert (gone.addresses, gone.aliases) == (("ada@example.org",), ("a@example.org",))
-    assert [view.targets for view in lists.aliases(desk)] == [("x@example.com",)]
+    assert [view.targets for view in await lists.aliases(desk)] == [("x@example.com",)]
 
 
 async def test_a_shared_account_takes_no_password_and_no_rights(desk: Desk) -> None:
@@ -131,22 +134,22 @@ async def test_a_group_has_members_and_may_be_empty(desk: Desk) -> None:
     )
     assert (view.members, view.name) == (("x@example.com",), "Us")
     view = await lists.set_group(desk, "all@example.org", drop=["x@example.com"])
-    assert lists.groups(desk) == [view]
+    assert await lists.groups(desk) == [view]
     assert view.members == ()
     await lists.remove_group(desk, "all@example.org")
-    assert lists.groups(desk) == []
+    assert await lists.groups(desk) == []
 
 
 async def test_what_is_not_there_names_what_is_nearest(desk: Desk) -> None:
     await lists.create_alias(desk, "team@example.org", ["ada@example.org"])
     with pytest.raises(Refused) as caught:
-        accounts.show(desk, "adda@example.org")
+        await accounts.show(desk, "adda@example.org")
     assert caught.value.hint == "nearest: ada@example.org"
     with pytest.raises(Refused) as caught:
-        domains.show(desk, "exmaple.org")
+        await domains.show(desk, "exmaple.org")
     assert caught.value.hint == "nearest: example.org"
     with pytest.raises(Refused) as caught:
-        lists.alias(desk, "taem@example.org")
+        await lists.alias(desk, "taem@example.org")
     assert caught.value.hint == "nearest: team@example.org"
     with pytest.raises(Refused) as caught:
         await accounts.create(desk, NewAccount(login="ada"))

@@ -20,7 +20,7 @@ def test_a_local_recipient_is_placed_by_the_accepting_transaction(tmp_path: Path
         async with office(tmp_path) as here:
             accepted = await here.submit("bob@example.net")
             assert isinstance(accepted.outcomes[0], Delivered)
-            [octets] = here.inbox("bob@example.net")
+            [octets] = await here.inbox("bob@example.net")
             assert octets.startswith(
                 b"Return-Path: <ada@example.org>\r\nDelivered-To: bob@example.net\r\nReceived: "
             )
@@ -59,8 +59,8 @@ def test_two_ways_to_one_mailbox_place_one_copy(tmp_path: Path) -> None:
             accepted = await here.submit("bob@example.net", "team@example.org")
             assert accepted.outcomes[1] is None
             await asyncio.sleep(1)
-            assert len(here.inbox("bob@example.net")) == 1
-            assert len(here.inbox("ada@example.org")) == 1
+            assert len(await here.inbox("bob@example.net")) == 1
+            assert len(await here.inbox("ada@example.org")) == 1
             assert [item.to for item in here.agent.tries] == [("out@remote.example",)]
 
     run(scene())
@@ -75,8 +75,8 @@ def test_a_message_that_was_here_before_fails_for_that_mailbox(tmp_path: Path) -
             assert isinstance(outcome, Failed)
             assert outcome.status.code == "5.4.6"
             await asyncio.sleep(1)
-            assert here.inbox("bob@example.net") == []
-            [report] = here.inbox("ada@example.org")
+            assert await here.inbox("bob@example.net") == []
+            [report] = await here.inbox("ada@example.org")
             assert b"Status: 5.4.6" in report
 
     run(scene())
@@ -100,7 +100,9 @@ def test_success_is_reported_where_it_is_wished(tmp_path: Path) -> None:
         async with office(tmp_path) as here:
             await here.submit(success("bob@example.net"), success("far@remote.example"))
             await asyncio.sleep(2)
-            reports = [email.message_from_bytes(item) for item in here.inbox("ada@example.org")]
+            reports = [
+                email.message_from_bytes(item) for item in await here.inbox("ada@example.org")
+            ]
             assert sorted(str(item["Subject"]) for item in reports) == [
                 "Delivered: your message to bob@example.net",
                 "Handed on: your message to far@remote.example",
@@ -122,7 +124,7 @@ def test_a_distributed_address_is_reported_once_and_its_members_are_not(tmp_path
             )
             await here.submit(success("all@example.org"))
             await asyncio.sleep(2)
-            [report] = here.inbox("ada@example.org")
+            [report] = await here.inbox("ada@example.org")
             assert b"Action: expanded" in report
             assert here.empty()
 
@@ -136,10 +138,10 @@ def test_a_full_mailbox_waits_and_is_filled_later(tmp_path: Path) -> None:
             accepted = await here.submit("bob@example.net")
             assert accepted.outcomes == (None,)
             await asyncio.sleep(3_000)
-            assert here.inbox("bob@example.net") == []
+            assert await here.inbox("bob@example.net") == []
             await here.accounts.set_quota("bob@example.net", None)
             await asyncio.sleep(3_600)
-            assert len(here.inbox("bob@example.net")) == 1
+            assert len(await here.inbox("bob@example.net")) == 1
             assert here.empty()
 
     run(scene())
@@ -150,7 +152,7 @@ def test_large_content_is_read_in_another_thread(tmp_path: Path) -> None:
         async with office(tmp_path) as here:
             large = MESSAGE + b"x" * 70 + (b"y" * 76 + b"\r\n") * 20_000
             await here.submit("bob@example.net", content=large)
-            [octets] = here.inbox("bob@example.net")
+            [octets] = await here.inbox("bob@example.net")
             assert octets.endswith(large)
 
     run(scene())

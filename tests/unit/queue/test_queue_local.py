@@ -15,19 +15,19 @@ def test_a_sub_address_names_a_mailbox_in_any_case_or_means_the_inbox(tmp_path: 
             account = here.accounts.open(here.ids["bob@example.net"])
             lists = await account.create(("Lists",))
             parent = await account.create(("Old", "Deep"))
-            old = account.find(("Old",))
+            old = await account.find(("Old",))
             assert old is not None
             await account.delete(old.id)  # a name only from now on: its child is left
             await here.submit("bob+LISTS@example.net")
             await here.submit("bob+nothing@example.net")
             await here.submit("bob+old@example.net")
 
-            def count(mailbox: MailboxId) -> int:
-                return len(account.uids(mailbox))
+            async def count(mailbox: MailboxId) -> int:
+                return len(await account.uids(mailbox))
 
-            assert count(_id(lists)) == 1
-            assert count(_id(parent)) == 0
-            assert len(here.inbox("bob@example.net")) == 2
+            assert await count(_id(lists)) == 1
+            assert await count(_id(parent)) == 0
+            assert len(await here.inbox("bob@example.net")) == 2
 
     run(scene())
 

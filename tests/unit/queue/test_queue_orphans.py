@@ -113,6 +113,6 @@ def test_lmtp_is_answered_or_reported_to_but_never_both(tmp_path: Path) -> None:
             assert [type(item).__name__ for item in accepted.outcomes] == ["Failed", "Failed"]
             await asyncio.sleep(60)
             assert here.empty()
-            assert here.inbox("ada@example.org") == []
+            assert await here.inbox("ada@example.org") == []
 
     run(scene())

@@ -37,8 +37,8 @@ def until(hours: float, outcome: Outcome):  # type: ignore[no-untyped-def]
     return lambda now, destination, to: outcome if now < START + hours * 3_600_000 else RELAYED
 
 
-def reports(here: Office) -> list[email.message.Message]:
-    return [email.message_from_bytes(item) for item in here.inbox("ada@example.org")]
+async def reports(here: Office) -> list[email.message.Message]:
+    return [email.message_from_bytes(item) for item in await here.inbox("ada@example.org")]
 
 
 def test_five_days_of_a_busy_mailbox_end_in_one_report(tmp_path: Path) -> None:
@@ -49,15 +49,15 @@ def test_five_days_of_a_busy_mailbox_end_in_one_report(tmp_path: Path) -> None:
             await asyncio.sleep(HOUR)
             assert 8 <= len(here.agent.tries) <= 12  # nine in the first hour, within the jitter
             await asyncio.sleep(3 * HOUR + 60)
-            [notice] = reports(here)
+            [notice] = await reports(here)
             assert notice["Subject"].startswith("Delayed")
             assert "Mailbox busy" in notice.as_string()
             assert "Will-Retry-Until" in notice.as_string()
             await asyncio.sleep(20 * HOUR)
-            assert len(reports(here)) == 2
+            assert len(await reports(here)) == 2
             await asyncio.sleep(4 * DAY)
-            assert len(reports(here)) == 3
-            failure = reports(here)[2]
+            assert len(await reports(here)) == 3
+            failure = (await reports(here))[2]
             assert failure["Subject"] == "Not delivered: your message to far@remote.example"
             assert "more tries in between" in failure.as_string()
             assert 65 <= len(here.agent.tries) <= 82
@@ -76,7 +76,7 @@ def test_a_null_sender_is_never_answered_and_waits_two_days(tmp_path: Path) -> N
             await here.submit("far@remote.example", sender=None)
             await asyncio.sleep(2 * DAY + HOUR)
             assert here.empty()
-            assert reports(here) == []
+            assert await reports(here) == []
             assert here.agent.tries[-1].at - START < 2 * DAY * 1000 + 60_000
 
     run(scene())
@@ -88,7 +88,7 @@ def test_a_refusal_is_reported_at_once_for_all_recipients_together(tmp_path: Pat
             here.agent.answer = always(NEVER)
             await here.submit("a@remote.example", "b@remote.example")
             await asyncio.sleep(5)
-            [report] = reports(here)
+            [report] = await reports(here)
             text = report.as_string()
             assert text.count("Final-Recipient:") == 2
             assert "No such user" in text
@@ -104,7 +104,7 @@ def test_notify_never_is_kept(tmp_path: Path) -> None:
             here.agent.answer = always(NEVER)
             await here.submit(Recipient(parse_address("a@remote.example"), Notify.NEVER))
             await asyncio.sleep(5)
-            assert reports(here) == []
+            assert await reports(here) == []
             assert here.empty()
 
     run(scene())
@@ -246,7 +246,7 @@ def test_hold_release_retry_bounce_and_drop(tmp_path: Path) -> None:
             assert len(here.agent.tries) == tries + 2
             await here.store.write(verbs.bounce(first.queue_id, "wrong department"))
             await asyncio.sleep(2)
-            assert "wrong department" in reports(here)[-1].as_string()
+            assert "wrong department" in (await reports(here))[-1].as_string()
             assert here.empty()
             second = await here.submit("b@remote.example")
             await asyncio.sleep(1)

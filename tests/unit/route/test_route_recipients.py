@@ -1,5 +1,7 @@
 """Aliases, groups, split domains and routes followed to their ends."""
 
+import asyncio
+
 import pytest
 
 from postillon.directory.resolution import (
@@ -23,7 +25,7 @@ class People:
     def __init__(self, aliases=None, split=""):
         self._aliases, self._split = aliases or {}, split
 
-    def resolve(self, address):
+    async def resolve(self, address):
         if str(address) in self._aliases:
             return ToAlias(tuple(parse_address(end) for end in self._aliases[str(address)]))
         if address.domain != "own.example":
@@ -35,9 +37,8 @@ class People:
 
 def lookup(text, *, may_relay=False, aliases=None, split="", **config):
     people = People(aliases, split)
-    return Recipients(people, RouteConfig(**config)).lookup(
-        parse_address(text), may_relay=may_relay
-    )
+    route = Recipients(people, RouteConfig(**config))
+    return asyncio.run(route.lookup(parse_address(text), may_relay=may_relay))
 
 
 def test_an_account_is_local():

@@ -87,10 +87,10 @@ class Uploads:
         self._pieces.clear()
 
 
-def begin(session: Session, event: Upload) -> None:
+async def begin(session: Session, event: Upload) -> None:
     """Decide about a message before its octets are asked for (FAULTS 26)."""
     try:
-        answer = _check(session, event)
+        answer = await _check(session, event)
     except REFUSABLE as error:
         answer = refusal(error)
     except Refused as refused:
@@ -103,7 +103,7 @@ def begin(session: Session, event: Upload) -> None:
     session.engine.refuse(Refusal(event.tag, answer.text, answer.status, answer.code.decode()))
 
 
-def _check(session: Session, event: Upload) -> Answer | None:
+async def _check(session: Session, event: Upload) -> Answer | None:
     """Why the message is not wanted; None: it is, and `session.upload` expects it."""
     if not session.logged_in:
         raise Refused("Not in this state")
@@ -123,7 +123,7 @@ def _check(session: Session, event: Upload) -> Answer | None:
         return no("The message is empty")
     upload = session.upload
     if upload is None or event.first:
-        mailbox = account.find(names.parse(event.mailbox))
+        mailbox = await account.find(names.parse(event.mailbox))
         if mailbox is None or not mailbox.selectable:
             return no("There is no such mailbox", b"TRYCREATE")
         upload = session.upload = Uploads(mailbox.id, session.server.spool_folder)
@@ -131,7 +131,7 @@ def _check(session: Session, event: Upload) -> Answer | None:
         return no("Too many messages at once", b"LIMIT")
     if upload.size + event.size > TOGETHER * config.append_limit:
         return no("The messages are too large together", b"TOOBIG")
-    if not session.server.accounts.room(account.id, upload.size + event.size):
+    if not await session.server.accounts.room(account.id, upload.size + event.size):
         return no("The quota is used up", b"OVERQUOTA")
     upload.expect(_Message(bits, keywords, received_at), event.size)
     return None

@@ -36,8 +36,8 @@ async def store(session: Session, command: commands.Command) -> Answer:
     bits, words = flags.read(argument.flags)
     if not ranges:
         return ok()
-    before = account.facts().modseq
-    session.learn()
+    before = (await account.facts()).modseq
+    await session.learn()
     result = await account.store_flags(view.mailbox, ranges, argument.mode.value, bits, words)
     # Has somebody changed something since `before`, then .SILENT cannot be relied on: what they did
     # may be in these states, and the client must hear of it.
@@ -69,7 +69,7 @@ async def copy(session: Session, command: commands.Command) -> Answer:
         ranges, count = view.pick(argument.numbers, uid=argument.uid)
     except ValueError:
         return NO_SUCH
-    target = _target(session, argument.mailbox)
+    target = await _target(session, argument.mailbox)
     if target is None:
         return TRY_CREATE
     if not ranges:
@@ -91,7 +91,7 @@ async def move(session: Session, command: commands.Command) -> Answer:
         return NO_SUCH
     if view.read_only:
         return READ_ONLY
-    target = _target(session, argument.mailbox)
+    target = await _target(session, argument.mailbox)
     if target is None:
         return TRY_CREATE
     if not ranges:
@@ -105,8 +105,8 @@ async def move(session: Session, command: commands.Command) -> Answer:
     return ok("Moved")
 
 
-def _target(session: Session, raw: bytes) -> MailboxId | None:
-    found = session.account.find(names.parse(raw))
+async def _target(session: Session, raw: bytes) -> MailboxId | None:
+    found = await session.account.find(names.parse(raw))
     return found.id if found is not None and found.selectable else None
 
 

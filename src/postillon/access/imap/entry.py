@@ -76,9 +76,7 @@ async def authenticate(session: Session, command: commands.Command) -> Answer:
     if not session.private:
         return CLEAR_TEXT
     mechanism = sasl.mechanism(
-        argument.mechanism,
-        verifiers=session.server.credentials.scram,
-        binding=capabilities.binding(session),
+        argument.mechanism, scram=True, binding=capabilities.binding(session)
     )
     if mechanism is None:
         return no("There is no such mechanism", b"CANNOT")
@@ -92,12 +90,14 @@ async def authenticate(session: Session, command: commands.Command) -> Answer:
         response = b"" if isinstance(mechanism, sasl.Login) else await _ask(session, b"")
     while response is not None:
         step = mechanism.step(response)
+        if isinstance(step, sasl.LookUp):
+            step = step.go_on(await session.server.credentials.scram(step.login))
         if isinstance(step, sasl.Challenge):
             response = await _ask(session, step.data)
         elif isinstance(step, sasl.Credentials):
             return await _prove(session, step)
         elif isinstance(step, sasl.ScramDone):
-            principal = session.server.credentials.principal(step.login)
+            principal = await session.server.credentials.principal(step.login)
             return _failed(session, step.login) if principal is None else _enter(session, principal)
         else:
             return bad("Malformed response") if step.malformed else _failed(session, "")
@@ -129,13 +129,13 @@ async def _prove(session: Session, given: sasl.Credentials) -> Answer:
     principal = await session.server.credentials.verify(given.login, given.password, "imap")
     if principal is None:
         return _failed(session, given.login)
-    if given.authzid and not _same(session, principal, given.authzid):
+    if given.authzid and not await _same(session, principal, given.authzid):
         return no("Nobody can act for somebody else here", b"AUTHORIZATIONFAILED")
     return _enter(session, principal)
 
 
-def _same(session: Session, principal: Principal, authzid: str) -> bool:
-    meant = session.server.directory.by_login(authzid)
+async def _same(session: Session, principal: Principal, authzid: str) -> bool:
+    meant = await session.server.directory.by_login(authzid)
     return meant is not None and meant.id == principal.id
 
 

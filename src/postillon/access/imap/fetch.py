@@ -47,7 +47,7 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
         return NO_SUCH
     plan = _Plan(session, argument)
     for portion, start, held in view.portions(ranges, plan.portion):
-        rows = plan.read(view, portion)
+        rows = await plan.read(view, portion)
         if plan.marks_seen:
             rows = await _mark_seen(session, rows, plan)
         # Most often the rows are all there and the numbers follow each other.
@@ -110,12 +110,12 @@ class _Plan:
     def portion(self) -> int:
         return PLACEMENTS if self._only_placements else BODIES if self._sections else ROWS
 
-    def read(self, view: View, ranges: Sequence[tuple[int, int]]) -> Sequence[EmailRow]:
+    async def read(self, view: View, ranges: Sequence[tuple[int, int]]) -> Sequence[EmailRow]:
         """The rows of a portion: of those that are still there."""
         if self._only_placements:
             # What is read of it, a placement has too.
-            return self._account.placements(view.mailbox, ranges)  # type: ignore[return-value]
-        return self._account.emails(view.mailbox, ranges)
+            return await self._account.placements(view.mailbox, ranges)  # type: ignore[return-value]
+        return await self._account.emails(view.mailbox, ranges)
 
     async def say(self, number: int, row: EmailRow) -> None:
         """One FETCH response."""
@@ -129,13 +129,14 @@ class _Plan:
             return
         try:
             root = mime.unpack(row.structure)
-            found = [(item, octets_of(item, row, root, self._octets)) for item in self._sections]
+            read = self._account.content
+            found = [(item, await octets_of(item, row, root, read)) for item in self._sections]
             large = sum(size_of(pieces) for _, pieces in found if pieces is not None) > WHOLE
             if not large:
-                parts += [self._small(item, row, pieces) for item, pieces in found]
+                parts += [await self._small(item, row, pieces) for item, pieces in found]
                 self._session.say(b"* %d FETCH (%b)\r\n" % (number, b" ".join(parts)))
                 return
-            self._octets(row, 0, 1)  # say nothing of what cannot be read
+            await read(row, 0, 1)  # say nothing of what cannot be read
         except EmailGone:
             self.missing += 1
             return
@@ -145,11 +146,12 @@ class _Plan:
             return
         await self._say_large(number, row, parts, found)
 
-    def _small(self, item: Section, row: EmailRow, pieces: list[Piece] | None) -> bytes:
+    async def _small(self, item: Section, row: EmailRow, pieces: list[Piece] | None) -> bytes:
         label = _label(item)
         if pieces is None:
             return label + b" NIL"
-        text = without_nul(b"".join(read_pieces(pieces, row, self._octets)))
+        octets = [some async for some in read_pieces(pieces, row, self._account.content)]
+        text = without_nul(b"".join(octets))
         return b"%b {%d}\r\n%b" % (label, len(text), text)
 
     async def _say_large(
@@ -169,7 +171,7 @@ class _Plan:
             else:
                 session.say(b"%b%b {%d}\r\n" % (space, _label(item), size_of(pieces)))
                 try:
-                    for octets in read_pieces(pieces, row, self._octets):
+                    async for octets in read_pieces(pieces, row, self._account.content):
                         session.say(without_nul(octets))
                         await session.breathe()
                 except (EmailGone, BlobLost) as error:
@@ -178,9 +180,6 @@ class _Plan:
                     raise ConnectionAbortedError("a message ended too early") from error
             space = b" "
         session.say(b")\r\n")
-
-    def _octets(self, row: EmailRow, start: int, stop: int) -> bytes:
-        return self._account.content(row, start, stop)
 
     def _write_flags(self, row: EmailRow) -> bytes:
         return self._flags.write(row.flags, row.keywords, row.uid >= self._recent)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from postillon.access.imap.answer import Answer, bad, ok
 from postillon.protocol.imap import commands
+from postillon.store.operation import StoreError
 
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
@@ -22,19 +23,20 @@ async def idle(session: Session, command: commands.Command) -> Answer:
     try:
         line = await session.line()
     finally:
-        watch.end()
+        await watch.end()
     return ok() if line.upper() == b"DONE" else bad("Expected DONE")
 
 
 class _Watch:
-    """Writes from the loop's callbacks: an idling session needs no task beside its own."""
+    """Tells of changes while the session waits for a line; between them there is no task for it."""
 
-    __slots__ = ("_due", "_loop", "_session", "_sign", "_unsubscribe")
+    __slots__ = ("_loop", "_session", "_sign", "_telling", "_unsubscribe", "_wanted")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._due: asyncio.Handle | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._wanted = False  # something has changed since the telling looked last
         self._sign: asyncio.TimerHandle | None = None
         self._unsubscribe = session.server.accounts.hub.subscribe(session.account.id, self._changed)
 
@@ -42,30 +44,42 @@ class _Watch:
         self._changed(0)
         self._live()
 
-    def end(self) -> None:
+    async def end(self) -> None:
+        """Tell nothing more. What is being told is told to its end: the view belongs to one task."""
         self._unsubscribe()
-        for handle in (self._due, self._sign):
-            if handle is not None:
-                handle.cancel()
+        if self._sign is not None:
+            self._sign.cancel()
+        if self._telling is not None:
+            await self._telling
 
     def _changed(self, modseq: int) -> None:
         """Many changes at once are told together, in the loop's next turn."""
-        if self._due is None and self._session.view is not None:
-            self._due = self._loop.call_soon(self._push)
+        if self._session.view is None:
+            return
+        self._wanted = True
+        if self._telling is None:
+            self._telling = self._loop.create_task(self._tell())
 
-    def _push(self) -> None:
-        self._due = None
+    async def _tell(self) -> None:
         session = self._session
-        if session.stream.unsent() > MAX_UNSENT:
-            return  # nothing is lost: the view learns of it later
         try:
-            session.tell(expunge=True)
-            data = session.unsaid()
-            if data:
-                session.stream.write(data)
-        except Exception as error:  # in a callback, nobody else would notice
+            while self._wanted:
+                self._wanted = False
+                if session.stream.unsent() > MAX_UNSENT:
+                    return  # nothing is lost: the view learns of it later
+                await session.tell(expunge=True)
+                data = session.unsaid()
+                if data:
+                    session.stream.write(data)
+        except StoreError as error:
+            session.log.warning(
+                "idle_cannot_look", error=str(error)
+            )  # the next change or sign will
+        except Exception as error:  # in a task of its own, nobody else would notice
             session.fault("idle_failed", error)
             session.stream.abort()
+        finally:
+            self._telling = None
 
     def _live(self) -> None:
         """Now and then a word, so that routers on the way do not forget the connection."""

@@ -66,37 +66,38 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
     if argument.parameters:
         return bad("There is no such parameter")
     account = session.account
-    found = account.find(names.parse(argument.mailbox))
+    found = await account.find(names.parse(argument.mailbox))
     if found is None:
         raise MailboxNotFound(argument.mailbox)
     if not found.selectable:
         return no("The name is only there for the mailboxes below it", b"CANNOT")
-    recent = found.recent_uid
+    recent, claimed = found.recent_uid, found.recent_uid
     if not read_only and recent < found.uid_next:
-        recent, _ = await account.claim_recent(found.id)
+        recent, claimed = await account.claim_recent(found.id)
     # Row before UIDs: what comes in between is learnt again, and the view takes that.
-    mailbox = account.mailbox(found.id)
+    mailbox = await account.mailbox(found.id)
     view = View(
         mailbox.id,
-        account.uids(mailbox.id),
+        await account.uids(mailbox.id),
         modseq=mailbox.modseq,
         uid_next=mailbox.uid_next,
         uid_validity=mailbox.uid_validity,
         read_only=read_only,
         recent=recent,
     )
-    view.keywords = frozenset(account.keywords(mailbox.id)) | frozenset(COMMON)
+    view.keywords = frozenset(await account.keywords(mailbox.id)) | frozenset(COMMON)
+    view.recent_until = claimed
     session.view = view
-    _describe(session, view, mailbox)
+    await _describe(session, view, mailbox)
     if read_only:
         return ok("Read-only", b"READ-ONLY")
     return ok("Selected", b"READ-WRITE")
 
 
-def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
+async def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
     """RFC 3501 section 6.3.1."""
     permanent = b"()" if view.read_only else list_of_flags(view.keywords, b"\\*")
-    unseen = _first_unseen(session, view, mailbox)
+    unseen = await _first_unseen(session, view, mailbox)
     session.say(
         b"* FLAGS %b\r\n* %d EXISTS\r\n* %d RECENT\r\n%b"
         b"* OK [PERMANENTFLAGS %b] Flags that are kept\r\n"
@@ -113,7 +114,7 @@ def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
     )
 
 
-def _first_unseen(session: Session, view: View, mailbox: Mailbox) -> int:
+async def _first_unseen(session: Session, view: View, mailbox: Mailbox) -> int:
     """The sequence number of the first message without \\Seen; 0: there is none, or it is far away."""
     if not mailbox.unseen or not view.exists:
         return 0
@@ -122,7 +123,7 @@ def _first_unseen(session: Session, view: View, mailbox: Mailbox) -> int:
     # Most often new mail is at the end, behind much that was read: then a short tail has it all.
     uids = view.uids
     last = min(view.exists, LOOKED_AT)
-    for item in session.account.placements(view.mailbox, [(uids[0], uids[last - 1])]):
+    for item in await session.account.placements(view.mailbox, [(uids[0], uids[last - 1])]):
         if not item.flags & SEEN:
             return view.number(item.uid)
     return 0

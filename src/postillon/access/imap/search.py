@@ -56,7 +56,9 @@ async def _search(
         for start in range(0, len(found), FLAGS_AT_ONCE):
             some = found[start : start + FLAGS_AT_ONCE]
             numbers_of = {uid: number for number, uid in some}
-            for item in account.placements(view.mailbox, numbers.join(uid for _, uid in some)):
+            for item in await account.placements(
+                view.mailbox, numbers.join(uid for _, uid in some)
+            ):
                 number = numbers_of.get(item.uid)
                 if number is None:
                     continue
@@ -77,7 +79,7 @@ async def _search(
     for start in range(0, len(found), ROWS_AT_ONCE):
         some = found[start : start + ROWS_AT_ONCE]
         numbers_of = {uid: number for number, uid in some}
-        for row in account.emails(view.mailbox, numbers.join(uid for _, uid in some)):
+        for row in await account.emails(view.mailbox, numbers.join(uid for _, uid in some)):
             number = numbers_of.get(row.uid)
             if number is None:
                 continue
@@ -87,11 +89,10 @@ async def _search(
             except More:
                 looked += row.size
                 try:
+                    candidate.content = await account.content(row)
                     if row.size <= HERE:
-                        candidate.content = account.content(row)
                         matched = passes(candidate)
                     else:
-                        candidate.content = await account.content_apart(row)
                         matched = await asyncio.to_thread(passes, candidate)
                 except EmailGone:
                     continue

@@ -6,22 +6,22 @@ A client sees `row.prefix` and then the blob; offsets of parts are offsets in th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 
 from postillon.account.emails import EmailRow
 from postillon.mail.mime import Part, part_at
 from postillon.protocol.imap.commands import Section, SectionText
 
-Read = Callable[[EmailRow, int, int], bytes]  # octets of the blob, from and up to before
+Read = Callable[[EmailRow, int, int], Awaitable[bytes]]  # octets of the blob, from and up to before
 Piece = bytes | tuple[int, int]  # octets, or a range of the blob
 
 AT_ONCE = 256 * 1024  # octets of a blob read at a time
 
 
-def octets_of(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
+async def octets_of(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
     """The octets of a section in order, its partial applied; None when there is no such part."""
-    whole = _whole(section, row, root, read)
+    whole = await _whole(section, row, root, read)
     if whole is None or section.partial is None:
         return whole
     start, length = section.partial
@@ -32,7 +32,7 @@ def size_of(pieces: list[Piece]) -> int:
     return sum(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces)
 
 
-def read_pieces(pieces: list[Piece], row: EmailRow, read: Read) -> Iterator[bytes]:
+async def read_pieces(pieces: list[Piece], row: EmailRow, read: Read) -> AsyncIterator[bytes]:
     """The octets, at most AT_ONCE in one."""
     for piece in pieces:
         if isinstance(piece, bytes):
@@ -41,11 +41,11 @@ def read_pieces(pieces: list[Piece], row: EmailRow, read: Read) -> Iterator[byte
         start, stop = piece
         while start < stop:
             end = min(start + AT_ONCE, stop)
-            yield read(row, start, end)
+            yield await read(row, start, end)
             start = end
 
 
-def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
+async def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
     text = section.text
     if not section.path:
         if text is SectionText.ALL:
@@ -54,7 +54,7 @@ def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piec
             return _pieces(row.prefix, 0, root.body_start)
         if text is SectionText.TEXT:
             return _pieces(b"", root.body_start, row.ref.length)
-        return _fields(section, row.prefix + read(row, 0, root.body_start))
+        return _fields(section, row.prefix + await read(row, 0, root.body_start))
     part = part_at(root, section.path)
     if part is None:
         return None
@@ -70,7 +70,7 @@ def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piec
         return _pieces(b"", message.header_start, message.body_start)
     if text is SectionText.TEXT:
         return _pieces(b"", message.body_start, message.end)
-    return _fields(section, read(row, message.header_start, message.body_start))
+    return _fields(section, await read(row, message.header_start, message.body_start))
 
 
 def _pieces(before: bytes, start: int, stop: int) -> list[Piece]:

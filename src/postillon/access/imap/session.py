@@ -194,20 +194,20 @@ class Session:
 
     # The selected mailbox
 
-    def learn(self) -> None:
+    async def learn(self) -> None:
         """Bring the view up to date with the store; nothing is said yet."""
         view = self.selected
         try:
-            changes = self.account.changes(view.mailbox, view.modseq)
-            uids = None if changes.complete else self.account.uids(view.mailbox)
+            changes = await self.account.changes(view.mailbox, view.modseq)
+            uids = None if changes.complete else await self.account.uids(view.mailbox)
         except MailboxNotFound:
             view.lose()
         else:
             view.learn(changes, uids)
 
-    def tell(self, *, expunge: bool) -> None:
+    async def tell(self, *, expunge: bool) -> None:
         """Say what has changed in the selected mailbox."""
-        self.learn()
+        await self.learn()
         view = self.selected
         news = view.tell(expunge=expunge)
         for number in news.expunged:
@@ -315,7 +315,7 @@ class Session:
         elif isinstance(event, engines.Continue):
             self.say(b"+ Go on\r\n")
         elif isinstance(event, engines.Upload):
-            append.begin(self, event)
+            await append.begin(self, event)
         elif isinstance(event, engines.Uploaded):
             assert self.upload is not None
             self.upload.arrived()
@@ -347,7 +347,7 @@ class Session:
         else:
             answer = bad("Not in this state")
         if self.view is not None and not self.closing:
-            self.tell(expunge=rule.expunge or getattr(command.argument, "uid", False))
+            await self.tell(expunge=rule.expunge or getattr(command.argument, "uid", False))
         self.say(answer.write(command.tag))
         self._count(answer)
 

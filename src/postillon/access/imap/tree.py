@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from postillon.access.imap.answer import Answer, no, ok
+from postillon.account.account import Account
 from postillon.account.errors import MailboxNotFound
-from postillon.account.mailboxes import Mailbox, MailboxKind
+from postillon.account.mailboxes import Mailbox, MailboxKind, Path
 from postillon.account.ranges import MAX_UID
 from postillon.account.roles import Role
 from postillon.protocol.imap import commands, names
@@ -48,14 +49,17 @@ async def namespace(session: Session, command: commands.Command) -> Answer:
 class _Tree:
     """All names of an account by their text, and which of them are subscribed."""
 
-    def __init__(self, session: Session) -> None:
-        account = session.account
+    def __init__(self, mailboxes: Iterable[Mailbox], subscribed: Iterable[Path]) -> None:
         self.mailboxes: dict[str, Mailbox] = {
             names.text_of(item.path): item
-            for item in account.mailboxes()
+            for item in mailboxes
             if not item.hidden and item.kind in _VISIBLE
         }
-        self.subscribed = {names.text_of(path) for path in account.subscriptions()}
+        self.subscribed = {names.text_of(path) for path in subscribed}
+
+    @classmethod
+    async def of(cls, account: Account) -> _Tree:
+        return cls(await account.mailboxes(), await account.subscriptions())
 
 
 def _above(chosen: Iterable[str]) -> set[str]:
@@ -80,7 +84,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
     for name in argument.status:
         if name not in _STATUS:
             raise Refused("There is no such status item")
-    tree = _Tree(session)
+    tree = await _Tree.of(session.account)
     chosen = set(tree.mailboxes)
     if "SUBSCRIBED" in argument.selection:
         chosen = set(tree.subscribed)
@@ -100,7 +104,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
         text = written(names.encode_text(name))
         session.say(b'* LIST (%b) "/" %b%b\r\n' % (b" ".join(attributes), text, info))
         if argument.status and item is not None and item.selectable:
-            _say_status(session, item, text, argument.status)
+            await _say_status(session, item, text, argument.status)
     return ok()
 
 
@@ -130,7 +134,7 @@ async def lsub(session: Session, command: commands.Command) -> Answer:
         session.say(b'* LSUB (\\Noselect) "/" ""\r\n')
         return ok()
     pattern = Pattern(argument.reference + raw)
-    tree = _Tree(session)
+    tree = await _Tree.of(session.account)
     matched = {name for name in tree.subscribed if pattern.matches(name)}
     above = {name for name in _above(tree.subscribed - matched) if pattern.matches(name)} - matched
     for name in _in_order(tree, matched | above):
@@ -156,8 +160,8 @@ async def status(session: Session, command: commands.Command) -> Answer:
         if name not in _STATUS:
             raise Refused("There is no such status item")
     path = names.parse(argument.mailbox)
-    item = _mail(session.account.find(path), path)
-    _say_status(session, item, written(names.write(item.path)), argument.items)
+    item = _mail(await session.account.find(path), path)
+    await _say_status(session, item, written(names.write(item.path)), argument.items)
     return ok()
 
 
@@ -167,7 +171,7 @@ def _mail(item: Mailbox | None, wanted: object) -> Mailbox:
     return item
 
 
-def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iterable[str]) -> None:
+async def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iterable[str]) -> None:
     words: list[bytes] = []
     for name in wanted:
         if name == "MESSAGES":
@@ -185,15 +189,15 @@ def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iterable[s
         elif name == "APPENDLIMIT":
             value = session.server.config.append_limit
         else:
-            value = _recent(session, item)
+            value = await _recent(session, item)
         words.append(b"%b %d" % (name.encode(), value))
     session.say(b"* STATUS %b (%b)\r\n" % (text, b" ".join(words)))
 
 
-def _recent(session: Session, item: Mailbox) -> int:
+async def _recent(session: Session, item: Mailbox) -> int:
     if item.recent_uid >= item.uid_next:
         return 0
-    return len(session.account.placements(item.id, [(item.recent_uid, MAX_UID)]))
+    return len(await session.account.placements(item.id, [(item.recent_uid, MAX_UID)]))
 
 
 # Changes of the tree ------------------------------------------------------------------------------
@@ -218,7 +222,7 @@ async def create(session: Session, command: commands.Command) -> Answer:
 async def delete(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Name)
-    await session.account.delete(_there(session, argument.mailbox).id)
+    await session.account.delete((await _there(session, argument.mailbox)).id)
     return ok()
 
 
@@ -227,13 +231,13 @@ async def rename(session: Session, command: commands.Command) -> Answer:
     assert isinstance(argument, commands.Rename)
     raw = argument.new
     new = names.parse(raw[:-1] if raw.endswith(b"/") else raw)
-    await session.account.rename(_there(session, argument.old).id, new)
+    await session.account.rename((await _there(session, argument.old)).id, new)
     return ok()
 
 
-def _there(session: Session, raw: bytes) -> Mailbox:
+async def _there(session: Session, raw: bytes) -> Mailbox:
     path = names.parse(raw)
-    item = session.account.find(path)
+    item = await session.account.find(path)
     if item is None or item.hidden:
         raise MailboxNotFound(path)
     return item

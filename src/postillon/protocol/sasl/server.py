@@ -1,8 +1,9 @@
 """The server's side of SASL (RFC 4422): what a client's responses say, without any protocol around.
 
 A mechanism is fed decoded responses and answers with a `Challenge`, with `Credentials` that the caller
-must verify, with `ScramDone` when the exchange itself has proved the password, or with `Failed`.
-Base64 and the wire belong to the protocols; so does "*", which cancels.
+must verify, with `LookUp` when it needs what the server keeps about a login, with `ScramDone` when the
+exchange itself has proved the password, or with `Failed`. Base64 and the wire belong to the protocols;
+so does "*", which cancels.
 """
 
 from __future__ import annotations
@@ -52,9 +53,6 @@ class Failed:
     malformed: bool = False
 
 
-Step = Challenge | Credentials | ScramDone | Failed
-
-
 class ScramVerifier(Protocol):
     """What a server keeps instead of the password (RFC 5802 section 3)."""
 
@@ -68,8 +66,19 @@ class ScramVerifier(Protocol):
     def server_key(self) -> bytes: ...
 
 
-# Must answer for unknown logins too, always the same, or it tells which logins exist (FAULTS 43).
-Verifiers = Callable[[str], ScramVerifier]
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Find what is kept of `login`, and go on with it: that gives the next step.
+
+    There must be an answer for unknown logins too, always the same, or it tells which logins exist
+    (FAULTS 43).
+    """
+
+    login: str
+    go_on: Callable[[ScramVerifier], Challenge | Failed]
+
+
+Step = Challenge | Credentials | LookUp | ScramDone | Failed
 
 
 class ServerMechanism(Protocol):
@@ -111,26 +120,29 @@ class Login:
         return _credentials(self._login, response, b"")
 
 
+NOT_YET = (bytes(16), bytes(32), bytes(32), 4096)  # what scramp accepts for a verifier
+
+
 class Scram:
     """RFC 5802 and 7677, with channel binding when `binding` is given."""
 
     initial = True
 
-    def __init__(self, verifiers: Verifiers, binding: bytes | None, plus: bool) -> None:
-        self._verifiers = verifiers
+    def __init__(self, binding: bytes | None, plus: bool) -> None:
         self._login = ""
         self._stage = 0
-        self._server = ScramMechanism(SCRAM_PLUS if plus else SCRAM).make_server(
-            self._look_up, None if binding is None else (CHANNEL_BINDING, binding)
-        )
+        self._kept = NOT_YET
+        self._mechanism = ScramMechanism(SCRAM_PLUS if plus else SCRAM)
+        self._binding = None if binding is None else (CHANNEL_BINDING, binding)
+        self._server = self._mechanism.make_server(self._named, self._binding)
 
-    def _look_up(self, login: str) -> tuple[bytes, bytes, bytes, int]:
+    def _named(self, login: str) -> tuple[bytes, bytes, bytes, int]:
+        """scramp asks for what is kept while it reads the first message."""
         name = _text(login.encode("utf-8", "surrogatepass"), MAX_NAME)
         if not name:
             raise ScramException("the login is malformed")
         self._login = name
-        kept = self._verifiers(name)
-        return kept.salt, kept.stored_key, kept.server_key, kept.iterations
+        return self._kept
 
     def step(self, response: bytes) -> Step:
         self._stage += 1
@@ -149,6 +161,20 @@ class Scram:
             return Failed("the proof is wrong" if proof else str(error)[:200], malformed=not proof)
 
     def _first(self, text: str) -> Step:
+        """Read the client's first message for its name; `_known` reads it again."""
+        refused = self._read(text)
+        return refused or LookUp(self._login, lambda kept: self._known(kept, text))
+
+    def _known(self, kept: ScramVerifier, text: str) -> Challenge | Failed:
+        self._kept = (kept.salt, kept.stored_key, kept.server_key, kept.iterations)
+        self._server = self._mechanism.make_server(self._named, self._binding)
+        try:
+            refused = self._read(text)
+            return refused or Challenge(self._server.get_server_first().encode())
+        except (ScramException, ValueError, LookupError) as error:
+            return Failed(str(error)[:200], malformed=True)
+
+    def _read(self, text: str) -> Failed | None:
         """The client's first message. scramp knows no authzid, which some clients always send."""
         flag, comma, rest = text.partition(",")
         identity, second, bare = rest.partition(",")
@@ -159,7 +185,7 @@ class Scram:
                 return Failed("a login acts for itself only", malformed=not second)
             # What the client signs holds its header as it was sent (RFC 5802 section 5.1).
             self._server.gs2_header = _Header(f"{flag},{identity},", self._server.gs2_header)
-        return Challenge(self._server.get_server_first().encode())
+        return None
 
 
 class _Header:
@@ -193,7 +219,7 @@ def offered(*, scram: bool, binding: bytes | None = None, plain: bool = True) ->
 
 
 def mechanism(
-    name: str, *, verifiers: Verifiers | None = None, binding: bytes | None = None
+    name: str, *, scram: bool = False, binding: bytes | None = None
 ) -> ServerMechanism | None:
     """Begin an exchange; None for a name that `offered` does not announce with these arguments."""
     match name.upper():
@@ -201,10 +227,10 @@ def mechanism(
             return Plain()
         case "LOGIN":
             return Login()
-        case "SCRAM-SHA-256" if verifiers is not None:
-            return Scram(verifiers, binding, plus=False)
-        case "SCRAM-SHA-256-PLUS" if verifiers is not None and binding is not None:
-            return Scram(verifiers, binding, plus=True)
+        case "SCRAM-SHA-256" if scram:
+            return Scram(binding, plus=False)
+        case "SCRAM-SHA-256-PLUS" if scram and binding is not None:
+            return Scram(binding, plus=True)
     return None
 
 

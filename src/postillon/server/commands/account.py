@@ -51,7 +51,7 @@ def account() -> None:
 @place_options
 def list_(place: Place, domain: str | None) -> None:
     """List the accounts of a domain, or all."""
-    views = place.look(lambda desk: accounts.every(desk, domain))
+    views = place.at_desk(lambda desk: accounts.every(desk, domain))
     answer(place.as_json, views, lambda: _table(views))
 
 
@@ -60,7 +60,7 @@ def list_(place: Place, domain: str | None) -> None:
 @place_options
 def show(place: Place, login: str) -> None:
     """Show one account."""
-    view = place.look(lambda desk: accounts.show(desk, login))
+    view = place.at_desk(lambda desk: accounts.show(desk, login))
     answer(place.as_json, view, lambda: _facts(view))
 
 
@@ -120,7 +120,7 @@ def password(place: Place, login: str, password_file: Path | None, generate: boo
     """Give an account another password."""
     new, made = choose_password(password_file, generate, f"New password for {login}")
     place.at_desk(lambda desk: accounts.set_password(desk, login, new))
-    view = place.look(lambda desk: accounts.show(desk, login))
+    view = place.at_desk(lambda desk: accounts.show(desk, login))
     _answer_with_password(
         place, view, f"changed the password of {view.login}", new if made else None
     )
@@ -162,7 +162,7 @@ def remove_address(place: Place, login: str, address: str) -> None:
 @place_options
 def remove(place: Place, login: str, yes: bool) -> None:
     """Remove an account with all its mail. This cannot be undone."""
-    view = place.look(lambda desk: accounts.show(desk, login))
+    view = place.at_desk(lambda desk: accounts.show(desk, login))
     sure(f"Remove {view.login} with {view.emails} emails ({format_size(view.used)})?", yes)
     gone = place.at_desk(lambda desk: accounts.remove(desk, login))
     lines = [f"removed account {view.login}, its addresses {', '.join(gone.addresses)}"]

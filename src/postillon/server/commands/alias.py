@@ -20,7 +20,7 @@ def alias() -> None:
 @place_options
 def list_(place: Place, domain: str | None) -> None:
     """List the aliases of a domain, or all."""
-    views = place.look(lambda desk: lists.aliases(desk, domain))
+    views = place.at_desk(lambda desk: lists.aliases(desk, domain))
     columns = [
         ("Alias", lambda view: view.address),
         ("Leads to", lambda view: view.targets),
@@ -34,7 +34,7 @@ def list_(place: Place, domain: str | None) -> None:
 @place_options
 def show(place: Place, address: str) -> None:
     """Show one alias."""
-    view = place.look(lambda desk: lists.alias(desk, address))
+    view = place.at_desk(lambda desk: lists.alias(desk, address))
     answer(place.as_json, view, lambda: _facts(view))
 
 

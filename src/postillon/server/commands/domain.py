@@ -38,7 +38,7 @@ def change_options(function: Any) -> Any:  # Any: as click's decorators
 @place_options
 def list_(place: Place) -> None:
     """List all domains."""
-    views = place.look(domains.every)
+    views = place.at_desk(domains.every)
     answer(place.as_json, views, lambda: _table(views))
 
 
@@ -47,7 +47,7 @@ def list_(place: Place) -> None:
 @place_options
 def show(place: Place, name: str) -> None:
     """Show one domain."""
-    view = place.look(lambda desk: domains.show(desk, name))
+    view = place.at_desk(lambda desk: domains.show(desk, name))
     answer(place.as_json, view, lambda: _facts(view))
 
 

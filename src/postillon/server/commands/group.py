@@ -19,7 +19,7 @@ def group() -> None:
 @place_options
 def list_(place: Place) -> None:
     """List all groups."""
-    views = place.look(lists.groups)
+    views = place.at_desk(lists.groups)
     columns = [
         ("Group", lambda view: view.address),
         ("Name", lambda view: view.name or None),
@@ -35,7 +35,7 @@ def list_(place: Place) -> None:
 @place_options
 def show(place: Place, address: str) -> None:
     """Show one group with its members."""
-    view = place.look(lambda desk: lists.group(desk, address))
+    view = place.at_desk(lambda desk: lists.group(desk, address))
     answer(place.as_json, view, lambda: _facts(view))
 
 
