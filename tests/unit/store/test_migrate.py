@@ -53,3 +53,23 @@ async def test_the_shipped_schema_is_in_a_new_store(tmp_path: Path) -> None:
     found = tables(store.opened.writer)
     assert {"account", "email", "placement", "change", "queue_message", "pack"} <= set(found)
     await store.close()
+
+
+def test_emails_keep_every_column_when_their_table_is_made_anew() -> None:
+    connection = apsw.Connection(":memory:")
+    steps = shipped()
+    migrate(connection, lambda: 5, steps[:1])
+    marks = ",".join("?" * 18)
+    emails = [
+        (account, email, 7, 1, 9_000 - 10 * email, 10, 12, b"d" * 32, b"P: x\r\n", 1, None, b"h", b"s",
+         "text", email, 3, 4, 5)
+        for account in (2, 1) for email in (5, 9, 6)
+    ]  # fmt: skip
+    connection.executemany(f"INSERT INTO email VALUES ({marks})", emails)
+    migrate(connection, lambda: 6, steps)
+    found = connection.execute("SELECT * FROM email ORDER BY account, email").fetchall()
+    assert found == sorted(emails)
+    with pytest.raises(apsw.ConstraintError):
+        connection.execute(f"INSERT INTO email VALUES ({marks})", emails[0])
+    plan = "EXPLAIN QUERY PLAN SELECT start, length FROM email WHERE pack = 1"
+    assert "email_blob" in str(connection.execute(plan).fetchall())
