@@ -9,9 +9,12 @@ import contextlib
 import email
 import imaplib
 import os
+import poplib
 import pty
 import select
 import shutil
+import smtplib
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +26,7 @@ from benchmarks.load import Load, numbered_message
 from support.server import PASSWORD, Server
 
 ADA, BOB = "ada@example.org", "bob@example.net"
+GRACE, CAROL = "grace@example.org", "carol@example.net"
 WAIT_S = 60
 
 
@@ -102,6 +106,95 @@ def test_curl_sends_and_reads(server: Server, tmp_path: Path) -> None:
     number = found.split()[-1]
     url = f"{base}/INBOX;MAILINDEX={number}"
     assert "hello" in run(curl, "-sk", url, "--user", f"{BOB}:{PASSWORD}")
+
+
+def deliver(server: Server, login: str, subject: str, count: int) -> None:
+    """So many messages into an INBOX, by LMTP."""
+    with smtplib.LMTP(server.host, server.port("lmtp")) as client:
+        for number in range(count):
+            text = f"From: {ADA}\r\nTo: {login}\r\nSubject: {subject} {number}\r\n\r\n.hello\r\n"
+            client.sendmail(ADA, [login], text)
+
+
+def test_python_fetches_by_pop3(server: Server) -> None:
+    deliver(server, GRACE, "by poplib", 3)
+    client = poplib.POP3(server.host, server.port("pop3"))
+    client.stls(ssl._create_unverified_context())
+    client.user(GRACE)
+    client.pass_(PASSWORD)
+    assert client.stat()[0] >= 3
+    ids = {line.split()[1] for line in client.uidl()[1]}
+    assert len(ids) == client.stat()[0]
+    lines = client.retr(client.stat()[0])[1]
+    assert b"Subject: by poplib 2" in lines
+    assert lines[-1] == b".hello"
+    for number in range(client.stat()[0]):
+        client.dele(number + 1)
+    client.quit()
+    again = poplib.POP3_SSL(
+        server.host,
+        server.port("pop3s"),
+        context=ssl._create_unverified_context(),
+    )
+    again.user(GRACE)
+    again.pass_(PASSWORD)
+    assert again.stat() == (0, 0)
+    again.quit()
+
+
+def test_curl_fetches_by_pop3(server: Server) -> None:
+    deliver(server, CAROL, "by curl pop", 1)
+    base = f"pop3s://{server.host}:{server.port('pop3s')}"
+    listed = run(program("curl"), "-sk", base, "--user", f"{CAROL}:{PASSWORD}").split()
+    found = run(program("curl"), "-sk", f"{base}/{listed[-2]}", "--user", f"{CAROL}:{PASSWORD}")
+    assert "Subject: by curl pop 0" in found
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+def test_fetchmail_fetches(server: Server, tmp_path: Path, protocol: str) -> None:
+    deliver(server, CAROL, f"by fetchmail {protocol}", 20)
+    settings = tmp_path / "fetchmailrc"
+    settings.write_text(
+        f'poll {server.host} service {server.port(protocol)} proto {protocol} user "{CAROL}"\n'
+        f'  password "{PASSWORD}" sslproto "" fetchall mda "cat >> {tmp_path}/box"\n'
+    )
+    settings.chmod(0o600)
+    settings_of = {**os.environ, "FETCHMAILHOME": str(tmp_path), "HOME": str(tmp_path)}
+    run(program("fetchmail"), "-f", str(settings), "--nosyslog", env=settings_of)
+    box = (tmp_path / "box").read_text()
+    assert all(f"Subject: by fetchmail {protocol} {number}\n" in box for number in range(20))
+
+
+def test_mpop_fetches_once(server: Server, tmp_path: Path) -> None:
+    deliver(server, GRACE, "by mpop", 5)
+    settings = tmp_path / "mpoprc"
+    settings.write_text(
+        f"account default\nhost {server.host}\nport {server.port('pop3s')}\ntls on\ntls_starttls off\n"
+        f"tls_certcheck off\nuser {GRACE}\npassword {PASSWORD}\nkeep on\n"
+        f"uidls_file {tmp_path}/uidls\ndelivery maildir {tmp_path}/mail\n"
+    )
+    settings.chmod(0o600)
+    for part in ("cur", "new", "tmp"):
+        (tmp_path / "mail" / part).mkdir(parents=True)
+    for _ in range(2):
+        run(program("mpop"), "-C", str(settings))
+    texts = [path.read_text() for path in (tmp_path / "mail" / "new").iterdir()]
+    assert sum("Subject: by mpop" in text for text in texts) == 5
+
+
+@pytest.mark.parametrize("kind", ["SimplePOP3SSLRetriever", "SimpleIMAPSSLRetriever"])
+def test_getmail_fetches_once(server: Server, tmp_path: Path, kind: str) -> None:
+    deliver(server, BOB, f"by {kind}", 5)
+    port = server.port("pop3s" if "POP3" in kind else "imaps")
+    (tmp_path / "getmailrc").write_text(
+        f"[retriever]\ntype = {kind}\nserver = {server.host}\nport = {port}\nusername = {BOB}\n"
+        f"password = {PASSWORD}\n[destination]\ntype = MDA_external\npath = /bin/sh\n"
+        f'arguments = ("-c", "cat >> {tmp_path}/box")\nallow_root_commands = true\n'
+        "[options]\nread_all = false\nverbose = 0\n"
+    )
+    for _ in range(2):
+        run(program("getmail"), "--getmaildir", str(tmp_path), "--rcfile", "getmailrc")
+    assert (tmp_path / "box").read_text().count(f"Subject: by {kind}") == 5
 
 
 def test_msmtp_sends(server: Server, tmp_path: Path) -> None:

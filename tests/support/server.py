@@ -28,10 +28,20 @@ from postillon.store.verify import Finding, verify
 T = TypeVar("T")
 
 HOST = "127.0.0.1"
-PROTOCOLS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "metrics")
+PROTOCOLS = (
+    "smtp",
+    "submission",
+    "submissions",
+    "lmtp",
+    "imap",
+    "imaps",
+    "pop3",
+    "pop3s",
+    "metrics",
+)
 DOMAINS = ("example.org", "example.net")
 PASSWORD = "correct horse battery"
-LOGINS = ("ada@example.org", "bob@example.net")
+LOGINS = ("ada@example.org", "bob@example.net", "grace@example.org", "carol@example.net")
 READY_S = 60.0
 STOP_S = 40.0
 

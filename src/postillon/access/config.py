@@ -1,4 +1,4 @@
-"""What clients may do, and for how long (section "imap")."""
+"""What clients may do, and for how long (sections "imap" and "pop3")."""
 
 from __future__ import annotations
 
@@ -40,3 +40,32 @@ class ImapConfig:
             raise ConfigError("imap", "limits must be at least 1")
         if self.sign_of_life <= timedelta(0) or self.login_time <= timedelta(0):
             raise ConfigError("imap", "times must be longer than nothing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pop3Config:
+    """Limits of POP3 sessions."""
+
+    login_time: timedelta = setting(minutes(2), "How long a client may take to log in.")
+    quiet_time: timedelta = setting(
+        minutes(10), "How long a client may be silent before it is cut off (RFC 1939 section 3)."
+    )
+    hold_time: timedelta = setting(
+        minutes(1),
+        "How long a silent session keeps other POP3 sessions out of its mailbox. Later it goes on if"
+        " no other has come meanwhile.",
+    )
+    mark_read: bool = setting(
+        True, "Show messages that were fetched with RETR as read to those who also use IMAP."
+    )
+    wrong_commands: int = setting(
+        20, "Faulty commands in a row, or failed logins, after which the connection ends."
+    )
+
+    def __post_init__(self) -> None:
+        if self.quiet_time < minutes(10):
+            raise ConfigError("pop3", "quiet_time must be at least 10 minutes (RFC 1939 section 3)")
+        if self.hold_time < timedelta(seconds=5) or self.login_time <= timedelta(0):
+            raise ConfigError("pop3", "hold_time must be at least 5 seconds, login_time above 0")
+        if self.wrong_commands < 1:
+            raise ConfigError("pop3", "wrong_commands must be at least 1")

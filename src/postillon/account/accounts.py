@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from postillon.account import setup
 from postillon.account.account import Account
 from postillon.account.changes import KEEP_MS, expire
 from postillon.account.emails import room
 from postillon.account.hub import Hub
 from postillon.account.ids import AccountId
+from postillon.account.maildrop import Maildrop
 from postillon.directory import principals
 from postillon.directory.addresses import Removal
 from postillon.directory.credentials import write_password
@@ -28,6 +31,12 @@ class Accounts:
     def open(self, account: AccountId | int) -> Account:
         """The account of this id, whether or not it is there."""
         return Account(self._store, AccountId(account))
+
+    def maildrop(self, account: AccountId | int, holder: str, hold_time: timedelta) -> Maildrop:
+        """The inbox for one POP3 session. holder: a name like no other session's."""
+        return Maildrop(
+            self._store, AccountId(account), holder, hold_time // timedelta(milliseconds=1)
+        )
 
     async def room(self, account: AccountId | int, octets: int) -> bool:
         """Whether the account would take so many octets more now."""

@@ -85,3 +85,19 @@ class EmailGone(AccountError):
     def __init__(self, email: int) -> None:
         super().__init__(f"email {email} is gone")
         self.email = email
+
+
+class MaildropInUse(AccountError):
+    """Another POP3 session holds the maildrop."""
+
+    def __init__(self, account: int) -> None:
+        super().__init__(f"the maildrop of account {account} is in use")
+        self.account = account
+
+
+class MaildropLost(AccountError):
+    """Another POP3 session has taken the maildrop over while this one was silent."""
+
+    def __init__(self, account: int) -> None:
+        super().__init__(f"the maildrop of account {account} was taken over")
+        self.account = account

@@ -36,6 +36,8 @@ WITH_LOGIN = {
     ListenerProtocol.SUBMISSIONS,
     ListenerProtocol.IMAP,
     ListenerProtocol.IMAPS,
+    ListenerProtocol.POP3,
+    ListenerProtocol.POP3S,
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from postillon.access.config import ImapConfig
+from postillon.access.config import ImapConfig, Pop3Config
 from postillon.deliver.config import DeliverConfig
 from postillon.directory.config import AuthConfig
 from postillon.net.config import ResolverConfig
@@ -45,6 +45,7 @@ class Configuration:
     auth: AuthConfig = field(default_factory=AuthConfig)
     smtp: SmtpConfig = field(default_factory=SmtpConfig)
     imap: ImapConfig = field(default_factory=ImapConfig)
+    pop3: Pop3Config = field(default_factory=Pop3Config)
     route: RouteConfig = field(default_factory=RouteConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     deliver: DeliverConfig = field(default_factory=DeliverConfig)

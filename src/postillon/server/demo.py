@@ -38,13 +38,15 @@ LOGINS = ("ada@example.org", "grace@example.org", "bob@example.net", "carol@exam
 ADMIN = LOGINS[0]
 PASSWORDS = "demo-passwords.json"
 
-SMTP, SUBMISSION, SUBMISSIONS, LMTP, IMAP, IMAPS, METRICS = (
+SMTP, SUBMISSION, SUBMISSIONS, LMTP, IMAP, IMAPS, POP3, POP3S, METRICS = (
     ListenerProtocol.SMTP,
     ListenerProtocol.SUBMISSION,
     ListenerProtocol.SUBMISSIONS,
     ListenerProtocol.LMTP,
     ListenerProtocol.IMAP,
     ListenerProtocol.IMAPS,
+    ListenerProtocol.POP3,
+    ListenerProtocol.POP3S,
     ListenerProtocol.METRICS,
 )
 PORTS: Mapping[ListenerProtocol, int] = {
@@ -54,6 +56,8 @@ PORTS: Mapping[ListenerProtocol, int] = {
     LMTP: 2424,
     IMAP: 2143,
     IMAPS: 2993,
+    POP3: 2110,
+    POP3S: 2995,
     METRICS: 2990,
 }
 PURPOSE: Mapping[ListenerProtocol, str] = {
@@ -63,6 +67,8 @@ PURPOSE: Mapping[ListenerProtocol, str] = {
     LMTP: "delivery from a local mail server",
     IMAP: "reading, STARTTLS",
     IMAPS: "reading, TLS",
+    POP3: "fetching, STLS",
+    POP3S: "fetching, TLS",
     METRICS: "http: /metrics, /healthz",
 }
 

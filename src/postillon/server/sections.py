@@ -25,13 +25,15 @@ class ListenerProtocol(Enum):
     LMTP = "lmtp"
     IMAP = "imap"
     IMAPS = "imaps"
+    POP3 = "pop3"
+    POP3S = "pop3s"
     METRICS = "metrics"
 
 
 class TlsMode(Enum):
     """When TLS begins on a listener."""
 
-    AUTO = "auto"  # at once for submissions and imaps, when asked for elsewhere
+    AUTO = "auto"  # at once for submissions, imaps and pop3s, when asked for elsewhere
     NONE = "none"
     STARTTLS = "starttls"
     IMPLICIT = "implicit"
@@ -55,9 +57,11 @@ DEFAULT_PORT = {
     ListenerProtocol.LMTP: 24,
     ListenerProtocol.IMAP: 143,
     ListenerProtocol.IMAPS: 993,
+    ListenerProtocol.POP3: 110,
+    ListenerProtocol.POP3S: 995,
     ListenerProtocol.METRICS: 9099,
 }
-IMPLICIT_TLS = {ListenerProtocol.SUBMISSIONS, ListenerProtocol.IMAPS}
+IMPLICIT_TLS = {ListenerProtocol.SUBMISSIONS, ListenerProtocol.IMAPS, ListenerProtocol.POP3S}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

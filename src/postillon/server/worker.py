@@ -10,17 +10,20 @@ import asyncio
 import os
 import random as randomness
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from postillon.access.imap.server import ImapServer
+from postillon.access.pop3.server import Pop3Server
 from postillon.account.accounts import Accounts
 from postillon.clock import Clock, system_clock
 from postillon.deliver.agent import DeliveryAgent
 from postillon.deliver.remote import RemoteAgent
 from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
+from postillon.directory.signin import SignIns
 from postillon.directory.throttle import Throttle
 from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
@@ -50,23 +53,37 @@ from postillon.store.sqlite import SqliteStore, open_store
 CERTIFICATE_CHECK_S = 60.0  # between looks at the certificate's files
 
 SmtpKind = Literal["mx", "submission", "lmtp"]
-KINDS: Mapping[ListenerProtocol, SmtpKind | Literal["imap"]] = {
+KINDS: Mapping[ListenerProtocol, SmtpKind | Literal["imap", "pop3"]] = {
     ListenerProtocol.SMTP: "mx",
     ListenerProtocol.SUBMISSION: "submission",
     ListenerProtocol.SUBMISSIONS: "submission",
     ListenerProtocol.LMTP: "lmtp",
     ListenerProtocol.IMAP: "imap",
     ListenerProtocol.IMAPS: "imap",
+    ListenerProtocol.POP3: "pop3",
+    ListenerProtocol.POP3S: "pop3",
 }
-IMAP = (ListenerProtocol.IMAP, ListenerProtocol.IMAPS)
-# By whether it is IMAP: RFC 5321 section 3.8, RFC 3501 section 7.1.5.
-REFUSAL = {
-    False: b"421 4.7.0 Too many connections, try again later\r\n",
-    True: b"* BYE Too many connections, try again later\r\n",
-}
-FAREWELL = {
-    False: b"421 4.3.2 Server is stopping\r\n",
-    True: b"* BYE Server is stopping\r\n",
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a connection is told when it is not wanted, in the words of its protocol."""
+
+    refusal: bytes
+    farewell: bytes
+
+
+SMTP_WORDS = Words(  # RFC 5321 section 3.8
+    b"421 4.7.0 Too many connections, try again later\r\n", b"421 4.3.2 Server is stopping\r\n"
+)
+WORDS = {
+    "imap": Words(  # RFC 3501 section 7.1.5
+        b"* BYE Too many connections, try again later\r\n", b"* BYE Server is stopping\r\n"
+    ),
+    "pop3": Words(  # RFC 3206 section 3
+        b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
+        b"-ERR [SYS/TEMP] Server is stopping\r\n",
+    ),
 }
 
 
@@ -100,6 +117,7 @@ class Assembly:
         self.accounts = Accounts(store)
         self.credentials = Credentials(store, config.auth, clock=clock)
         self.throttle = Throttle(config.auth, clock)
+        self.sign_ins = SignIns(self.credentials, self.throttle)
         self.recipients = Recipients(self.directory, config.route)
         self.next_hops = NextHops(
             dns or Resolver(config.resolver, clock),
@@ -124,6 +142,7 @@ class Assembly:
             meter=meter,
         )  # fmt: skip
         self._hostname = hostname
+        self._name = f"{role}@{instance}"
         self._spool_folder = spool_folder
         self._clock = clock
         self._handlers: dict[tuple[str, bool], Handler] = {}
@@ -150,7 +169,12 @@ class Assembly:
         handler = self._handlers.get((kind, secure))
         if handler is None:
             tls = self.tls if secure else None
-            handler = self._imap(tls) if kind == "imap" else self._smtp(kind, tls)
+            if kind == "imap":
+                handler = self._imap(tls)
+            elif kind == "pop3":
+                handler = self._pop3(tls)
+            else:
+                handler = self._smtp(kind, tls)
             self._handlers[kind, secure] = handler
         return handler
 
@@ -167,6 +191,18 @@ class Assembly:
             clock=self._clock,
             throttle=self.throttle,
             spool_folder=self._spool_folder,
+        ).handle
+
+    def _pop3(self, tls: ServerTls | None) -> Handler:
+        return Pop3Server(
+            self.config.pop3,
+            name=self._name,
+            hostname=self._hostname,
+            sign_ins=self.sign_ins,
+            accounts=self.accounts,
+            tls=tls,
+            log=self.log,
+            meter=self.meter,
         ).handle
 
     def _smtp(self, kind: SmtpKind, tls: ServerTls | None) -> Handler:
@@ -219,14 +255,15 @@ class Worker:
         )
         for item in self._listening:
             protocol = item.config.protocol
+            words = WORDS.get(KINDS[protocol], SMTP_WORDS)
             implicit = item.config.mode is TlsMode.IMPLICIT
             listener = listen(
                 item.sock,
                 self._counted(protocol.value, self._assembly.handler(item.config)),
                 tls=self._assembly.tls if implicit else None,
                 limits=limits,
-                refusal=REFUSAL[protocol in IMAP],
-                farewell=FAREWELL[protocol in IMAP],
+                refusal=words.refusal,
+                farewell=words.farewell,
                 on_refused=partial(
                     self._assembly.meter.count, "connections_refused", protocol.value
                 ),
