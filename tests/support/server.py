@@ -154,13 +154,26 @@ class Server:
             rows = yield "SELECT COALESCE(SUM(emails), 0) FROM account", ()
             return int(rows[0][0])
 
-        return asyncio.run(self._ask(lambda store: store.read_apart(steps())))
+        return asyncio.run(self.ask(lambda store: store.read_apart(steps())))
 
     def findings(self) -> list[Finding]:
         """What `postillon verify` finds; the server is stopped."""
-        return asyncio.run(self._ask(verify))
+        return asyncio.run(self.ask(verify))
 
-    async def _ask(self, question: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    async def split(self, domain: str) -> None:
+        """Let what is unknown at a domain of ours travel on, to where DNS says."""
+
+        async def question(store: SqliteStore) -> None:
+            desk = Desk.over(store, self.config.auth)
+            known = {item.name for item in desk.directory.domains()}
+            change = (
+                desk.directory.update_domain if domain in known else desk.directory.create_domain
+            )
+            await change(domain, split=True)
+
+        await self.ask(question)
+
+    async def ask(self, question: Callable[[SqliteStore], Awaitable[T]]) -> T:
         store = await open_store(self.data, self.config.store, owner="cli")
         try:
             return await question(store)
