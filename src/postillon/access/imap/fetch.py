@@ -10,7 +10,7 @@ import msgspec
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.changing import GONE, NO_SUCH
 from postillon.access.imap.flags import FlagWriter
-from postillon.access.imap.sections import Piece, octets_of, read_pieces, size_of
+from postillon.access.imap.sections import Piece, header_of, octets_of, read_pieces, size_of
 from postillon.account.account import Account
 from postillon.account.emails import EmailRow
 from postillon.account.errors import EmailGone
@@ -130,7 +130,11 @@ class _Plan:
         try:
             root = mime.unpack(row.structure)
             read = self._account.content
-            found = [(item, await octets_of(item, row, root, read)) for item in self._sections]
+            found: list[tuple[Section, list[Piece] | None]] = []
+            for item in self._sections:
+                span = header_of(item, root)
+                header = b"" if span is None else await read(row, *span)
+                found.append((item, octets_of(item, row, root, header)))
             large = sum(size_of(pieces) for _, pieces in found if pieces is not None) > WHOLE
             if not large:
                 parts += [await self._small(item, row, pieces) for item, pieces in found]
@@ -150,8 +154,12 @@ class _Plan:
         label = _label(item)
         if pieces is None:
             return label + b" NIL"
-        octets = [some async for some in read_pieces(pieces, row, self._account.content)]
-        text = without_nul(b"".join(octets))
+        read = self._account.content
+        text = without_nul(
+            b"".join(
+                [some if isinstance(some, bytes) else await read(row, *some) for some in pieces]
+            )
+        )
         return b"%b {%d}\r\n%b" % (label, len(text), text)
 
     async def _say_large(

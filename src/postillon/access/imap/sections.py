@@ -19,9 +19,25 @@ Piece = bytes | tuple[int, int]  # octets, or a range of the blob
 AT_ONCE = 256 * 1024  # octets of a blob read at a time
 
 
-async def octets_of(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
-    """The octets of a section in order, its partial applied; None when there is no such part."""
-    whole = await _whole(section, row, root, read)
+def header_of(section: Section, root: Part) -> tuple[int, int] | None:
+    """The octets of the blob that must be read to know what a section is: those of a header."""
+    if section.text not in (SectionText.FIELDS, SectionText.NOT_FIELDS):
+        return None
+    part = root if not section.path else part_at(root, section.path)
+    if part is None or (section.path and not part.message):
+        return None
+    message = part.children[0] if section.path else root
+    return message.header_start if section.path else 0, message.body_start
+
+
+def octets_of(
+    section: Section, row: EmailRow, root: Part, header: bytes = b""
+) -> list[Piece] | None:
+    """The octets of a section in order, its partial applied; None when there is no such part.
+
+    header: the octets that `header_of` names.
+    """
+    whole = _whole(section, row, root, header)
     if whole is None or section.partial is None:
         return whole
     start, length = section.partial
@@ -45,7 +61,7 @@ async def read_pieces(pieces: list[Piece], row: EmailRow, read: Read) -> AsyncIt
             start = end
 
 
-async def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> list[Piece] | None:
+def _whole(section: Section, row: EmailRow, root: Part, header: bytes) -> list[Piece] | None:
     text = section.text
     if not section.path:
         if text is SectionText.ALL:
@@ -54,7 +70,7 @@ async def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> lis
             return _pieces(row.prefix, 0, root.body_start)
         if text is SectionText.TEXT:
             return _pieces(b"", root.body_start, row.ref.length)
-        return _fields(section, row.prefix + await read(row, 0, root.body_start))
+        return _fields(section, row.prefix + header)
     part = part_at(root, section.path)
     if part is None:
         return None
@@ -70,7 +86,7 @@ async def _whole(section: Section, row: EmailRow, root: Part, read: Read) -> lis
         return _pieces(b"", message.header_start, message.body_start)
     if text is SectionText.TEXT:
         return _pieces(b"", message.body_start, message.end)
-    return _fields(section, await read(row, message.header_start, message.body_start))
+    return _fields(section, header)
 
 
 def _pieces(before: bytes, start: int, stop: int) -> list[Piece]:
