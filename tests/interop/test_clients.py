@@ -45,7 +45,9 @@ def run(*command: str, **more: object) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("clients"), workers=2) as running:
+    with Server(
+        tmp_path_factory.mktemp("clients"), workers=2, logins=(ADA, BOB, GRACE, CAROL)
+    ) as running:
         yield running
 
 

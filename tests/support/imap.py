@@ -12,9 +12,12 @@ from postillon.access.config import ImapConfig
 from postillon.access.imap.server import ImapServer
 from postillon.account.account import Account
 from postillon.account.accounts import Accounts
+from postillon.clock import system_clock
 from postillon.directory.config import AuthConfig
 from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
+from postillon.directory.signin import SignIns
+from postillon.directory.throttle import Throttle
 from postillon.log import Level, Log
 from postillon.net.stream import Endpoint, Stream
 from postillon.net.tls import ServerTls
@@ -161,7 +164,7 @@ async def house(
         server = ImapServer(
             config or ImapConfig(),
             hostname="mx.example.org",
-            credentials=credentials,
+            sign_ins=SignIns(credentials, Throttle(AUTH, system_clock)),
             directory=directory,
             accounts=accounts,
             tls=tls,

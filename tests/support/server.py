@@ -41,7 +41,7 @@ PROTOCOLS = (
 )
 DOMAINS = ("example.org", "example.net")
 PASSWORD = "correct horse battery"
-LOGINS = ("ada@example.org", "bob@example.net", "grace@example.org", "carol@example.net")
+LOGINS = ("ada@example.org", "bob@example.net")
 READY_S = 60.0
 STOP_S = 40.0
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from postillon.directory.signin import SignIns
 from postillon.directory.throttle import Throttle
 from postillon.log import Log
 from postillon.mail.outcome import Outcome
@@ -85,8 +86,7 @@ async def post(folder: Path, kind: Any = "mx", **settings: Any) -> AsyncIterator
             accounts=home.accounts,
             queue=queue,
             spool_folder=folder,
-            credentials=home.credentials,
-            throttle=Throttle(QUICK, home.time),
+            sign_ins=SignIns(home.credentials, Throttle(QUICK, home.time)),
             tls=tls,
             log=Log(lines.append),
             clock=home.time,

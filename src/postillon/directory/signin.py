@@ -19,6 +19,7 @@ class Denied(Enum):
     """Why nobody has signed in."""
 
     WRONG = auto()  # the login or the password: nobody is told which
+    OTHER = auto()  # the password is right, but it is for acting as somebody else
     LATER = auto()  # too many have failed from this network; nothing was looked at
     CANCELLED = auto()
     MALFORMED = auto()
@@ -118,14 +119,14 @@ class SignIn:
         return verdict.refused
 
     async def _end(self, found: Principal | None, authzid: str) -> Answer:
-        if found is not None and authzid:
-            # Nobody acts for somebody else; but one's own name may be written out.
-            other = await self._credentials.principal(authzid)
-            if other is None or other.id != found.id:
-                found = None
         if found is None:
             self.failed = True
             self._throttle.failed(self._address, self.login)
             return Denied.WRONG
+        if authzid:  # one's own name may be written out
+            other = await self._credentials.principal(authzid)
+            if other is None or other.id != found.id:
+                self.failed = True
+                return Denied.OTHER
         self._throttle.succeeded(self._address, self.login)
         return Granted(found)

@@ -144,6 +144,11 @@ class Stream(asyncio.BufferedProtocol):
         """Whether nothing that is written now can reach the peer."""
         return not self._open
 
+    @property
+    def end_point(self) -> bytes | None:
+        """What SCRAM may bind a login to: this connection's certificate (RFC 5929), under TLS."""
+        return None if self.tls is None else self.tls.end_point
+
     async def receive(self, timeout_s: float = RECEIVE_TIMEOUT_S) -> bytes:
         """All octets that have arrived, waiting for the first; b"" when no more will come.
 

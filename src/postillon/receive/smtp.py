@@ -18,9 +18,9 @@ from typing import Literal
 from postillon.account.accounts import Accounts
 from postillon.account.ids import AccountId
 from postillon.clock import Clock, system_clock
-from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
-from postillon.directory.throttle import Throttle, network
+from postillon.directory.signin import Answer, Ask, Granted, SignIn, SignIns
+from postillon.directory.throttle import network
 from postillon.log import SILENT, Log
 from postillon.mail.address import Address
 from postillon.mail.octets import Octets
@@ -29,7 +29,6 @@ from postillon.mail.strip import drop_bcc
 from postillon.meter import SILENT_METER, Meter
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.net.tls import ServerTls
-from postillon.protocol.sasl.server import offered
 from postillon.protocol.smtp.server import (
     INJECTED,
     Auth,
@@ -51,7 +50,7 @@ from postillon.protocol.smtp.server import (
 from postillon.queue.ids import format_queue_id, new_queue_id
 from postillon.queue.submit import Submission, SubmissionRefused, Submitter
 from postillon.receive import header, lmtp, trace
-from postillon.receive.auth import Login
+from postillon.receive.auth import PROTOCOL, said
 from postillon.receive.checks import (
     CONTENT_CHECKS,
     MAIL_CHECKS,
@@ -107,8 +106,7 @@ class SmtpServer:
         accounts: Accounts,
         queue: Submitter,
         spool_folder: Path,
-        credentials: Credentials | None = None,
-        throttle: Throttle | None = None,
+        sign_ins: SignIns | None = None,
         tls: ServerTls | None = None,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
@@ -120,8 +118,7 @@ class SmtpServer:
         self.hostname = hostname
         self.queue = queue
         self.spool_folder = spool_folder
-        self.credentials = credentials if kind == SUBMISSION else None
-        self.throttle = throttle
+        self.sign_ins = sign_ins if kind == SUBMISSION else None
         self.tls = tls
         self.log = log
         self.meter = meter
@@ -171,7 +168,7 @@ class SmtpSession:
         self._arriving: Arriving | None = None
         self._incoming: Incoming | None = None
         self._full = False  # the message that arrives found no room
-        self._login: Login | None = None
+        self._sign_in: SignIn | None = None
         self._out = bytearray()
         self._errors = self._failed_logins = self._unknown = 0
         self._deadline = 0.0  # monotonic; when the next command or the whole content must be here
@@ -282,8 +279,8 @@ class SmtpSession:
         server, config = self._server, self._config
         secure = self._stream.tls is not None
         mechanisms: tuple[str, ...] = ()
-        if server.credentials is not None and self._may_log_in():
-            mechanisms = offered(scram=True, binding=self._binding())
+        if server.sign_ins is not None and self._may_log_in():
+            mechanisms = server.sign_ins.offered(self._stream.end_point)
         return Offer(
             max_size=config.max_size,
             lmtp=server.kind == LMTP,
@@ -302,12 +299,6 @@ class SmtpSession:
         if self._stream.tls is not None:
             return True
         return self._config.plain_on_loopback and network(self._client.address)[1]
-
-    def _binding(self) -> bytes | None:
-        tls, credentials = self._stream.tls, self._server.credentials
-        if tls is None or credentials is None:
-            return None
-        return credentials.binding(tls.end_point)
 
     def _greet(self, event: Hello) -> Reply:
         self.discard()
@@ -348,7 +339,7 @@ class SmtpSession:
             return INJECTED
         # RFC 3207 section 4.2: nothing that was said before is remembered.
         self.discard()
-        self._hello, self._extended, self._login = "", False, None
+        self._hello, self._extended, self._sign_in = "", False, None
         self._engine.close()
         self._engine = SmtpServerEngine(self._offer())
         server.meter.count("smtp_tls", self._stream.tls.version if self._stream.tls else "")
@@ -358,37 +349,36 @@ class SmtpSession:
         server = self._server
         if self._client.principal is not None:
             return LOGGED_IN
-        if server.credentials is None or server.throttle is None:
+        if server.sign_ins is None:
             return NOT_OFFERED
         if not self._may_log_in():
             return TLS_FIRST
-        self._login = Login(
-            server.credentials, server.throttle, self._client.address, self._binding()
-        )
-        return self._logged_in(await self._login.begin(mechanism, initial))
+        attempt = server.sign_ins.begin(PROTOCOL, self._client.address, self._stream.end_point)
+        self._sign_in = attempt
+        return self._logged_in(attempt, await attempt.begin(mechanism, initial))
 
     async def _auth_response(self, response: bytes | None) -> Reply:
-        assert self._login is not None
-        return self._logged_in(await self._login.respond(response))
+        attempt = self._sign_in
+        assert attempt is not None
+        return self._logged_in(attempt, await attempt.respond(response))
 
-    def _logged_in(self, answer: Reply) -> Reply:
-        login = self._login
-        assert login is not None
-        if answer.code == 334:
-            return answer
-        self._login = None
-        self._server.meter.count("smtp_logins", "ok" if login.principal else "failed")
-        if login.principal is not None:
-            self._client.principal = login.principal
-            self._log = self._log.bind(login=login.principal.login)
+    def _logged_in(self, attempt: SignIn, answer: Answer) -> Reply:
+        if isinstance(answer, Ask):
+            return said(answer)
+        self._sign_in = None
+        granted = isinstance(answer, Granted)
+        self._server.meter.count("smtp_logins", "ok" if granted else "failed")
+        if isinstance(answer, Granted):
+            self._client.principal = answer.principal
+            self._log = self._log.bind(login=answer.principal.login)
             self._engine.offer = self._offer()
             self._log.info("logged in")
-        elif login.failed:
-            self._log.warning("login failed", login=login.login)
+        elif attempt.failed:
+            self._log.warning("login failed", login=attempt.login)
             self._failed_logins += 1
             if self._failed_logins >= self._config.max_logins:
                 return TOO_MANY_LOGINS
-        return answer
+        return said(answer)
 
     # The mail transaction
 

@@ -115,9 +115,9 @@ class Assembly:
         self.meter = meter
         self.directory = Directory(store)
         self.accounts = Accounts(store)
-        self.credentials = Credentials(store, config.auth, clock=clock)
-        self.throttle = Throttle(config.auth, clock)
-        self.sign_ins = SignIns(self.credentials, self.throttle)
+        self.sign_ins = SignIns(
+            Credentials(store, config.auth, clock=clock), Throttle(config.auth, clock)
+        )
         self.recipients = Recipients(self.directory, config.route)
         self.next_hops = NextHops(
             dns or Resolver(config.resolver, clock),
@@ -182,14 +182,13 @@ class Assembly:
         return ImapServer(
             self.config.imap,
             hostname=self._hostname,
-            credentials=self.credentials,
+            sign_ins=self.sign_ins,
             directory=self.directory,
             accounts=self.accounts,
             tls=tls,
             log=self.log,
             meter=self.meter,
             clock=self._clock,
-            throttle=self.throttle,
             spool_folder=self._spool_folder,
         ).handle
 
@@ -215,8 +214,7 @@ class Assembly:
             accounts=self.accounts,
             queue=self.submitter,
             spool_folder=self._spool_folder,
-            credentials=self.credentials,
-            throttle=self.throttle,
+            sign_ins=self.sign_ins,
             tls=tls,
             log=self.log,
             meter=self.meter,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from postillon.protocol.sasl import server as sasl
-
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
@@ -27,14 +25,8 @@ def of(session: Session) -> bytes:
     if session.server.tls is not None and session.stream.tls is None:
         words.append(b"STARTTLS")
     if session.private:
-        offered = sasl.offered(scram=True, binding=binding(session))
+        offered = session.server.sign_ins.offered(session.stream.end_point)
         words += [b"AUTH=" + name.encode() for name in offered]
     else:
         words.append(b"LOGINDISABLED")
     return b" ".join(words)
-
-
-def binding(session: Session) -> bytes | None:
-    """What SCRAM can bind to: the certificate of this connection (RFC 5929)."""
-    tls = session.stream.tls
-    return None if tls is None else session.server.credentials.binding(tls.end_point)

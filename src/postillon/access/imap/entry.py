@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 from typing import TYPE_CHECKING
 
 from postillon import __version__
 from postillon.access.imap import capabilities
 from postillon.access.imap.answer import Answer, bad, no, ok
-from postillon.directory.principals import Principal
+from postillon.directory import signin
 from postillon.net.stream import PlaintextInjected
 from postillon.protocol.imap import commands
 from postillon.protocol.imap.parser import decode_base64
 from postillon.protocol.imap.writer import string
-from postillon.protocol.sasl import server as sasl
 
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
-# One text for everything that is wrong with a login (FAULTS 43).
-WRONG = no("The login or the password is wrong", b"AUTHENTICATIONFAILED")
+# One text for everything that is wrong with a login (FAULTS 43); the codes are of RFC 5530.
+DENIALS = {
+    signin.Denied.WRONG: no("The login or the password is wrong", b"AUTHENTICATIONFAILED"),
+    signin.Denied.OTHER: no("Nobody can act for somebody else here", b"AUTHORIZATIONFAILED"),
+    signin.Denied.LATER: no("Too many failed logins, try again later", b"UNAVAILABLE"),
+    signin.Denied.CANCELLED: bad("Authentication was cancelled"),
+    signin.Denied.MALFORMED: bad("Malformed response"),
+    signin.Denied.UNKNOWN_MECHANISM: no("There is no such mechanism", b"CANNOT"),
+}
 CLEAR_TEXT = no("Passwords are only taken under TLS", b"PRIVACYREQUIRED")
 
 
@@ -63,11 +68,9 @@ async def login(session: Session, command: commands.Command) -> Answer:
     assert isinstance(argument, commands.Login)
     if not session.private:
         return CLEAR_TEXT
-    # LOGIN means what PLAIN means, so it is read in the same way.
-    step = sasl.Plain().step(b"\0%b\0%b" % (argument.user, argument.password))
-    if isinstance(step, sasl.Credentials):
-        return await _prove(session, step)
-    return _failed(session, "")
+    attempt = _attempt(session)
+    await session.flush()
+    return _end(session, attempt, await attempt.password(argument.user, argument.password))
 
 
 async def authenticate(session: Session, command: commands.Command) -> Answer:
@@ -75,33 +78,17 @@ async def authenticate(session: Session, command: commands.Command) -> Answer:
     assert isinstance(argument, commands.Authenticate)
     if not session.private:
         return CLEAR_TEXT
-    mechanism = sasl.mechanism(
-        argument.mechanism, scram=True, binding=capabilities.binding(session)
-    )
-    if mechanism is None:
-        return no("There is no such mechanism", b"CANNOT")
-    if not isinstance(mechanism, sasl.Plain | sasl.Login):
-        refused = await _patience(session, "")
-        if refused is not None:
-            return refused
-    response = argument.initial
-    if response is None:
-        # Of the mechanisms in which the client speaks first, LOGIN alone has a question of its own.
-        response = b"" if isinstance(mechanism, sasl.Login) else await _ask(session, b"")
-    while response is not None:
-        step = mechanism.step(response)
-        if isinstance(step, sasl.LookUp):
-            step = step.go_on(await session.server.credentials.scram(step.login))
-        if isinstance(step, sasl.Challenge):
-            response = await _ask(session, step.data)
-        elif isinstance(step, sasl.Credentials):
-            return await _prove(session, step)
-        elif isinstance(step, sasl.ScramDone):
-            principal = await session.server.credentials.principal(step.login)
-            return _failed(session, step.login) if principal is None else _enter(session, principal)
-        else:
-            return bad("Malformed response") if step.malformed else _failed(session, "")
-    return bad("Authentication was cancelled")
+    attempt = _attempt(session)
+    await session.flush()
+    found = await attempt.begin(argument.mechanism, argument.initial)
+    while isinstance(found, signin.Ask):
+        found = await attempt.respond(await _ask(session, found.challenge))
+    return _end(session, attempt, found)
+
+
+def _attempt(session: Session) -> signin.SignIn:
+    stream = session.stream
+    return session.server.sign_ins.begin("imap", stream.peer.ip, stream.end_point)
 
 
 async def _ask(session: Session, challenge: bytes) -> bytes | None:
@@ -111,49 +98,18 @@ async def _ask(session: Session, challenge: bytes) -> bytes | None:
     return None if line == b"*" else decode_base64(line)
 
 
-async def _patience(session: Session, login: str) -> Answer | None:
-    """Slow down those who guess (FAULTS 42)."""
-    verdict = session.server.throttle.check(session.stream.peer.ip, login)
-    if verdict.delay_s:
-        await session.flush()
-        await asyncio.sleep(verdict.delay_s)
-    if verdict.refused:
-        return no("Too many failed logins, try again later", b"UNAVAILABLE")
-    return None
-
-
-async def _prove(session: Session, given: sasl.Credentials) -> Answer:
-    refused = await _patience(session, given.login)
-    if refused is not None:
-        return refused
-    principal = await session.server.credentials.verify(given.login, given.password, "imap")
-    if principal is None:
-        return _failed(session, given.login)
-    if given.authzid and not await _same(session, principal, given.authzid):
-        return no("Nobody can act for somebody else here", b"AUTHORIZATIONFAILED")
-    return _enter(session, principal)
-
-
-async def _same(session: Session, principal: Principal, authzid: str) -> bool:
-    meant = await session.server.directory.by_login(authzid)
-    return meant is not None and meant.id == principal.id
-
-
-def _failed(session: Session, login: str) -> Answer:
-    server = session.server
-    server.throttle.failed(session.stream.peer.ip, login)
-    server.meter.count("imap_failed_logins")
-    session.log.info("login_failed", login=login)
-    session.failed_logins += 1
-    if session.failed_logins >= server.config.wrong_commands:
-        session.bye("Too many failed logins")
-    return WRONG
-
-
-def _enter(session: Session, principal: Principal) -> Answer:
-    session.server.throttle.succeeded(session.stream.peer.ip, principal.login)
-    session.enter(principal)
-    return ok("Logged in", b"CAPABILITY " + capabilities.of(session))
+def _end(session: Session, attempt: signin.SignIn, found: signin.Answer) -> Answer:
+    if isinstance(found, signin.Granted):
+        session.enter(found.principal)
+        return ok("Logged in", b"CAPABILITY " + capabilities.of(session))
+    assert isinstance(found, signin.Denied)
+    if attempt.failed:
+        session.server.meter.count("imap_failed_logins")
+        session.log.info("login_failed", login=attempt.login)
+        session.failed_logins += 1
+        if session.failed_logins >= session.server.config.wrong_commands:
+            session.bye("Too many failed logins")
+    return DENIALS[found]
 
 
 async def enable(session: Session, command: commands.Command) -> Answer:

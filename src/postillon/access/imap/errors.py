@@ -21,6 +21,8 @@ REFUSALS: dict[type[Exception], tuple[str, str]] = {
     errors.BadKeyword: ("CANNOT", "This keyword cannot be set"),
     errors.TooManyKeywords: ("LIMIT", "There are too many keywords on a message"),
     errors.EmailGone: ("EXPUNGEISSUED", "A message is gone"),
+    errors.MaildropInUse: ("INUSE", "POP3 has the mailbox"),
+    errors.MaildropLost: ("INUSE", "POP3 has the mailbox"),
     BadName: ("CANNOT", "This is no mailbox name"),
     BlobLost: ("CORRUPTION", "A message is damaged"),
     StoreFull: ("UNAVAILABLE", "There is no room, try again later"),

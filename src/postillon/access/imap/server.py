@@ -8,10 +8,8 @@ from postillon.access.config import ImapConfig
 from postillon.access.imap.session import Session
 from postillon.account.accounts import Accounts
 from postillon.clock import Clock, system_clock
-from postillon.directory.config import AuthConfig
-from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
-from postillon.directory.throttle import Throttle
+from postillon.directory.signin import SignIns
 from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
 from postillon.net.stream import Stream
@@ -21,8 +19,8 @@ from postillon.net.tls import ServerTls
 class ImapServer:
     """Runs sessions. tls: for STARTTLS; None: it is not offered.
 
-    throttle: shared with the other protocols of the worker. spool_folder: where large uploads lie
-    while they come, as files without a name; None is the system's place for such files.
+    spool_folder: where large uploads lie while they come, as files without a name; None is the
+    system's place for such files.
     """
 
     def __init__(
@@ -30,26 +28,24 @@ class ImapServer:
         config: ImapConfig,
         *,
         hostname: str,
-        credentials: Credentials,
+        sign_ins: SignIns,
         directory: Directory,
         accounts: Accounts,
         tls: ServerTls | None = None,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
         clock: Clock = system_clock,
-        throttle: Throttle | None = None,
         spool_folder: Path | None = None,
     ) -> None:
         self.config = config
         self.hostname = hostname
-        self.credentials = credentials
+        self.sign_ins = sign_ins
         self.directory = directory
         self.accounts = accounts
         self.tls = tls
         self.log = log
         self.meter = meter
         self.clock = clock
-        self.throttle = throttle or Throttle(AuthConfig(), clock)
         self.spool_folder = spool_folder
 
     async def handle(self, stream: Stream) -> None:

@@ -6,7 +6,7 @@ import binascii
 from typing import TYPE_CHECKING
 
 from postillon import __version__
-from postillon.directory.signin import Answer, Ask, Denied, Granted
+from postillon.directory.signin import Answer, Ask, Denied, Granted, SignIn
 from postillon.net.stream import PlaintextInjected
 from postillon.protocol.pop3.engine import Command
 from postillon.protocol.pop3.writer import challenge, err, listing, ok
@@ -22,6 +22,7 @@ CLEAR_TEXT = err("Passwords are only taken under TLS: use STLS, or the port for 
 # One text for everything that is wrong with a login (FAULTS 43); the codes are of RFC 3206.
 DENIALS = {
     Denied.WRONG: err("The login or the password is wrong", "AUTH"),
+    Denied.OTHER: err("Nobody can act for somebody else here", "AUTH"),
     Denied.LATER: err("Too many failed logins from your network; try again later", "SYS/TEMP"),
     Denied.CANCELLED: err("Cancelled"),
     Denied.MALFORMED: err("The response is malformed"),
@@ -59,7 +60,7 @@ async def password(session: Session, command: Command) -> bytes:
         return err("USER comes before PASS")
     login, session.user = session.user, b""
     attempt = session.sign_in()
-    return await _end(session, attempt.login, await attempt.password(login, command.argument))
+    return await _end(session, attempt, await attempt.password(login, command.argument))
 
 
 async def authenticate(session: Session, command: Command) -> bytes:
@@ -83,7 +84,7 @@ async def authenticate(session: Session, command: Command) -> bytes:
         if response is None and line != b"*":
             return DENIALS[Denied.MALFORMED]
         answer = await attempt.respond(response)
-    return await _end(session, attempt.login, answer)
+    return await _end(session, attempt, answer)
 
 
 async def start_tls(session: Session, command: Command) -> bytes:
@@ -119,20 +120,19 @@ async def quit_(session: Session, command: Command) -> bytes:
     return ok(f"Until next time ({removed} deleted)" if removed else "Until next time")
 
 
-async def _end(session: Session, login: str, answer: Answer) -> bytes:
+async def _end(session: Session, attempt: SignIn, answer: Answer) -> bytes:
     if isinstance(answer, Granted):
         await session.enter(answer.principal)
         count, octets = len(session.opened.drop.uids), sum(session.opened.drop.sizes)
         return ok(f"{count} messages, {octets} octets")
     assert isinstance(answer, Denied)
-    if answer in (Denied.WRONG, Denied.LATER):
-        session.refused(login)
+    if attempt.failed:
+        session.refused(attempt.login)
     return DENIALS[answer]
 
 
 def _mechanisms(session: Session) -> tuple[str, ...]:
-    tls = session.stream.tls
-    return session.server.sign_ins.offered(None if tls is None else tls.end_point)
+    return session.server.sign_ins.offered(session.stream.end_point)
 
 
 def decode_base64(data: bytes) -> bytes | None:

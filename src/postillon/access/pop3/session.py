@@ -103,9 +103,8 @@ class Session:
 
     def sign_in(self) -> SignIn:
         """One attempt of this client."""
-        tls = self.stream.tls
-        end_point = None if tls is None else tls.end_point
-        return self.server.sign_ins.begin(entry.PROTOCOL, self.stream.peer.ip, end_point)
+        stream = self.stream
+        return self.server.sign_ins.begin(entry.PROTOCOL, stream.peer.ip, stream.end_point)
 
     def refused(self, login: str) -> None:
         """A sign-in has failed; after some of them the connection ends."""
