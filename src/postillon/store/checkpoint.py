@@ -16,6 +16,7 @@ from postillon.store.sqlite import SqliteStore
 
 OVERGROWN = 8  # times checkpoint_octets from which writers are held for a moment
 FRAME = 4096 + 24  # octets of a page in the log
+MOMENT_MS = 100  # how long writers are held for readers to end; a backup reads for minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def _checkpoint(store: SqliteStore, force: bool) -> Checkpoint:
             if frames * FRAME >= OVERGROWN * bound:
                 lock = store.opened.lock_again()
                 try:
+                    connection.set_busy_timeout(MOMENT_MS)
                     with lock:
                         frames, moved = connection.wal_checkpoint(
                             mode=apsw.SQLITE_CHECKPOINT_RESTART

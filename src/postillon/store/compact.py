@@ -17,6 +17,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from postillon.store.opening import backup_lock_of
 from postillon.store.operation import BlobRef, NewBlob, Steps, Tx
 from postillon.store.pack import (
     BLOB_TABLES,
@@ -181,7 +182,15 @@ def _retire(pack: int) -> Any:  # a WriteOperation
 
 
 async def remove_retired(store: SqliteStore) -> list[int]:
-    """Remove packs whose grace has ended; returns their numbers."""
+    """Remove packs whose grace has ended; returns their numbers. While a backup runs, all stay."""
+    backups = backup_lock_of(store.folder)
+    try:
+        return await _remove_retired(store) if backups.try_acquire() else []
+    finally:
+        backups.close()
+
+
+async def _remove_retired(store: SqliteStore) -> list[int]:
     grace = int(store.config.grace.total_seconds() * 1000)
 
     def operation(tx: Tx) -> Steps[list[int]]:
@@ -205,7 +214,7 @@ async def remove_retired(store: SqliteStore) -> list[int]:
 
 
 async def sweep(store: SqliteStore) -> list[int]:
-    """Remove pack files that no row of `pack` names; returns their numbers."""
+    """Remove pack files that neither a row of `pack` nor a message names; returns their numbers."""
     folder = store.folder / "packs"
 
     def operation(tx: Tx) -> Steps[list[int]]:
@@ -214,7 +223,14 @@ async def sweep(store: SqliteStore) -> list[int]:
         known = {row[0] for row in rows}
         found = [pack_number(path) for path in folder.iterdir()]
         # The number can be given again once the file is gone, so it goes while we have the lock.
-        orphans = [pack for pack in found if pack is not None and pack not in known]
+        orphans = []
+        for pack in found:
+            if pack is None or pack in known:
+                continue
+            if (yield from _named(pack)):  # damage: its row was lost, which `verify` mends
+                store.log.error("pack without a row", pack=pack)
+            else:
+                orphans.append(pack)
         _unlink(store, orphans)
         return orphans
 

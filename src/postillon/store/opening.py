@@ -26,6 +26,8 @@ from postillon.store.pack import OPEN, PackWriter
 from postillon.store.recovery import recover_pack, skip_ids
 from postillon.store.slots import FileLock
 
+RESTORING = "restore-unfinished"  # a file that says so, in a folder that is being filled
+
 
 @dataclass(slots=True)
 class Opened:
@@ -48,6 +50,11 @@ def door_of(folder: Path) -> FileLock:
     return FileLock(folder / "run" / "door.lock")
 
 
+def backup_lock_of(folder: Path) -> FileLock:
+    """Shared by running backups; who removes packs must have it alone."""
+    return FileLock(folder / "run" / "backup.lock")
+
+
 def packs_of(folder: Path) -> Path:
     return folder / "packs"
 
@@ -65,6 +72,8 @@ def open_folder(
 ) -> Opened:
     """Blocks. Raises StoreError; nothing is left open then."""
     folder = folder.resolve()
+    if (folder / RESTORING).exists():
+        raise StoreError(f"the restore into {folder} has not ended: run it again")
     if not fresh_ok and not (folder / NAME).exists():
         raise StoreError(f"there is no store in {folder}")
     for path in (folder, packs_of(folder), folder / "run"):

@@ -216,6 +216,9 @@ class PackReader:
         self._open: OrderedDict[int, _OpenPack] = OrderedDict()
         self._lock = threading.Lock()
 
+    def _path(self, pack: int) -> Path:
+        return pack_path(self._folder, pack)
+
     def _pack(self, pack: int) -> _OpenPack:
         with self._lock:
             found = self._open.get(pack)
@@ -223,7 +226,7 @@ class PackReader:
                 self._open.move_to_end(pack)
                 return found
         try:
-            opened = _OpenPack(pack_path(self._folder, pack))
+            opened = _OpenPack(self._path(pack))
         except FileNotFoundError as error:
             raise BlobLost(f"pack {pack} is not there") from error
         with self._lock:

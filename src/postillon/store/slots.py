@@ -27,6 +27,10 @@ class FileLock:
     def acquire(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
+    def share(self) -> None:
+        """Hold it together with others that share it."""
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
+
     def try_acquire(self) -> bool:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,28 +1,54 @@
-"""Proving octets, rows and counters against each other (`postillon verify`).
+"""Proving octets, rows, counters and indexes against each other, and mending (`postillon verify`).
 
-Reads only, in pieces: each is one read transaction, so a server may run meanwhile. A record that
-compaction may have moved in between is looked up a second time before it counts.
+`verify` reads only, in pieces: each is one read transaction, so a server may run meanwhile. A record
+that compaction may have moved in between is looked up a second time before it counts. `repair` mends
+what has a mend (store.mending), one transaction each, and looks again until nothing more can be done.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
-from postillon.store.operation import BlobLost, BlobRef, Steps
+from postillon.store import mending
+from postillon.store.checks import ACCOUNT_CHECKS, STORE_CHECKS, Check
+from postillon.store.operation import BlobLost, BlobRef, NewBlob, Steps, StoreError, WriteOperation
 from postillon.store.pack import (
     BLOB_TABLES,
     FILE_HEADER,
     RETIRED,
+    PackReader,
     file_header,
     pack_number,
     pack_path,
 )
+from postillon.store.progress import Pace
 from postillon.store.sqlite import SqliteStore
+
+T = TypeVar("T")
 
 AT_ONCE = 500  # rows, records or accounts of one piece
 MAX_FINDINGS = 1_000  # more say nothing new
+MAX_PASSES = 50  # of mending: one may uncover the next
 UNNAMED = "no row names this file; a sweep removes it"
+ROWLESS = "messages name this file and it has no row"
+NOWHERE = "messages name it, and it has neither row nor file"
+
+
+class Provable(Protocol):
+    """What is read: a store, or a backup of one."""
+
+    @property
+    def packs(self) -> PackReader: ...
+
+    def read(self, steps: Steps[T]) -> T: ...
+
+    async def read_apart(self, steps: Steps[T]) -> T: ...
+
+    async def apart(self, call: Callable[..., T], *arguments: Any) -> T: ...  # Any: of the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,112 +58,178 @@ class Finding:
     kind: str  # database, pack, blob, counter, row
     where: str
     problem: str
+    mended: bool = False
+    mend: WriteOperation[Any] | None = field(default=None, compare=False, repr=False)
+    blob: BlobRef | None = field(default=None, compare=False, repr=False)
+    digest: bytes = field(default=b"", compare=False, repr=False)  # SHA-256 the blob must have
 
 
-# Each query names a place and says what is wrong there; no row is a sound account. The arguments are
-# the first and the last account of a piece, both included.
-_CHECKS: tuple[tuple[str, str, str], ...] = (
-    (
-        "counter",
-        "an account's octets or number of emails is wrong",
-        "SELECT a.account FROM account a WHERE a.account BETWEEN ? AND ? AND (a.used, a.emails) <>"
-        " (SELECT coalesce(sum(e.size), 0), count(*) FROM email e WHERE e.account = a.account)",
-    ),
-    (
-        "counter",
-        "a mailbox's counts are wrong",
-        "SELECT m.account, m.mailbox FROM mailbox m WHERE m.account BETWEEN ? AND ?"
-        " AND (m.total, m.unseen, m.deleted, m.octets) <> (SELECT count(*),"
-        " coalesce(sum(1 - (p.flags & 1)), 0),"  # SEEN, then DELETED
-        " coalesce(sum((p.flags & 8) / 8), 0), coalesce(sum(e.size), 0)"
-        " FROM placement p JOIN email e ON e.account = p.account AND e.email = p.email"
-        " WHERE p.account = m.account AND p.mailbox = m.mailbox)",
-    ),
-    (
-        "counter",
-        "the next UID of a mailbox has been given already",
-        "SELECT m.account, m.mailbox FROM mailbox m WHERE m.account BETWEEN ? AND ?"
-        " AND m.uid_next <= (SELECT coalesce(max(p.uid), 0) FROM placement p"
-        " WHERE p.account = m.account AND p.mailbox = m.mailbox)",
-    ),
-    (
-        "counter",
-        "a MODSEQ is beyond the account's",
-        "SELECT a.account FROM account a WHERE a.account BETWEEN ? AND ? AND (a.modseq <"
-        " (SELECT coalesce(max(c.modseq), 0) FROM change c WHERE c.account = a.account) OR a.modseq <"
-        " (SELECT coalesce(max(m.modseq), 0) FROM mailbox m WHERE m.account = a.account))",
-    ),
-    (
-        "counter",
-        "an id is beyond the account's next one",
-        "SELECT a.account FROM account a WHERE a.account BETWEEN ? AND ? AND a.next_id <="
-        " (SELECT coalesce(max(e.email), 0) FROM email e WHERE e.account = a.account)",
-    ),
-    (
-        "row",
-        "a placement has no email",
-        "SELECT p.account, p.mailbox, p.uid FROM placement p WHERE p.account BETWEEN ? AND ?"
-        " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account = p.account AND e.email = p.email)",
-    ),
-    (
-        "row",
-        "a placement has no mailbox",
-        "SELECT p.account, p.mailbox, p.uid FROM placement p WHERE p.account BETWEEN ? AND ?"
-        " AND NOT EXISTS"
-        " (SELECT 1 FROM mailbox m WHERE m.account = p.account AND m.mailbox = p.mailbox)",
-    ),
-    (
-        "row",
-        "an email is in no mailbox",
-        "SELECT e.account, e.email FROM email e WHERE e.account BETWEEN ? AND ? AND NOT EXISTS"
-        " (SELECT 1 FROM placement p WHERE p.account = e.account AND p.email = e.email)",
-    ),
-)
-_QUEUE = (
-    ("SELECT r.queue_id, r.n FROM queue_recipient r WHERE NOT EXISTS"
-     " (SELECT 1 FROM queue_message m WHERE m.queue_id = r.queue_id)",
-     "a queued recipient has no message"),
-    ("SELECT m.queue_id FROM queue_message m WHERE NOT EXISTS"
-     " (SELECT 1 FROM queue_recipient r WHERE r.queue_id = m.queue_id)",
-     "a queued message has no recipient"),
-)  # fmt: skip
-
-
-async def verify(store: SqliteStore, *, octets: bool = True) -> list[Finding]:
+async def verify(
+    store: SqliteStore, *, octets: bool = True, pace: Pace | None = None
+) -> list[Finding]:
     """Everything that is wrong, MAX_FINDINGS at most; empty is sound.
 
-    octets: also read every record and compare its checksum, which takes the time of reading it all.
+    octets: also read every record and compare checksum and digest, which takes the time of reading
+    it all.
     """
+    pace = pace or Pace()
+    pace.begin("database")
     findings = await store.read_apart(_database())
-    for check in (_packs, _accounts, _queue):
-        findings += await check(store)
-    if octets:
-        findings += await _blobs(store)
+    findings += await _packs(store)
+    findings += await verify_rows(store, octets=octets, pace=pace)
     return findings[:MAX_FINDINGS]
+
+
+async def verify_rows(
+    store: Provable, *, octets: bool = True, pace: Pace | None = None
+) -> list[Finding]:
+    """Rows and counters against each other, and every record they name."""
+    pace = pace or Pace()
+    findings = []
+    for check in STORE_CHECKS:
+        findings += await _check(store, check)
+    findings += await _accounts(store, pace)
+    if octets:
+        findings += await _blobs(store, pace)
+    return findings[:MAX_FINDINGS]
+
+
+async def repair(
+    store: SqliteStore,
+    *,
+    octets: bool = True,
+    others: Iterable[PackReader] = (),
+    pace: Pace | None = None,
+) -> list[Finding]:
+    """Mend what can be mended. Returns all that was found, and of each whether it is mended.
+
+    others: packs of backups, where the octets of a damaged record may still be sound.
+    """
+    backups = list(others)
+    done: dict[tuple[str, str, str], Finding] = {}
+    hopeless: set[tuple[str, str, str]] = set()
+    for _ in range(MAX_PASSES):
+        found = await verify(store, octets=octets, pace=pace)
+        present = {_key(finding) for finding in found}
+        for finding in found:
+            done.setdefault(_key(finding), finding)
+        tried = False
+        for finding in found:
+            if _key(finding) in hopeless:
+                continue
+            hopeless.add(_key(finding))  # one try each
+            tried = await _mend(store, finding, backups) or tried
+        if not tried:
+            break
+    return [replace(item, mended=key not in present) for key, item in done.items()]
+
+
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.kind, finding.where, finding.problem
+
+
+async def _mend(store: SqliteStore, finding: Finding, backups: list[PackReader]) -> bool:
+    """Whether something was changed."""
+    try:
+        if finding.mend is not None:
+            await store.write(finding.mend)
+            return True
+        if finding.blob is None:
+            return False
+        content = await store.apart(
+            _sound_copy, store, finding.blob, finding.digest,
+            await store.read_apart(_same_digest(finding.digest)), backups,
+        )  # fmt: skip
+        if content is None:
+            return False
+        await store.write(mending.point_to(finding.blob, finding.digest), NewBlob(content))
+    except StoreError as error:  # SQLite refuses: the database itself is damaged there
+        store.log.error("not mended", where=finding.where, error=str(error))
+        return False
+    return True
+
+
+def _sound_copy(
+    store: SqliteStore,
+    lost: BlobRef,
+    digest: bytes,
+    twins: list[BlobRef],
+    backups: list[PackReader],
+) -> bytes | None:
+    """The octets of a lost blob from a message that is the same, or from a backup."""
+    places = [(store.packs, ref) for ref in twins] + [(packs, lost) for packs in backups]
+    for packs, ref in places:
+        try:
+            content = packs.read(ref)
+        except (BlobLost, OSError):
+            continue
+        if hashlib.sha256(content).digest() == digest:
+            return content
+    return None
+
+
+def _same_digest(digest: bytes) -> Steps[list[BlobRef]]:
+    """Places of blobs with this digest. Looks at every row: for damage only."""
+    found: list[BlobRef] = []
+    for table in BLOB_TABLES:
+        rows = yield (
+            f"SELECT DISTINCT pack, start, length FROM {table} WHERE digest = ? LIMIT 100",  # noqa: S608
+            (digest,),
+        )
+        found += [BlobRef(*row) for row in rows]
+    return found
+
+
+# Database and packs
 
 
 def _database() -> Steps[list[Finding]]:
     rows = yield ("PRAGMA integrity_check(100)", ())
-    return [Finding("database", "postillon.db", row[0]) for row in rows if row[0] != "ok"]
+    return [
+        Finding(
+            "database", "postillon.db", row[0],
+            mend=mending.rebuild_indexes if "index" in row[0] else None,
+        )
+        for row in rows if row[0] != "ok"
+    ]  # fmt: skip
 
 
 async def _packs(store: SqliteStore) -> list[Finding]:
     folder = store.folder / "packs"
     # Files first: a row is older than its file only when the pack is being removed.
     files = {number for path in folder.iterdir() if (number := pack_number(path)) is not None}
-
-    def rows() -> Steps[list[tuple[int, int, int]]]:
-        found = yield ("SELECT pack, state, synced FROM pack", ())
-        return [(row[0], row[1], row[2]) for row in found]
-
+    known, named = await store.read_apart(_pack_rows())
     findings = []
-    known = store.read(rows())
     for pack, state, synced in known:
         problem = _pack_problem(pack_path(folder, pack), pack, synced)
         if problem and state != RETIRED:
             findings.append(Finding("pack", str(pack), problem))
-    unnamed = sorted(files - {row[0] for row in known})
-    return findings + [Finding("pack", str(pack), UNNAMED) for pack in unnamed]
+    rows = {row[0] for row in known}
+    for pack in sorted(files - rows):
+        if pack in named:
+            size = pack_path(folder, pack).stat().st_size
+            mend = mending.know_pack(pack, size)
+            findings.append(Finding("pack", str(pack), ROWLESS, mend=mend))
+        else:
+            findings.append(Finding("pack", str(pack), UNNAMED))
+    lost = sorted(named - rows - files)
+    return findings + [Finding("pack", str(pack), NOWHERE) for pack in lost]
+
+
+def _pack_rows() -> Steps[tuple[list[tuple[int, int, int]], set[int]]]:
+    """Rows of packs, and the packs that messages name."""
+    rows = yield "SELECT pack, state, synced FROM pack", ()
+    named: set[int] = set()
+    for table in BLOB_TABLES:
+        # One probe of the index for each pack, where DISTINCT would walk all of it.
+        found = yield (
+            f"WITH RECURSIVE p (pack) AS (SELECT min(pack) FROM {table} UNION ALL"  # noqa: S608
+            f" SELECT (SELECT min(t.pack) FROM {table} t WHERE t.pack > p.pack) FROM p"
+            " WHERE p.pack IS NOT NULL) SELECT pack FROM p WHERE pack IS NOT NULL",
+            (),
+        )
+        named |= {row[0] for row in found}
+    return [(row[0], row[1], row[2]) for row in rows], named
 
 
 def _pack_problem(path: Path, pack: int, synced: int) -> str | None:
@@ -152,79 +244,112 @@ def _pack_problem(path: Path, pack: int, synced: int) -> str | None:
     return None
 
 
-async def _accounts(store: SqliteStore) -> list[Finding]:
+# Rows
+
+
+async def _accounts(store: Provable, pace: Pace) -> list[Finding]:
     findings: list[Finding] = []
+    [(octets,)] = store.read(_query("SELECT coalesce(sum(used), 0) FROM account"))
+    pace.begin("accounts", octets)
     last = 0
     while True:
-        accounts = store.read(_accounts_after(last))
+        accounts = store.read(_query(
+            "SELECT account, used FROM account WHERE account > ? ORDER BY account LIMIT ?",
+            last, AT_ONCE,
+        ))  # fmt: skip
         if not accounts or len(findings) >= MAX_FINDINGS:
             return findings
-        first, last = accounts[0], accounts[-1]
-        for kind, problem, sql in _CHECKS:
-            rows = await store.read_apart(_rows(sql, first, last))
-            findings += [Finding(kind, "/".join(map(str, row)), problem) for row in rows]
+        first, last = accounts[0][0], accounts[-1][0]
+        for check in ACCOUNT_CHECKS:
+            findings += await _check(store, check, first, last)
+        pace.skip(sum(row[1] for row in accounts), len(accounts))
 
 
-def _accounts_after(account: int) -> Steps[list[int]]:
-    rows = yield (
-        "SELECT account FROM account WHERE account > ? ORDER BY account LIMIT ?",
-        (account, AT_ONCE),
-    )
-    return [row[0] for row in rows]
+async def _check(store: Provable, check: Check, *arguments: int) -> list[Finding]:
+    rows = await store.read_apart(_query(f"{check.sql} LIMIT 100", *arguments))
+    return [
+        Finding(
+            check.kind,
+            check.area + "/".join(map(str, row)),
+            check.problem,
+            mend=None if check.mend is None else check.mend(*row),
+        )
+        for row in rows
+    ]
 
 
-def _rows(sql: str, *arguments: int) -> Steps[list[tuple[int, ...]]]:
-    rows = yield (f"{sql} LIMIT 100", arguments)
+def _query(sql: str, *arguments: Any) -> Steps[list[tuple[Any, ...]]]:  # Any: as Row
+    rows = yield sql, arguments
     return rows
 
 
-async def _queue(store: SqliteStore) -> list[Finding]:
-    findings: list[Finding] = []
-    for sql, problem in _QUEUE:
-        rows = await store.read_apart(_rows(sql))
-        findings += [Finding("row", "queue/" + "/".join(map(str, row)), problem) for row in rows]
-    return findings
+# Octets
 
 
-async def _blobs(store: SqliteStore) -> list[Finding]:
+async def _blobs(store: Provable, pace: Pace) -> list[Finding]:
     findings: list[Finding] = []
     for table in BLOB_TABLES:
-        place = (0, -1)
+        pace.begin(f"octets of {table.replace('_', ' ')}")
+        place: tuple[BlobRef, bytes] = (BlobRef(0, 0, 0), b"")
         while len(findings) < MAX_FINDINGS:
             refs = await store.read_apart(_refs_after(table, *place))
             if not refs:
                 break
-            place = (refs[-1].pack, refs[-1].offset)
-            for ref in await store.apart(_unsound, store, refs):
+            place = refs[-1]
+            for ref, digest, problem in await store.apart(_unsound, store.packs, refs, pace):
                 # Compacted between the two looks? Then the row names another place now.
-                if store.read(_still_named(table, ref)):
+                owners = store.read(_owners(table, ref))
+                if owners:
                     where = f"{table} {ref.pack}:{ref.offset}"
-                    findings.append(Finding("blob", where, "no sound record lies there"))
+                    said = f"{problem} ({', '.join(owners)})"
+                    findings.append(Finding("blob", where, said, blob=ref, digest=digest))
     return findings
 
 
-def _refs_after(table: str, pack: int, start: int) -> Steps[list[BlobRef]]:
+def _refs_after(table: str, ref: BlobRef, digest: bytes) -> Steps[list[tuple[BlobRef, bytes]]]:
+    """Places with the digests that rows give them, in the order in which they lie."""
     rows = yield (
-        f"SELECT DISTINCT pack, start, length FROM {table} WHERE (pack, start) > (?, ?)"  # noqa: S608
-        " ORDER BY pack, start LIMIT ?",
-        (pack, start, AT_ONCE),
+        "SELECT DISTINCT pack, start, length, digest"  # noqa: S608 - a constant
+        f" FROM {table} WHERE (pack, start, length, digest) > (?, ?, ?, ?)"
+        " ORDER BY pack, start, length, digest LIMIT ?",
+        (ref.pack, ref.offset, ref.length, digest, AT_ONCE),
     )
-    return [BlobRef(*row) for row in rows]
+    return [(BlobRef(*row[:3]), row[3]) for row in rows]
 
 
-def _still_named(table: str, ref: BlobRef) -> Steps[bool]:
+def _owners(table: str, ref: BlobRef) -> Steps[list[str]]:
+    """Whose octets these are, in words; empty when no row names them any more. Ten at most."""
+    if table == "email":
+        rows = yield (
+            "SELECT e.account, e.email, p.mailbox, p.uid FROM email e LEFT JOIN placement p"
+            " ON p.account = e.account AND p.email = e.email WHERE e.pack = ? AND e.start = ?"
+            " LIMIT 10",
+            (ref.pack, ref.offset),
+        )
+        return [
+            f"account {row[0]} email {row[1]}"
+            + ("" if row[2] is None else f" mailbox {row[2]} UID {row[3]}")
+            for row in rows
+        ]
+    column = "queue_id" if table == "queue_message" else "upload"
     rows = yield (
-        f"SELECT 1 FROM {table} WHERE pack = ? AND start = ? LIMIT 1",  # noqa: S608
+        f"SELECT {column} FROM {table} WHERE pack = ? AND start = ? LIMIT 10",  # noqa: S608
         (ref.pack, ref.offset),
     )
-    return bool(rows)
+    return [f"{table.replace('_', ' ')} {row[0]}" for row in rows]
 
 
-def _unsound(store: SqliteStore, refs: list[BlobRef]) -> list[BlobRef]:
+def _unsound(
+    packs: PackReader, refs: list[tuple[BlobRef, bytes]], pace: Pace
+) -> list[tuple[BlobRef, bytes, str]]:
     found = []
-    for ref in refs:
+    for ref, digest in refs:
         try:
-            store.packs.read(ref)
+            content = packs.read(ref)
         except (BlobLost, OSError):
-            found.append(ref)
+            found.append((ref, digest, "no sound record lies there"))
+        else:
+            if hashlib.sha256(content).digest() != digest:
+                found.append((ref, digest, "another message lies there"))
+        pace.step(ref.length, 1)
     return found
