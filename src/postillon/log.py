@@ -6,13 +6,14 @@ are escaped by the JSON encoding, and every text is bounded, so no peer can forg
 
 from __future__ import annotations
 
-import sys
+import os
 import time
 from collections.abc import Callable
 from enum import IntEnum
 
 import msgspec
 
+STDERR = 2  # the descriptor
 MAX_TEXT = 1_000  # characters of one field; longer ones are cut and marked
 
 
@@ -38,9 +39,35 @@ def _bounded(value: object) -> Value:
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
-def to_stderr(line: bytes) -> None:
-    sys.stderr.buffer.write(line)
-    sys.stderr.buffer.flush()
+class Stderr:
+    """Writes lines to standard error. What cannot be written (a full disk, a reader that is gone) costs
+    lines and nothing else: no mail waits for its log. The first line after it tells how many were lost.
+    """
+
+    def __init__(self) -> None:
+        self._lost = 0
+        self._torn = False  # the last line was written in part
+
+    def __call__(self, line: bytes) -> None:
+        lost = self._lost
+        data = (
+            line if not lost else _encode({"event": "log_lines_lost", "lines": lost}) + b"\n" + line
+        )
+        if self._torn:
+            data = b"\n" + data
+        try:
+            written = os.write(STDERR, data)
+        except OSError:
+            written = 0
+        if written == len(data):
+            self._lost -= lost
+            self._torn = False
+        else:
+            self._lost += 1
+            self._torn = self._torn or written > 0
+
+
+to_stderr = Stderr()
 
 
 class Log:

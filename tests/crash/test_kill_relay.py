@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,10 @@ EXCHANGER = "mx.b.example"
 CONNECTIONS = 6
 DRAINED_S = 90.0  # real time until A's queue must be empty; some seconds are enough
 CLOCK_SLACK_S = 0.25  # between a commit and the line in the log that tells of it
-QUICK = 'shortest_wait = "500ms"\nlongest_wait = "1s"\nshortest_probe = "300ms"\nlongest_probe = "500ms"'
+QUICK = (
+    'shortest_wait = "500ms"\nlongest_wait = "1s"\n'
+    'shortest_probe = "300ms"\nlongest_probe = "500ms"'
+)
 VICTIMS = ("A", "B", "AB")
 
 
@@ -183,7 +187,7 @@ def check_duplicate(
     assert len(ids_of_a) == 1, f"A has accepted {number} twice: {ids_of_a}"
     assert settled[ids_of_a.pop()] == len(recipients_of(number)), "settled, and sent once more"
     times = sorted(taken[copy.ids[0]] for copy in several if copy.ids[0] in taken)
-    for first, second in zip(times, times[1:], strict=False):
+    for first, second in pairwise(times):
         between = [at for at in pair.kills if first - CLOCK_SLACK_S < at < second + CLOCK_SLACK_S]
         assert between, f"{number} came to {box} twice and nobody had been killed: {first} {second}"
 

@@ -165,7 +165,7 @@ class Server:
 
         async def question(store: SqliteStore) -> None:
             desk = Desk.over(store, self.config.auth)
-            known = {item.name for item in desk.directory.domains()}
+            known = {item.name for item in await desk.directory.domains()}
             change = (
                 desk.directory.update_domain if domain in known else desk.directory.create_domain
             )

@@ -23,6 +23,8 @@ PREFIX = "postillon"
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 300)
 OTHER = "other"
 NO_LABEL = "kind"  # of an event without labels; it is always empty there
+KINDS = ("counter", "histogram")  # of values; each process has a file of each
+RESERVED = 512 * 1024  # octets of such a file: 64 labels of every event below, and some to spare
 MAX_LABELS = 64  # different labels of one counter; what comes later is counted as "other"
 
 
@@ -75,6 +77,23 @@ def metric_name(event: str) -> str:
 def prepare(folder: Path) -> None:
     """Tell the library where the processes keep their values. Before its first import."""
     os.environ[FOLDER_VARIABLE] = str(folder)
+
+
+def reserve(folder: Path) -> None:
+    """Give this process's files of values their room on the disk now. Raises OSError if there is none.
+
+    The library maps them into memory, and writing to a page for which a full disk has no room ends
+    the process with SIGBUS. An empty file of the right name is one that it goes on with.
+    """
+    for kind in KINDS:
+        fd = os.open(
+            folder / f"{kind}_{os.getpid()}.db", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            if hasattr(os, "posix_fallocate"):  # not on macOS
+                os.posix_fallocate(fd, 0, RESERVED)
+        finally:
+            os.close(fd)
 
 
 def wipe(folder: Path) -> None:

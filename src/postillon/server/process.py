@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from postillon.log import Log
@@ -49,7 +50,7 @@ def main(make: Make) -> None:
     handover, config = read_handover(Configuration)
     log = Log(level=config.server.log_level.level, process=handover.role)
     if config.metrics.enabled:
-        metrics.prepare(config.server.data / "run" / "metrics")
+        config = _with_metrics(config, log)
     listening = sockets_of(handover, config.listeners)
     try:
         status = run(_serve(make, config, handover.role, listening, log))
@@ -58,6 +59,18 @@ def main(make: Make) -> None:
         status = os.EX_SOFTWARE
     sys.stdout = sys.stderr  # nobody reads the pipe any more
     raise SystemExit(status)
+
+
+def _with_metrics(config: Configuration, log: Log) -> Configuration:
+    """Prepare counting; on a full disk the server does without."""
+    folder = config.server.data / "run" / "metrics"
+    metrics.prepare(folder)
+    try:
+        metrics.reserve(folder)
+    except OSError as error:
+        log.error("no_metrics", error=str(error))
+        return replace(config, metrics=replace(config.metrics, enabled=False))
+    return config
 
 
 async def _serve(

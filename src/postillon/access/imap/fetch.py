@@ -22,7 +22,7 @@ from postillon.protocol.imap.dates import format_date_time
 from postillon.protocol.imap.numbers import join
 from postillon.protocol.imap.structure import envelope, structure
 from postillon.protocol.imap.writer import without_nul
-from postillon.store.operation import BlobLost
+from postillon.store.operation import BlobLost, StoreFull
 
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
@@ -64,13 +64,20 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
 
 
 async def _mark_seen(session: Session, rows: Sequence[EmailRow], plan: _Plan) -> Sequence[EmailRow]:
-    """A section without PEEK sets \\Seen, and the response shows it (RFC 3501 section 6.4.5)."""
+    """A section without PEEK sets \\Seen, and the response shows it (RFC 3501 section 6.4.5).
+
+    On a full disk it stays unset: a message can still be read.
+    """
     unseen = [row.uid for row in rows if not row.flags & SEEN]
-    plan.turned = set(unseen)
+    plan.turned = set()
     if not unseen:
         return rows
     view = session.selected
-    result = await session.account.store_flags(view.mailbox, join(unseen), "add", SEEN)
+    try:
+        result = await session.account.store_flags(view.mailbox, join(unseen), "add", SEEN)
+    except StoreFull:
+        return rows
+    plan.turned = set(unseen)
     view.own(result.updated, told=True)
     now = {item.uid: item for item in result.updated}
     return [

@@ -12,6 +12,7 @@ from postillon.account.errors import MailboxNotFound
 from postillon.account.keywords import SEEN
 from postillon.account.mailboxes import Mailbox
 from postillon.protocol.imap import commands, names
+from postillon.store.operation import StoreFull
 
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
@@ -53,7 +54,7 @@ async def leave(session: Session) -> None:
     if view is not None and not view.read_only and view.uid_next > view.recent_until:
         try:
             await session.account.claim_recent(view.mailbox)
-        except MailboxNotFound:
+        except (MailboxNotFound, StoreFull):
             return
 
 
@@ -73,7 +74,8 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
         return no("The name is only there for the mailboxes below it", b"CANNOT")
     recent, claimed = found.recent_uid, found.recent_uid
     if not read_only and recent < found.uid_next:
-        recent, claimed = await account.claim_recent(found.id)
+        with contextlib.suppress(StoreFull):  # they stay \\Recent for the next; reading goes on
+            recent, claimed = await account.claim_recent(found.id)
     # Row before UIDs: what comes in between is learnt again, and the view takes that.
     mailbox = await account.mailbox(found.id)
     view = View(
