@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from postillon.mail.wording.languages import WORDINGS
 from postillon.setting import MIB, ConfigError, days, hours, minutes, seconds, setting
 
 
@@ -54,6 +55,15 @@ class QueueConfig:
     reports: int = setting(
         2_000, "Reports to strangers that a worker sends in an hour in all.", unit="reports"
     )
+    reports_per_sender: int = setting(
+        100,
+        "Reports to one sender that a worker sends in an hour. Failures beyond it are told by one"
+        " summary an hour.",
+        unit="reports",
+    )
+    report_language: str = setting(
+        "en", "Language of reports to senders whose own is not known: `en`, `fr` or `de`."
+    )
     trace_days: int = setting(30, "Days for which the trace of a message is kept.", unit="days")
 
     def __post_init__(self) -> None:
@@ -63,6 +73,11 @@ class QueueConfig:
             raise ConfigError("queue", "0 < shortest_probe <= longest_probe <= lifetime must hold")
         if not timedelta() < self.first_notice < self.second_notice:
             raise ConfigError("queue", "0 < first_notice < second_notice must hold")
+        if self.report_language not in WORDINGS:
+            known = ", ".join(sorted(WORDINGS))
+            raise ConfigError("queue", f"report_language must be one of {known}")
+        if self.reports_per_sender < 1:
+            raise ConfigError("queue", "reports_per_sender must be at least 1")
         if self.report_lifetime <= timedelta():
             raise ConfigError("queue", "report_lifetime must be positive")
         if self.lease < timedelta(seconds=30):

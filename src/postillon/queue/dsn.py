@@ -1,135 +1,58 @@
 """People are told: reports on what became of their mail (RFC 3461, RFC 3464, FAULTS 9 and 11).
 
-A report is owed from the moment a recipient is settled, or still waits at a mark of its age, until
-`told` says that it was sent. It is written in one transaction: the report's own acceptance and the
-bits of `told`. So a crash before it leaves the debt, and a crash after it no second report.
+What is owed is in `debt`, how much may be sent in `restraint`. A report is written in one transaction:
+its own acceptance and the bits of `told`. So a crash before it leaves the debt, and a crash after it
+no second report.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from postillon.clock import Clock
+from postillon.directory import principals
 from postillon.log import SILENT, Log
+from postillon.mail.address import Address
 from postillon.mail.compose import new_boundary
-from postillon.mail.digest import HeaderDigest, collect, digest_of
 from postillon.mail.envelope import Body, Envelope, Notify, Recipient
-from postillon.mail.header import header_end, unfolded
-from postillon.mail.outcome import Status
-from postillon.mail.report import (
-    Action,
-    Original,
-    Reported,
-    compose_report,
-    describe,
-    history_line,
-)
+from postillon.mail.report import Action, Report, Reported, compose_report, compose_summary
 from postillon.mail.trace import new_message_id
-from postillon.mail.words import decode_words
+from postillon.mail.wording import languages
+from postillon.mail.wording.catalogue import Wording
 from postillon.meter import SILENT_METER, Meter
 from postillon.queue import trace
-from postillon.queue.acceptance import Plan, Submission, accept, look_up, plan, wants_report
+from postillon.queue.acceptance import Plan, Submission, accept, look_up, plan
 from postillon.queue.config import QueueConfig
-from postillon.queue.ids import QueueId, new_queue_id
-from postillon.queue.rows import (
-    Lane,
-    QueueMessage,
-    QueueRecipient,
-    State,
-    Told,
-    read_status,
+from postillon.queue.debt import (
+    Debt,
+    debt_of,
+    failures_owed,
+    lines_of,
+    tick,
+    tick_failures,
 )
+from postillon.queue.ids import QueueId, new_queue_id
+from postillon.queue.reporting import Seen, histories, reported, see
+from postillon.queue.restraint import Restraint, Verdict
+from postillon.queue.rows import Lane, QueueMessage, QueueRecipient, Told
 from postillon.queue.schedule import Schedule
-from postillon.queue.spool import history, load, remove_finished
+from postillon.queue.spool import load, remove_finished
 from postillon.route.recipient import Recipients
 from postillon.store.operation import BlobLost, NewBlob, Steps, Store, Tx
 
-DAY = 24 * 3_600_000  # ms
-HOUR = 3_600_000  # ms
 HEADER_READ = 256 * 1024  # octets in which the original's header is looked for
-HISTORY_LINES = 3
-MAX_DOMAINS = 10_000  # whose reports are counted; beyond it the oldest is forgotten
-UNKNOWN = Status("4.0.0", "no more is known")
-
-_ACTION = {
-    State.FAILED: Action.FAILED,
-    State.EXPIRED: Action.FAILED,
-    State.DELIVERED: Action.DELIVERED,
-    State.RELAYED: Action.RELAYED,
-    State.EXPANDED: Action.EXPANDED,
-    State.WAITING: Action.DELAYED,
-    State.CLAIMED: Action.DELAYED,
-}
-_NOTICES = (Told.NOTHING, Told.FIRST_DELAY, Told.FIRST_DELAY | Told.SECOND_DELAY)
+SUMMARY_MESSAGES = 200  # of which a summary tells with their recipients; it counts the others
+SUMMARY_RECIPIENTS = 1_000  # of which it tells; a message is not begun beyond them
 
 
 @dataclass(frozen=True, slots=True)
-class Debt:
-    """What has to be told, or to be ticked off in silence: recipients and their new bits."""
+class _Written:
+    """A report on its way into the queue."""
 
-    reports: tuple[tuple[Action, tuple[QueueRecipient, ...]], ...]
-    bits: dict[int, Told]
-
-    @property
-    def nothing(self) -> bool:
-        return not self.bits
-
-
-def debt_of(
-    message: QueueMessage, recipients: Sequence[QueueRecipient], schedule: Schedule, now: int
-) -> Debt:
-    """What the sender has not been told yet; a pure function of the rows and the time."""
-    bits: dict[int, Told] = {}
-    groups: dict[Action, list[QueueRecipient]] = {}
-    unsettled = any(not item.state.settled for item in recipients)
-    reported = [
-        item.final_at or 0 for item in recipients if item.state.bad and item.told & Told.END
-    ]
-    wait = unsettled and any(now - at < DAY for at in reported)
-    marks = _NOTICES[schedule.marks_passed(message.accepted_at, now)]
-    for item in recipients:
-        if item.state.settled:
-            if item.told & Told.END:
-                continue
-            if message.reverse_path is None or not wants_report(item):
-                bits[item.n] = Told.END
-            elif not (item.state.bad and wait):
-                bits[item.n] = Told.END
-                groups.setdefault(_ACTION[item.state], []).append(item)
-        elif message.reverse_path is not None and marks & ~item.told and item.attempts:
-            bits[item.n] = marks
-            if item.recipient.wishes & Notify.DELAY and now < message.expires_at:
-                groups.setdefault(Action.DELAYED, []).append(item)
-    return Debt(tuple((action, tuple(items)) for action, items in groups.items()), bits)
-
-
-class Backscatter:
-    """How many reports strangers are sent: per domain and in all, in an hour (FAULTS 9)."""
-
-    def __init__(self, config: QueueConfig) -> None:
-        self._per_domain = config.reports_per_domain
-        self._all = config.reports
-        self._sent: deque[int] = deque()
-        self._domains: dict[str, deque[int]] = {}
-
-    def allows(self, domain: str, now: int) -> bool:
-        """Whether one more may be sent now; counts it if so."""
-        mine = self._domains.get(domain)
-        if mine is None:
-            if len(self._domains) >= MAX_DOMAINS:
-                del self._domains[next(iter(self._domains))]
-            mine = self._domains[domain] = deque()
-        for times in (self._sent, mine):
-            while times and times[0] <= now - HOUR:
-                times.popleft()
-        if len(mine) >= self._per_domain or len(self._sent) >= self._all:
-            return False
-        mine.append(now)
-        self._sent.append(now)
-        return True
+    action: Action
+    plan: Plan
 
 
 class Reporter:
@@ -156,75 +79,136 @@ class Reporter:
         self._log = log
         self._meter = meter
         self._schedule = Schedule.of(config)
-        self._backscatter = Backscatter(config)
+        self._restraint = Restraint(config)
 
     async def report(self, queue_id: QueueId) -> bool:
-        """Tell the sender what is owed about one message. Returns whether anything was written."""
-        found = self._store.read(load(queue_id))
+        """Tell the sender what is owed about one message. Returns whether anything was written.
+
+        False with a debt left: it waits for other recipients of the message, or for a summary.
+        """
+        found = await self._store.query(load(queue_id))
         if found is None:
             return False
         message, recipients = found
         now = self._clock()
         debt = debt_of(message, recipients, self._schedule, now)
+        to = message.reverse_path
         if debt.nothing:
             return False
-        plans: list[Plan] = []
+        if to is not None and self._restraint.summary_due(to, now):
+            summed = await self._summarise(to, now)
+            if summed is not None:
+                return summed
+        seen = await self._see(message) if debt.reports else None
+        written: list[_Written] = []
+        withheld: list[tuple[Action, Verdict]] = []
         for action, items in debt.reports:
-            made = await self._compose(message, action, items, now)
-            if made is not None:
-                plans.append(made)
+            assert seen is not None
+            verdict = self._judge(message, seen, action, now)
+            if verdict is Verdict.LATER:
+                debt = debt.without(action)
+                continue
+            made = None
+            if verdict is Verdict.SEND:
+                made = await self._compose(message, seen, action, items, now)
+                verdict = Verdict.UNDELIVERABLE if made is None else verdict
+            if made is None:
+                withheld.append((action, verdict))
+            else:
+                written.append(_Written(action, made))
+        if debt.nothing:
+            return False
+        try:
+            return await self._write(message, debt, written, withheld)
+        except trace.IdTaken:
+            return await self.report(queue_id)
+
+    async def _write(
+        self,
+        message: QueueMessage,
+        debt: Debt,
+        written: Sequence[_Written],
+        withheld: Sequence[tuple[Action, Verdict]],
+    ) -> bool:
+        """Make reports and ticks durable together. False: another worker was faster."""
+        queue_id, to = message.queue_id, str(message.reverse_path)
 
         def operation(tx: Tx) -> Steps[bool]:
-            for n, bits in debt.bits.items():
-                rows = yield (
-                    "UPDATE queue_recipient SET told = told | ? WHERE queue_id = ? AND n = ?"
-                    " AND told & ? <> ? RETURNING n",
-                    (int(bits), queue_id, n, int(bits), int(bits)),
-                )
-                if not rows:
-                    return False  # another worker has told it meanwhile
-            for index, made in enumerate(plans):
-                yield from accept(tx, made, 0, index)
-                facts = {"report": made.submission.queue_id, "to": str(message.reverse_path)}
+            if not (yield from tick(queue_id, debt.bits)):
+                return False
+            for index, one in enumerate(written):
+                yield from accept(tx, one.plan, 0, index)
+                facts: dict[str, object] = {
+                    "report": one.plan.submission.queue_id, "to": to, "action": one.action.value,
+                }  # fmt: skip
                 yield from trace.event(queue_id, tx.now, "reported", facts)
+            for action, verdict in withheld:
+                facts = {"to": to, "action": action.value, "why": verdict.value}
+                yield from trace.event(queue_id, tx.now, "report withheld", facts)
             yield from remove_finished(queue_id)
             return True
 
-        try:
-            written = await self._store.write(
-                operation, *(NewBlob(made.submission.content) for made in plans)
-            )
-        except trace.IdTaken:
-            return await self.report(queue_id)
-        if written:
-            for action, _ in debt.reports[: len(plans)]:
-                self._meter.count("reports", action.value)
-            for made in plans:
+        blobs = [NewBlob(one.plan.submission.content) for one in written]
+        done = await self._store.write(operation, *blobs)
+        if done:
+            for one in written:
+                self._meter.count("reports", one.action.value)
                 self._log.info(
-                    "reported", queue_id=message.name, report=made.copy.queue_id,
-                    to=str(message.reverse_path),
+                    "reported", queue_id=message.name, report=one.plan.copy.queue_id, to=to,
+                    action=one.action.value,
                 )  # fmt: skip
-        return written
+            for action, verdict in withheld:
+                self._meter.count("reports_withheld", verdict.value)
+                self._log.warning(
+                    "report withheld", queue_id=message.name, to=to, action=action.value,
+                    why=verdict.value,
+                )  # fmt: skip
+        return done
+
+    def _judge(self, message: QueueMessage, seen: Seen, action: Action, now: int) -> Verdict:
+        assert message.reverse_path is not None  # nothing is owed to the null sender
+        stranger = message.submitter is None
+        if stranger and seen.report:
+            return Verdict.REPORT
+        return self._restraint.judge(
+            message.reverse_path,
+            now,
+            stranger=stranger,
+            final=action is Action.FAILED,
+            wished=action not in (Action.FAILED, Action.DELAYED),
+        )
+
+    # One report
 
     async def _compose(
-        self, message: QueueMessage, action: Action, items: Sequence[QueueRecipient], now: int
+        self,
+        message: QueueMessage,
+        seen: Seen,
+        action: Action,
+        items: Sequence[QueueRecipient],
+        now: int,
     ) -> Plan | None:
-        """The report as a message ready to be accepted; None when it must not or cannot be sent."""
+        """The report as a message ready to be accepted; None when it cannot be delivered."""
         to = message.reverse_path
         assert to is not None
-        if message.submitter is None and not self._backscatter.allows(to.domain, now):
-            self._meter.count("reports_suppressed")
-            self._log.warning("report suppressed", queue_id=message.name, to=str(to))
-            return None
+        original = seen.original
+        if action is Action.FAILED and message.ret_full:
+            original = replace(original, content=await self._whole(message))
         report = compose_report(
             hostname=self._hostname,
             to=to,
-            recipients=[self._reported(message, action, item) for item in items],
-            original=self._original(message, action),
+            recipients=await self._reported(message, action, items, now),
+            original=original,
             now=now,
             message_id=new_message_id(self._hostname, self._random.randbytes(12)),
             boundary=new_boundary(self._random.randbytes(18)),
+            wording=await self._wording(message, seen),
         )
+        return await self._planned(report, to, now, message.queue_id)
+
+    async def _planned(
+        self, report: Report, to: Address, now: int, about: QueueId | None
+    ) -> Plan | None:
         submission = Submission(
             Envelope(
                 None,
@@ -238,67 +222,155 @@ class Reporter:
             {"via": "report"},
             new_queue_id(now),
             Lane.REPORT,
-            message.queue_id,
+            about,
         )
         made = plan(submission, await look_up(submission, self._recipients), self._config, now)
-        if made.refused:
-            self._meter.count("reports_undeliverable")
-            self._log.info("report undeliverable", queue_id=message.name, to=str(to))
-            return None
-        return made
+        return None if made.refused else made
 
-    def _reported(self, message: QueueMessage, action: Action, item: QueueRecipient) -> Reported:
-        delayed = action is Action.DELAYED
-        return Reported(
-            item.recipient.forward_path,
-            action,
-            item.status or UNKNOWN,
-            original=item.recipient.original,
-            last_try_at=item.last_at,
-            next_try_at=item.due_at if delayed else None,
-            give_up_at=message.expires_at if delayed else None,
-            history=self._history(message, item),
-        )
-
-    def _history(self, message: QueueMessage, item: QueueRecipient) -> tuple[str, ...]:
-        """The first try, how many there were, and the last: three lines at most."""
-        tries = self._store.read(history(message.queue_id, item.n))
-        lines = [
-            history_line(at, describe(read_status(status) or UNKNOWN)) for at, _, status in tries
+    async def _reported(
+        self, message: QueueMessage, action: Action, items: Sequence[QueueRecipient], now: int
+    ) -> list[Reported]:
+        numbers = [item.n for item in items]
+        first = await self._store.query(histories(message.queue_id, numbers))
+        lines = {}
+        if action is Action.DELAYED:
+            lines = await self._store.query(lines_of(message.queue_id))
+        return [
+            reported(message, item, action, first.get(item.n), lines.get(item.n), now)
+            for item in items
         ]
-        if len(lines) > HISTORY_LINES or item.attempts > len(lines):
-            between = f"{item.attempts - 2} more tries in between"
-            lines = [lines[0], between, lines[-1]]
-        return tuple(lines)
 
-    def _original(self, message: QueueMessage, action: Action) -> Original:
-        """What the report returns of the message: its header, or all of it where that was asked."""
+    # The message it is about
+
+    async def _see(self, message: QueueMessage) -> Seen:
+        """What a report takes from the original's header; what is lost is left out."""
+        ref = message.ref
         try:
-            block = self._store.content(message.ref, 0, min(message.ref.length, HEADER_READ))
-            block = block[: header_end(block, 0, len(block))]
-            whole = None
-            failed = action is Action.FAILED
-            if failed and message.ret_full and message.ref.length <= self._config.returned_content:
-                whole = message.prefix + self._store.content(message.ref)
+            block = await self._store.fetch(ref, 0, min(ref.length, HEADER_READ))
         except BlobLost as error:
             self._log.error("content lost", queue_id=message.name, error=str(error))
-            return Original(message.prefix, envid=message.envid, arrived_at=message.accepted_at)
-        header = message.prefix + block
-        digest: HeaderDigest = digest_of(collect(unfolded(header)))
-        return Original(
-            header,
-            whole,
-            _bracketed(digest.id),
-            tuple(_bracketed(item) for item in digest.references),
-            decode_words(digest.subject) if digest.subject else "",
-            message.envid,
-            message.accepted_at,
+            block = b""
+        return see(message, block)
+
+    async def _whole(self, message: QueueMessage) -> bytes | None:
+        """All of the message, where that was asked for and it is not too large (RET=FULL)."""
+        if message.ref.length > self._config.returned_content:
+            return None
+        try:
+            return message.prefix + await self._store.fetch(message.ref)
+        except BlobLost as error:
+            self._log.error("content lost", queue_id=message.name, error=str(error))
+            return None
+
+    async def _wording(self, message: QueueMessage, seen: Seen) -> Wording:
+        """In the sender's language: the account's, the message's, the server's, or English."""
+        owner = None
+        if message.submitter is not None:
+            owner = await self._store.query(principals.get(message.submitter))
+        elif message.reverse_path is not None:
+            owner = await self._store.query(principals.by_login(str(message.reverse_path)))
+        own = owner.language if owner is not None else ""
+        return languages.choose((own, *seen.languages, self._config.report_language))
+
+    # Many at once
+
+    async def _summarise(self, to: Address, now: int) -> bool | None:
+        """Tell a sender of ours of all failures that are owed, in one report.
+
+        None when it is but one message: the flood is over, and that one is told as usual.
+        """
+        owed, count = await self._store.query(failures_owed(to, now, SUMMARY_MESSAGES))
+        if count < 2:
+            self._restraint.calm(to)
+            return None
+        told: list[QueueId] = []
+        messages = []
+        recipients = 0
+        wording: Wording | None = None
+        for queue_id in owed:
+            if recipients >= SUMMARY_RECIPIENTS:
+                break
+            found = await self._store.query(load(queue_id))
+            if found is None:
+                continue
+            message, rows = found
+            failed = [
+                item for item in rows
+                if item.state.bad and not item.told & Told.END and (item.final_at or 0) <= now
+            ]  # fmt: skip
+            seen = await self._see(message)
+            wording = wording or await self._wording(message, seen)
+            messages.append(
+                (seen.original, await self._reported(message, Action.FAILED, failed, now))
+            )
+            recipients += len(failed)
+            told.append(queue_id)
+        if not messages or wording is None:
+            return None
+        report = compose_summary(
+            hostname=self._hostname,
+            to=to,
+            messages=messages,
+            more=count - len(messages),
+            now=now,
+            message_id=new_message_id(self._hostname, self._random.randbytes(12)),
+            boundary=new_boundary(self._random.randbytes(18)),
+            wording=wording,
         )
+        return await self._write_summary(report, to, now, told, count)
+
+    async def _write_summary(
+        self, report: Report, to: Address, now: int, told: Sequence[QueueId], count: int
+    ) -> bool:
+        """The summary and the ticks of the messages it names; then those that it only counts.
+
+        A crash in between leaves the latter owed: the next summary speaks of them again.
+        """
+        made = await self._planned(report, to, now, None)
+        facts: dict[str, object] = {"to": str(to), "action": Action.FAILED.value, "messages": count}
+        kind = "reported"
+        if made is None:
+            kind, facts["why"] = "report withheld", Verdict.UNDELIVERABLE.value
+        else:
+            facts["report"] = made.submission.queue_id
+
+        def operation(tx: Tx) -> Steps[bool]:
+            if made is not None:
+                yield from accept(tx, made, 0)
+            if not (yield from tick_failures(tx, told, now, kind, facts)):
+                raise _Overtaken
+            return True
+
+        try:
+            await self._store.write(operation, *(() if made is None else (_blob(made),)))
+        except trace.IdTaken:
+            return await self._write_summary(report, to, now, told, count)
+        except _Overtaken:
+            return False  # another worker has told of one of them: look again
+        self._restraint.summarised(to, now)
+        if made is None:
+            self._meter.count("reports_withheld", Verdict.UNDELIVERABLE.value, count)
+        else:
+            self._meter.count("reports", "summary")
+        self._log.info("reported many", to=str(to), messages=count, **_named(made))
+        while True:
+            rest, _ = await self._store.query(failures_owed(to, now, SUMMARY_MESSAGES))
+            if not rest:
+                return True
+
+            def ticking(tx: Tx, rest: Sequence[QueueId] = rest) -> Steps[bool]:
+                return tick_failures(tx, rest, now, kind, facts)
+
+            await self._store.write(ticking)
 
 
-def _bracketed(message_id: bytes | None) -> str:
-    """A message id as it may stand in a field of ours; "" when it cannot."""
-    if not message_id:
-        return ""
-    text = message_id.decode("ascii", "replace")
-    return f"<{text}>" if text.isprintable() and " " not in text and "�" not in text else ""
+class _Overtaken(Exception):
+    """Another worker has told meanwhile; nothing of the operation remains."""
+
+
+def _blob(made: Plan) -> NewBlob:
+    return NewBlob(made.submission.content)
+
+
+def _named(made: Plan | None) -> dict[str, object]:
+    return {} if made is None else {"report": made.copy.queue_id}

@@ -61,8 +61,7 @@ COUNTERS: Mapping[str, Metric] = {
     "connections_opened": Metric("Connections to other servers.", "security"),
     "hosts_failed": Metric("Hosts that could not be reached or refused the session."),
     "reports": Metric("Delivery reports written.", "action"),
-    "reports_suppressed": Metric("Reports not sent to strangers because there were too many."),
-    "reports_undeliverable": Metric("Reports that failed themselves and were dropped."),
+    "reports_withheld": Metric("Reports not sent, with the reason in the trace.", "why"),
 }
 OBSERVATIONS: Mapping[str, Metric] = {
     "smtp_submit": Metric("From the end of content until the message is durable."),

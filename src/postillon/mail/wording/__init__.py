@@ -1,0 +1,1 @@
+"""What reports say to people, one module for each language; `languages` chooses among them."""
