@@ -140,10 +140,14 @@ def success(address: str) -> Recipient:
 
 
 @asynccontextmanager
-async def office(folder: Path, config: QueueConfig | None = None) -> AsyncIterator[Office]:
+async def office(
+    folder: Path, config: QueueConfig | None = None, *, worker: str = "w0@one", **opening: Any
+) -> AsyncIterator[Office]:
+    """worker: its slot and the start of the server it belongs to. opening: more for `open_store`."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    store = await open_store(folder, owner="w0", clock=loop.clock)
+    slot = worker.partition("@")[0]
+    store = await open_store(folder, owner=slot, clock=loop.clock, **opening)
     write = store.write
 
     def held(*arguments: Any) -> asyncio.Task[Any]:
@@ -155,16 +159,19 @@ async def office(folder: Path, config: QueueConfig | None = None) -> AsyncIterat
     directory, accounts = Directory(store), Accounts(store)
     ids = {}
     for login in ("ada@example.org", "bob@example.net"):
-        await directory.create_domain(login.partition("@")[2])
-        ids[login] = AccountId((await accounts.create(login)).id)
+        principal = await directory.by_login(login)
+        if principal is None:
+            await directory.create_domain(login.partition("@")[2])
+            principal = await accounts.create(login)
+        ids[login] = AccountId(principal.id)
     made = Office(
         store, loop, directory, accounts, ScriptedAgent(loop.clock),
-        config or QueueConfig(), [], ids,
+        config or QueueConfig(), [], ids, worker,
     )  # fmt: skip
     made.open()
     store.on_commit(lambda changes, topics: made.runner.wake() if "queue" in topics else None)
-    await made.runner.start()
     try:
+        await made.runner.start()
         yield made
     finally:
         await made.runner.stop()
