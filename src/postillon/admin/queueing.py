@@ -1,31 +1,77 @@
-"""What an administrator sees of the queue and of the traces, and does to waiting mail."""
+"""The queue as an administrator sees it: depths, destinations, messages and their forecast."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused
 from postillon.mail.outcome import Status
-from postillon.queue import trace, verbs
-from postillon.queue.ids import QueueId, format_queue_id, parse_queue_id
-from postillon.queue.rows import FAR, Held, QueueRecipient, State, read_status
-from postillon.queue.verbs import Listed, QueueError
-from postillon.store.operation import WriteOperation
+from postillon.queue import overview, selection
+from postillon.queue.destinations import Destination
+from postillon.queue.ids import QueueId, parse_queue_id
+from postillon.queue.overview import Depth, Listed, Queue
+from postillon.queue.rows import FAR, Held, QueueMessage, QueueRecipient, State, read_status
+from postillon.queue.selection import Count, Selection, Standing
 
-AT_ONCE = 500  # messages of one page when all are wanted
+SHOWN = 20  # destinations and messages an overview shows
 
 
-class Verb(Enum):
-    """What can be done to a waiting message."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A destination of which something is known. Times in ms, None where it does not apply."""
 
-    RETRY = "retry"
-    HOLD = "hold"
-    RELEASE = "release"
-    BOUNCE = "bounce"
-    DROP = "drop"
+    key: str
+    name: str  # its domains, or the key where they are not known
+    hosts: tuple[str, ...]
+    recipients: int  # in its line
+    down_since: int | None
+    next_probe_at: int | None  # when it is tried next; None while a probe is out
+    held: bool
+    words: str  # its last words when it failed
+    said_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """The waiting mail of one lane. Counts are of recipients, times in ms."""
+
+    lane: str
+    waiting: int
+    due: int  # may be tried now
+    oldest: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """What waits for one destination. Times in ms."""
+
+    name: str
+    recipients: int
+    messages: int
+    oldest: int | None
+    next_try_at: int | None  # None: not before somebody acts, or a probe is out
+    line: Line | None  # None: nothing is wrong with it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The queue at one moment. Counts are of recipients where nothing else is said."""
+
+    at: int  # ms
+    messages: int
+    waiting: int  # for a time or in a line
+    in_hand: int
+    in_line: int
+    held: int
+    isolated: int  # messages
+    reports_owed: int
+    oldest: int | None  # ms
+    lanes: tuple[Lane, ...]
+    destinations: tuple[QueueView, ...]
+    destination_count: int
+    held_messages: tuple[Queued, ...]  # held or isolated, some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +81,11 @@ class Waiting:
     address: str
     destination: str
     state: str
-    due_at: int | None  # None: not before somebody acts
+    due_at: int | None  # the next try; None: not before somebody acts, or a try is under way
     attempts: int
     last_at: int | None
     status: str  # the last words, "" before the first try
+    line: Line | None  # the destination in whose line it stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +100,15 @@ class Queued:
     expires_at: int
     held: str  # "", "held" by an administrator, "isolated" after crashes
     recipients: tuple[Waiting, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A bounded list: the first recipients that match, by message, and how many there are."""
+
+    messages: tuple[Queued, ...]
+    recipients_in_all: int
+    messages_in_all: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,51 +129,44 @@ class QueuedStory:
     attempts: tuple[Try, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened after acceptance."""
-
-    at: int  # ms
-    kind: str
-    facts: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """A message from the connection it came by to where it went."""
-
-    id: str
-    at: int  # ms
-    reverse_path: str  # "" is the null sender
-    forward_paths: tuple[str, ...]
-    message_id: str
-    facts: Mapping[str, object]
-    events: tuple[Event, ...]
+async def look(desk: Desk, now: int) -> Overview:
+    """The overview. now: ms."""
+    depth = await desk.store.query(overview.depth(now))
+    found, number = await desk.store.query(overview.queues(SHOWN))
+    held: list[Queued] = []
+    if depth.held:
+        for standing in (Standing.ISOLATED, Standing.HELD):
+            meant = Selection(standing=standing, at=now)
+            some = await desk.store.query(overview.listing(meant, limit=SHOWN - len(held)))
+            held += map(queued, some)
+    return _overview(now, depth, found, number, held)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acted:
-    """What a verb did."""
-
-    id: str
-    verb: str
-    recipients: int  # that it concerned
+async def queues(desk: Desk, limit: int) -> tuple[list[QueueView], int]:
+    """Destinations with what waits for them, the longest first, and how many there are."""
+    found, number = await desk.store.query(overview.queues(limit))
+    return [_queue(item) for item in found], number
 
 
-def listing(desk: Desk, match: str = "", limit: int = 100) -> list[Queued]:
-    """Oldest first. match: an address, a domain, a destination, or a reverse-path; "" is all."""
-    return [_queued(item) for item in desk.store.read(verbs.listing(match, limit=limit))]
+async def listing(desk: Desk, meant: Selection, limit: int = 100) -> Page:
+    """Oldest first, at most `limit` recipients."""
+    found = await desk.store.query(overview.listing(meant, limit=limit))
+    total = Count()
+    after = 0
+    while (end := await desk.store.query(selection.page_end(meant, after))) is not None:
+        total += await desk.store.query(selection.count(meant, after, end))
+        after = end
+    return Page(
+        messages=tuple(map(queued, found)),
+        recipients_in_all=total.acted,
+        messages_in_all=total.messages,
+    )
 
 
-def counts(desk: Desk) -> dict[str, int]:
-    """Recipients in each state, messages in all, held and isolated."""
-    return desk.store.read(verbs.counts())
-
-
-def show(desk: Desk, text: str) -> QueuedStory:
+async def show(desk: Desk, text: str) -> QueuedStory:
     """Raises Refused."""
     queue_id = read_id(text)
-    found = desk.store.read(verbs.show(queue_id))
+    found = await desk.store.query(overview.show(queue_id))
     if found is None:
         raise Refused(
             f"there is no message {text} in the queue", f"its story: postillon trace {text}"
@@ -133,61 +182,7 @@ def show(desk: Desk, text: str) -> QueuedStory:
         )
         for item in sorted(attempts, key=lambda item: item.at)
     ]
-    return QueuedStory(message=_queued(listed), attempts=tuple(tries))
-
-
-async def act(desk: Desk, verb: Verb, text: str, *, why: str = "", who: str = "") -> Acted:
-    """Do it, durably. why: told to the sender by bounce. who: kept in the trace by drop.
-
-    Raises Refused.
-    """
-    queue_id = read_id(text)
-    makers: Mapping[Verb, Callable[[], WriteOperation[int]]] = {
-        Verb.RETRY: lambda: verbs.retry(queue_id),
-        Verb.HOLD: lambda: verbs.hold(queue_id),
-        Verb.RELEASE: lambda: verbs.release(queue_id),
-        Verb.BOUNCE: lambda: verbs.bounce(queue_id, why),
-        Verb.DROP: lambda: verbs.drop(queue_id, who),
-    }
-    try:
-        count = await desk.store.write(makers[verb]())
-    except QueueError as error:
-        raise Refused(f"{text}: {error}") from None
-    return Acted(id=format_queue_id(queue_id), verb=verb.value, recipients=count)
-
-
-def matching(desk: Desk, match: str) -> list[str]:
-    """The ids of all messages that `listing` would find, however many."""
-    found: list[str] = []
-    after = 0
-    while True:
-        page = desk.store.read(verbs.listing(match, after, AT_ONCE))
-        found += [item.message.name for item in page]
-        if len(page) < AT_ONCE:
-            return found
-        after = page[-1].message.queue_id
-
-
-async def traces(desk: Desk, text: str, limit: int = 20) -> list[Story]:
-    """The story of a queue id, or the latest messages of an address or Message-ID, newest first.
-
-    Raises Refused if there is none.
-    """
-    try:
-        queue_id = parse_queue_id(text)
-    except ValueError:
-        pass
-    else:
-        found = desk.store.read(trace.find(queue_id))
-        if found is not None:
-            return [_story(found)]
-    matches = await desk.store.read_apart(trace.search(text, limit))
-    whole = [desk.store.read(trace.find(item.queue_id)) for item in matches]
-    stories = [_story(item) for item in whole if item is not None]
-    if not stories:
-        hint = "give a queue id, an address or a Message-ID; traces are kept for [queue] trace_days"
-        raise Refused(f"there is no trace of {text}", hint)
-    return stories
+    return QueuedStory(message=queued(listed), attempts=tuple(tries))
 
 
 def read_id(text: str) -> QueueId:
@@ -208,9 +203,85 @@ def words(status: Status | None) -> str:
     return text
 
 
-def _queued(item: Listed) -> Queued:
+def sender_text(path: str | None) -> str:
+    return path or "<>"
+
+
+def line_of(key: str, row: Destination | None, domains: Sequence[str], recipients: int) -> Line:
+    """row None: the destination's row is gone, as the last of its line just went."""
+    name = ", ".join(domains[:3]) + (" …" if len(domains) > 3 else "")
+    if row is None:
+        return Line(
+            key=key, name=name or key, hosts=(), recipients=recipients, down_since=None,
+            next_probe_at=None, held=False, words="", said_at=None,
+        )  # fmt: skip
+    return Line(
+        key=key,
+        name=name or " ".join(row.hosts) or key,
+        hosts=row.hosts,
+        recipients=recipients,
+        down_since=row.down_since,
+        next_probe_at=_probe_at(row),
+        held=row.held,
+        words=words(row.status),
+        said_at=row.said_at,
+    )
+
+
+def _probe_at(row: Destination) -> int | None:
+    waits = row.down and not row.held and row.probed_by is None and row.next_at < FAR
+    return row.next_at if waits else None
+
+
+def _overview(
+    now: int, depth: Depth, found: Sequence[Queue], number: int, held: Sequence[Queued]
+) -> Overview:
+    return Overview(
+        at=now,
+        messages=depth.messages,
+        waiting=depth.waiting,
+        in_hand=depth.in_hand,
+        in_line=depth.in_line,
+        held=depth.held,
+        isolated=depth.isolated,
+        reports_owed=depth.owed,
+        oldest=depth.oldest,
+        lanes=tuple(
+            Lane(lane=name.name.lower(), waiting=lane.recipients, due=lane.due, oldest=lane.oldest)
+            for name, lane in depth.lanes.items()
+        ),
+        destinations=tuple(map(_queue, found)),
+        destination_count=number,
+        held_messages=tuple(held),
+    )
+
+
+def _queue(item: Queue) -> QueueView:
+    line = None
+    due: int | None = item.next_due if item.next_due < FAR else None
+    if item.known is not None or item.domains:
+        line = line_of(item.name, item.known, item.domains, item.recipients)
+        if line.down_since is not None or line.held:
+            due = line.next_probe_at
+    return QueueView(
+        name=_named(item.name) if line is None else line.name,
+        recipients=item.recipients,
+        messages=item.messages,
+        oldest=item.oldest or None,
+        next_try_at=due,
+        line=line,
+    )
+
+
+def _named(destination: str) -> str:
+    return "this server" if destination.startswith("local/") else destination
+
+
+_HELD = {Held.FREE: "", Held.BY_ADMINISTRATOR: "held", Held.ISOLATED: "isolated"}
+
+
+def queued(item: Listed) -> Queued:
     message = item.message
-    held = {Held.FREE: "", Held.BY_ADMINISTRATOR: "held", Held.ISOLATED: "isolated"}
     return Queued(
         id=message.name,
         reverse_path="" if message.reverse_path is None else str(message.reverse_path),
@@ -218,33 +289,35 @@ def _queued(item: Listed) -> Queued:
         lane=message.lane.name.lower(),
         accepted_at=message.accepted_at,
         expires_at=message.expires_at,
-        held=held[message.held],
-        recipients=_waiting(item.recipients),
+        held=_HELD[message.held],
+        recipients=tuple(
+            _waiting(message, recipient, item.lines.get(recipient.n))
+            for recipient in item.recipients
+        ),
     )
 
 
-def _waiting(recipients: Sequence[QueueRecipient]) -> tuple[Waiting, ...]:
-    return tuple(
-        Waiting(
-            address=str(item.recipient.forward_path),
-            destination="this server" if item.local else item.destination,
-            state=item.state.value,
-            due_at=item.due_at if item.state is State.WAITING and item.due_at < FAR else None,
-            attempts=item.attempts,
-            last_at=item.last_at,
-            status=words(item.status),
-        )
-        for item in recipients
-    )
-
-
-def _story(found: trace.Trace) -> Story:
-    return Story(
-        id=format_queue_id(found.queue_id),
-        at=found.at,
-        reverse_path=found.reverse_path,
-        forward_paths=found.forward_paths,
-        message_id=found.message_id,
-        facts=found.facts,
-        events=tuple(Event(at=item.at, kind=item.kind, facts=item.facts) for item in found.events),
+def _waiting(message: QueueMessage, item: QueueRecipient, row: Destination | None) -> Waiting:
+    line = None
+    if row is not None and item.state is State.WAITING:
+        line = line_of(row.key, row, (item.destination,), 0)
+    due: int | None = None
+    if item.state is State.WAITING and item.due_at < FAR:
+        due = item.due_at
+        if line is not None and (line.down_since is not None or line.held):
+            due = line.next_probe_at
+    state = item.state.value
+    if item.state is State.CLAIMED:
+        state = Standing.IN_HAND.value
+    elif item.state is State.WAITING and item.due_at >= FAR:
+        state = _HELD[message.held] or Standing.HELD.value
+    return Waiting(
+        address=str(item.recipient.forward_path),
+        destination=_named(item.destination),
+        state=state,
+        due_at=due,
+        attempts=item.attempts,
+        last_at=item.last_at,
+        status=words(item.status),
+        line=line,
     )

@@ -48,3 +48,8 @@ def parse_queue_id(text: str) -> QueueId:
 def accepted_at(queue_id: int) -> int:
     """When the id was drawn, in ms since 1970."""
     return (queue_id >> RANDOM_BITS) + EPOCH
+
+
+def last_queue_id(at: int) -> QueueId:
+    """The greatest id that can be drawn at `at` (ms) or before."""
+    return QueueId(((at - EPOCH) << RANDOM_BITS) | ((1 << RANDOM_BITS) - 1))

@@ -1,219 +1,231 @@
-"""What an administrator can see of the queue and do to it, beside the running server.
+"""What an administrator does to waiting mail, beside the running server: seven verbs on a selection.
 
-Every verb is one transaction and says what it did; workers are woken by the topic. A recipient that is
-being tried at this moment is left alone: its outcome decides.
+Large selections are done in batches, each one transaction that looks again whether its recipients are
+still meant; a crash between two batches leaves the first ones done and the others as they were, and
+the same order again does the rest. A recipient that is being tried at this moment is never touched:
+its outcome decides. Only `hold` of whole messages reaches those too, when they come back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
+from postillon.mail.address import parse_address
 from postillon.mail.outcome import Status
 from postillon.queue import trace
 from postillon.queue.ids import QueueId
-from postillon.queue.rows import (
-    FAR,
-    Held,
-    QueueMessage,
-    QueueRecipient,
-    State,
-    message_of,
-    recipient_of,
-    status_text,
-)
-from postillon.queue.rows import MESSAGE_COLUMNS as _MESSAGE
-from postillon.queue.rows import RECIPIENT_COLUMNS as _RECIPIENT
-from postillon.queue.spool import TOPIC, history, load, remove
-from postillon.store.operation import Steps, Tx, WriteOperation
+from postillon.queue.rows import FAR, Held, State, read_status, status_text
+from postillon.queue.selection import HELD_HERE, Key, Selection, among, keys
+from postillon.queue.spool import TOPIC, remove, remove_finished
+from postillon.store.operation import Row, Steps, Store, Tx, WriteOperation
 
-MAX_LISTED = 10_000  # messages one list gives at most
+BATCH = 500  # recipients one transaction begins with; it ends with the whole of the last message
 RETURNED = "returned by the administrator"
+EXPIRED = Status("4.4.7", "given up by the administrator before a first try")
+_COLUMNS = "r.queue_id, r.n, r.forward_path, r.destination, r.state, r.status, m.held"
 
 
-class QueueError(Exception):
-    """A verb that cannot be done; the text says why, for a human."""
+class Verb(Enum):
+    """What can be done to waiting mail."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    RETRY = "retry"
+    REROUTE = "reroute"
+    EXPIRE = "expire"
+    BOUNCE = "bounce"
+    DROP = "drop"
+
+    @property
+    def ends(self) -> bool:
+        """Whether mail leaves the queue by it, and its senders are told (`drop`: are not)."""
+        return self in (Verb.EXPIRE, Verb.BOUNCE, Verb.DROP)
 
 
-class NotQueued(QueueError):
-    def __init__(self, queue_id: QueueId) -> None:
-        super().__init__("there is no such message in the queue")
-        self.queue_id = queue_id
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A verb, whom it is for, and who gave it (kept in the trace)."""
+
+    verb: Verb
+    selection: Selection
+    who: str
+    text: str = ""  # bounce: told to the sender
+    via: Callable[[str], str] | None = None  # reroute: from a recipient's domain to its destination
+
+    @property
+    def acts(self) -> str:
+        """Which recipients of the selection it is done to, as SQL over m and r."""
+        free = f"r.state = 'waiting' AND r.due_at < {FAR}"
+        whole = not self.selection.of_recipients
+        match self.verb:
+            case Verb.HOLD:
+                return f"({free} OR (r.state = 'claimed' AND m.held = 0))" if whole else free
+            case Verb.RELEASE:
+                return HELD_HERE
+            case Verb.RETRY:  # who stands in a line is tried when its destination answers
+                return free if self.selection.ids else f"{free} AND r.waits_for IS NULL"
+            case Verb.REROUTE:
+                return "r.state = 'waiting' AND r.via = 'remote'"
+            case Verb.DROP if whole:
+                return "r.state <> 'claimed'"
+        return "r.state = 'waiting'"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A message and all its recipients that have rows."""
+class Done:
+    """What a batch did. `following`: recipients in hand that are held when they come back."""
 
-    message: QueueMessage
-    recipients: tuple[QueueRecipient, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A past try of a recipient. `at` in ms; `status` as JSON (rows.read_status)."""
-
-    n: int
-    at: int
-    outcome: str
-    status: str
+    last: Key
+    recipients: int
+    messages: int
+    following: int = 0
 
 
-_LIST = (
-    f"SELECT {_MESSAGE} FROM queue_message WHERE queue_id > ?"  # noqa: S608 - constant columns
-    " AND (? = '' OR EXISTS (SELECT 1 FROM queue_recipient r WHERE"
-    " r.queue_id = queue_message.queue_id AND (r.forward_path = ? OR r.destination = ?"
-    " OR r.forward_path LIKE ? ESCAPE '\\')) OR reverse_path = ?) ORDER BY queue_id LIMIT ?"
-)
-_RECIPIENTS = f"SELECT {_RECIPIENT} FROM queue_recipient WHERE queue_id = ? ORDER BY n"  # noqa: S608
-
-
-def listing(match: str = "", after: int = 0, limit: int = 100) -> Steps[list[Listed]]:
-    """Messages in the queue, oldest first.
-
-    match: an address, a destination or a domain of recipients, or a reverse-path; "" is all.
-    after: only ids beyond this one, to page on.
-    """
-    escaped = match.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    rows = yield (
-        _LIST,
-        (after, match, match, match, f"%@{escaped}", match, min(limit, MAX_LISTED)),
-    )
-    found = []
-    for row in rows:
-        recipients = yield _RECIPIENTS, (row[0],)
-        found.append(Listed(message_of(row), tuple(map(recipient_of, recipients))))
-    return found
-
-
-def counts() -> Steps[dict[str, int]]:
-    """How many recipients are in each state, and messages held and isolated."""
-    rows = yield "SELECT state, COUNT(*) FROM queue_recipient GROUP BY state", ()
-    found: dict[str, int] = dict(rows)
-    rows = yield (
-        "SELECT COUNT(*), COALESCE(SUM(held = 1), 0), COALESCE(SUM(held = 2), 0)"
-        " FROM queue_message",
-        (),
-    )
-    found["messages"], found["held"], found["isolated"] = rows[0]
-    return found
-
-
-def show(queue_id: QueueId) -> Steps[tuple[Listed, list[Attempt]] | None]:
-    """A message with the history of its recipients."""
-    found = yield from load(queue_id)
-    if found is None:
+async def next_batch(store: Store, order: Order, after: Key) -> Done | None:
+    """Do the next batch beyond a key, durably; None when nothing is left to do."""
+    found = await store.query(keys(order.selection, after, BATCH, order.acts))
+    if not found:
         return None
-    message, recipients = found
-    attempts = []
-    for item in recipients:
-        tries = yield from history(queue_id, item.n)
-        attempts += [Attempt(item.n, at, outcome, status) for at, outcome, status in tries]
-    return Listed(message, tuple(recipients)), attempts
+    messages = list(dict.fromkeys(queue_id for queue_id, _ in found))
+    return await store.write(carry_out(order, messages))
 
 
-def retry(queue_id: QueueId) -> WriteOperation[int]:
-    """Try a message's waiting recipients now. Returns how many. Raises QueueError."""
+def carry_out(order: Order, messages: Sequence[QueueId]) -> WriteOperation[Done]:
+    """The verb for those recipients of some messages that are meant. messages: ascending."""
+    act = _ACTS[order.verb]
 
-    def operation(tx: Tx) -> Steps[int]:
-        held = yield from _held(queue_id)
-        if held is not Held.FREE:
-            raise QueueError("the message is held: release it")
-        return (yield from _set_due(tx, queue_id, tx.now, "retried"))
+    def operation(tx: Tx) -> Steps[Done]:
+        rows = yield from among(order.selection, messages, _COLUMNS, order.acts)
+        touched: dict[QueueId, list[Row]] = {}
+        for row in rows:
+            touched.setdefault(QueueId(row[0]), []).append(row)
+        number = following = 0
+        for queue_id, some in touched.items():
+            waiting = [row for row in some if row[4] != State.CLAIMED.value]
+            number += yield from act(tx, order, queue_id, waiting)
+            following += len(some) - len(waiting)
+        if touched:
+            tx.announce(TOPIC)
+        return Done(Key((messages[-1], FAR)), number, len(touched), following)
 
     return operation
 
 
-def hold(queue_id: QueueId) -> WriteOperation[int]:
-    """Keep a message from being tried until it is released. Returns how many recipients wait."""
+# One message each: rows are those of its recipients that are meant and in nobody's hand -------------
 
-    def operation(tx: Tx) -> Steps[int]:
-        yield from _held(queue_id)
+
+def _hold(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
+    if not order.selection.of_recipients:
         yield (
-            "UPDATE queue_message SET held = ? WHERE queue_id = ?",
-            (int(Held.BY_ADMINISTRATOR), queue_id),
+            "UPDATE queue_message SET held = ? WHERE queue_id = ? AND held = ?",
+            (int(Held.BY_ADMINISTRATOR), queue_id, int(Held.FREE)),
         )
-        return (yield from _set_due(tx, queue_id, FAR, "held"))
-
-    return operation
-
-
-def release(queue_id: QueueId) -> WriteOperation[int]:
-    """Let a held or isolated message go on, at once. Returns how many recipients."""
-
-    def operation(tx: Tx) -> Steps[int]:
-        held = yield from _held(queue_id)
-        if held is Held.FREE:
-            raise QueueError("the message is not held")
-        yield (
-            "UPDATE queue_message SET held = ?, crashes = 0 WHERE queue_id = ?",
-            (int(Held.FREE), queue_id),
-        )
-        return (yield from _set_due(tx, queue_id, tx.now, "released"))
-
-    return operation
-
-
-def bounce(queue_id: QueueId, text: str = "") -> WriteOperation[int]:
-    """Return a message to its sender, with a text of the administrator's. Returns how many recipients.
-
-    Raises QueueError when no recipient waits.
-    """
-    status = Status("5.0.0", f"{RETURNED}: {text}" if text else RETURNED)
-
-    def operation(tx: Tx) -> Steps[int]:
-        yield from _held(queue_id)
-        rows = yield (
-            "UPDATE queue_recipient SET state = ?, status = ?, final_at = ?, due_at = ?"
-            " WHERE queue_id = ? AND state = 'waiting' RETURNING forward_path",
-            (State.FAILED.value, status_text(status), tx.now, tx.now, queue_id),
-        )
-        if not rows:
-            raise QueueError("no recipient of this message waits; those in hand end by themselves")
-        for (path,) in rows:
-            facts = {"to": path, "status": f"{status.code} {status.text}"}
-            yield from trace.event(queue_id, tx.now, "bounced", facts)
-        tx.announce(TOPIC)
-        return len(rows)
-
-    return operation
-
-
-def drop(queue_id: QueueId, who: str) -> WriteOperation[int]:
-    """Remove a message with no report to anybody; the trace says who did. Returns how many recipients.
-
-    Raises QueueError while a recipient is being tried.
-    """
-
-    def operation(tx: Tx) -> Steps[int]:
-        yield from _held(queue_id)
-        rows = yield (
-            "SELECT forward_path, state FROM queue_recipient WHERE queue_id = ?",
-            (queue_id,),
-        )
-        if any(state == State.CLAIMED.value for _, state in rows):
-            raise QueueError("a recipient is being tried at this moment: hold the message first")
-        yield from trace.event(
-            queue_id, tx.now, "dropped", {"by": who, "to": [path for path, _ in rows]}
-        )
-        yield from remove(queue_id)
-        return len(rows)
-
-    return operation
-
-
-def _held(queue_id: QueueId) -> Steps[Held]:
-    rows = yield "SELECT held FROM queue_message WHERE queue_id = ?", (queue_id,)
-    if not rows:
-        raise NotQueued(queue_id)
-    return Held(rows[0][0])
-
-
-def _set_due(tx: Tx, queue_id: QueueId, due_at: int, kind: str) -> Steps[int]:
-    rows = yield (
-        "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ? AND state = 'waiting'"
-        " RETURNING n",
-        (due_at, queue_id),
-    )
-    yield from trace.event(queue_id, tx.now, kind, {"recipients": len(rows)})
-    tx.announce(TOPIC)
+    yield from _set_due(queue_id, rows, FAR)
+    yield from _told(tx, order, queue_id, "held", rows)
     return len(rows)
+
+
+def _release(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
+    """The others of a held message that are not meant stay held, each for itself."""
+    yield (
+        "UPDATE queue_message SET held = ?, crashes = 0 WHERE queue_id = ? AND held <> ?",
+        (int(Held.FREE), queue_id, int(Held.FREE)),
+    )
+    yield from _set_due(queue_id, rows, tx.now)
+    yield from _told(tx, order, queue_id, "released", rows)
+    return len(rows)
+
+
+def _retry(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
+    yield from _set_due(queue_id, rows, tx.now)
+    yield from _told(tx, order, queue_id, "retried", rows)
+    return len(rows)
+
+
+def _reroute(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
+    """A new destination, tried at once; who is held stays so."""
+    assert order.via is not None
+    moved: list[Row] = []
+    for row in rows:
+        _, n, forward_path, destination, *_ = row
+        target = order.via(parse_address(forward_path).domain)
+        if target == destination:
+            continue
+        yield (
+            "UPDATE queue_recipient SET destination = ?, waits_for = NULL,"
+            " due_at = CASE WHEN due_at >= ? THEN due_at ELSE ? END WHERE queue_id = ? AND n = ?",
+            (target, FAR, tx.now, queue_id, n),
+        )
+        facts = {"to": forward_path, "from": destination, "via": target, "by": order.who}
+        yield from trace.event(queue_id, tx.now, "rerouted", facts)
+        moved.append(row)
+    return len(moved)
+
+
+def _expire(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
+    """As when its lifetime had ended: the last words of the other server stand in the report."""
+    for row in rows:
+        status = read_status(row[5]) or EXPIRED
+        yield from _settled(tx, order, queue_id, row, State.EXPIRED, status, "expired")
+    return len(rows)
+
+
+def _bounce(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
+    status = Status("5.0.0", f"{RETURNED}: {order.text}" if order.text else RETURNED)
+    for row in rows:
+        yield from _settled(tx, order, queue_id, row, State.FAILED, status, "bounced")
+    return len(rows)
+
+
+def _drop(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
+    """No report to anybody; the trace says who did it."""
+    facts: dict[str, object] = {"by": order.who, "to": [row[2] for row in rows]}
+    yield from trace.event(queue_id, tx.now, "dropped", facts)
+    for row in rows:
+        for table in ("queue_attempt", "queue_recipient"):
+            yield f"DELETE FROM {table} WHERE queue_id = ? AND n = ?", (queue_id, row[1])  # noqa: S608
+    left = yield "SELECT 1 FROM queue_recipient WHERE queue_id = ? LIMIT 1", (queue_id,)
+    if left:
+        yield from remove_finished(queue_id)
+    else:
+        yield from remove(queue_id)
+    return len(rows)
+
+
+_ACTS: dict[Verb, Callable[[Tx, Order, QueueId, Sequence[Row]], Steps[int]]] = {
+    Verb.HOLD: _hold,
+    Verb.RELEASE: _release,
+    Verb.RETRY: _retry,
+    Verb.REROUTE: _reroute,
+    Verb.EXPIRE: _expire,
+    Verb.BOUNCE: _bounce,
+    Verb.DROP: _drop,
+}
+
+
+def _set_due(queue_id: QueueId, rows: Sequence[Row], due_at: int) -> Steps[None]:
+    for row in rows:
+        yield (
+            "UPDATE queue_recipient SET due_at = ?, waits_for = NULL WHERE queue_id = ? AND n = ?",
+            (due_at, queue_id, row[1]),
+        )
+
+
+def _settled(
+    tx: Tx, order: Order, queue_id: QueueId, row: Row, state: State, status: Status, kind: str
+) -> Steps[None]:
+    """Its report is owed from now on: a worker writes it (transition 5b)."""
+    yield (
+        "UPDATE queue_recipient SET state = ?, status = ?, final_at = ?, due_at = ?,"
+        " waits_for = NULL WHERE queue_id = ? AND n = ?",
+        (state.value, status_text(status), tx.now, tx.now, queue_id, row[1]),
+    )
+    facts = {"to": row[2], "status": f"{status.code} {status.text}", "by": order.who}
+    yield from trace.event(queue_id, tx.now, kind, facts)
+
+
+def _told(tx: Tx, order: Order, queue_id: QueueId, kind: str, rows: Sequence[Row]) -> Steps[None]:
+    facts: dict[str, object] = {"recipients": len(rows), "by": order.who}
+    yield from trace.event(queue_id, tx.now, kind, facts)

@@ -56,6 +56,21 @@ def lock_folder(folder: Path, wait_s: float = LOCK_WAIT_S) -> int:
         return descriptor
 
 
+def runs(folder: Path) -> bool:
+    """Whether a server runs on the folder."""
+    try:
+        descriptor = os.open(folder / "run" / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _read_pid(descriptor: int) -> int:
     text = os.pread(descriptor, 20, 0).strip()
     return int(text) if text.isdigit() else 0

@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "account": ("account", "account", "People and shared accounts, their addresses and passwords."),
     "alias": ("alias", "alias", "Addresses that lead to other addresses."),
     "group": ("group", "group", "Addresses that lead to their members."),
-    "queue": ("queue", "queue", "Mail that waits: list, show, retry, hold, release, bounce, drop."),
+    "queue": ("queue", "queue", "Mail that waits: what, why and until when; what to do about it."),
     "trace": ("trace", "trace", "What happened to a message, and why."),
     "explain": ("explain", "explain", "How a message would travel; nothing is sent."),
     "verify": ("verify", "verify", "Prove rows and message octets against each other."),

@@ -22,6 +22,7 @@ from postillon.queue.ids import format_queue_id, new_queue_id
 from postillon.queue.submit import Submission, Submitter
 from postillon.route.config import RouteConfig
 from postillon.route.recipient import Recipients
+from postillon.server.commands import queue_verbs
 from postillon.server.main import main
 from postillon.store.config import StoreConfig
 
@@ -83,53 +84,137 @@ def test_the_list_shows_who_waits_for_whom_and_can_be_narrowed(office: Office) -
     assert office.first in whole
     assert office.second in whole
     assert "x@far.example" in whole
-    one = office.ok("queue", "list", "other.example")
-    assert office.second in one
-    assert office.first not in one
-    assert "1 of 2 messages shown" in one
-    assert "nothing in the queue matches" in office.ok("queue", "list", "none.example")
+    for one in (
+        office.ok("queue", "list", "other.example"),
+        office.ok("queue", "list", "--to", "y@other.example", "--older", "1h"),
+        office.ok("queue", "list", office.second.upper()),
+        office.ok("queue", "list", "--destination", "other.example", "--state", "waiting"),
+    ):
+        assert office.second in one
+        assert office.first not in one
+    assert "1 of 2 recipients (2 messages)" in office.ok("queue", "list", "--limit", "1")
+    none = office.ok("queue", "list", "none.example", "--larger", "1 KiB")
+    assert none == "Nothing in the queue is about none.example, of at least 1 KiB.\n"
     listed = json.loads(office.ok("queue", "list", "--json"))
     assert [message["id"] for message in listed] == [office.first, office.second]
+
+
+def test_alone_it_gives_the_overview(office: Office) -> None:
+    told = office.ok("queue")
+    assert "2 messages in the queue: 2 recipients waiting" in told
+    assert "The server is not running" in told
+    assert "far.example" in told
+    assert "What to do" in told
+    found = json.loads(office.ok("queue", "--json"))
+    assert (found["messages"], found["waiting"], found["destination_count"]) == (2, 2, 2)
+    assert "other.example" in office.ok("queue", "destinations")
 
 
 def test_show_tells_a_message_and_its_recipients(office: Office) -> None:
     told = office.ok("queue", "show", office.first.upper())
     assert "x@far.example" in told
     assert "ada@example.org" in told
+    assert "next try now; given up" in told
     story = json.loads(office.ok("queue", "show", office.first, "--json"))
     waiting = [item for item in story["message"]["recipients"] if item["state"] == "waiting"]
     assert [item["address"] for item in waiting] == ["x@far.example"]
 
 
+def test_each_verb_says_what_it_will_do_and_asks(office: Office) -> None:
+    """Without a terminal it does nothing: not even what it is told to do."""
+    refused = office.run("queue", "drop", office.second)
+    assert refused.exit_code == 2
+    assert "--dry-run shows what would be done, --yes does it" in refused.stderr
+    told = office.ok("queue", "bounce", office.second, "--text", "gone\x1b[2J", "--dry-run")
+    assert "Return to the senders 1 recipient of 1 message" in told
+    assert "Senders who are told, 1 report in all: ada@example.org (1)." in told
+    assert "y@other.example" in told
+    assert "\x1b" not in told
+    assert office.second in office.ok("queue", "list")
+    preview = json.loads(office.ok("queue", "drop", "--all", "--dry-run", "--json"))["preview"]
+    assert (preview["recipients"], preview["messages"], len(preview["sample"])) == (2, 2, 2)
+
+
+def test_a_person_on_a_terminal_may_say_no(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_verbs, "_asks", lambda place: True)
+    no = CliRunner().invoke(
+        main, ["queue", "drop", office.second, "--config", str(office.file)], input="n\n"
+    )
+    assert no.exit_code == 1
+    assert "Drop 1 recipient? [y/N]" in no.stdout
+    assert office.second in office.ok("queue", "list")
+    yes = CliRunner().invoke(
+        main, ["queue", "drop", office.second, "--config", str(office.file)], input="y\n"
+    )
+    assert yes.exit_code == 0
+    assert office.second not in office.ok("queue", "list")
+
+
 def test_hold_release_and_retry_say_what_they_did(office: Office) -> None:
-    assert "held until released (1 recipient)" in office.ok("queue", "hold", office.first)
-    assert " held " in office.ok("queue", "list", "far.example")
-    refused = office.run("queue", "retry", office.first, office.second)
+    told = office.ok("queue", "hold", office.first, "--yes")
+    assert "1 recipient of 1 message held until released" in told
+    assert "held until released" in office.ok("queue", "list", "far.example")
+    assert "postillon queue release ID" in office.ok("queue")
+    refused = office.run("queue", "retry", office.first, "--yes")
     assert refused.exit_code == 1
-    assert "release it" in refused.stderr
-    assert f"{office.second}: will be tried now" in refused.stdout
-    assert "released" in office.ok("queue", "release", "--match", "far.example")
-    assert "will be tried now" in office.ok("queue", "retry", office.first)
+    assert "release them first" in refused.stdout
+    assert "to be tried now" in office.ok("queue", "retry", office.second, "--yes")
+    assert "released" in office.ok("queue", "release", "--domain", "far.example", "--yes")
+    assert "to be tried now" in office.ok("queue", "retry", office.first, "--yes")
 
 
-def test_bounce_and_drop_want_yes_and_stand_in_the_trace(office: Office) -> None:
-    assert office.run("queue", "drop", office.second).exit_code == 2
+def test_a_destination_is_held_for_mail_that_comes_later_until_it_is_released(
+    office: Office,
+) -> None:
+    told = office.ok("queue", "hold", "--destination", "far.example", "--yes")
+    assert "mail that comes later waits too" in told
+    assert "far.example: held until released" in told
+    listed = json.loads(office.ok("queue", "destinations", "--json"))
+    assert [item["name"] for item in listed if item["line"] and item["line"]["held"]] == [
+        "far.example"
+    ]
+    assert "postillon queue release --destination far.example" in office.ok("queue")
+    assert "far.example: released" in office.ok(
+        "queue", "release", "--destination", "far.example", "--yes"
+    )
+    assert "There is nothing to do" in office.ok(
+        "queue", "release", "--destination", "far.example", "--yes"
+    )
+
+
+def test_mail_is_sent_another_way_and_back(office: Office) -> None:
+    office.ok("queue", "reroute", "--domain", "far.example", "--via", "192.0.2.1:2525", "--yes")
+    assert "smtp://192.0.2.1:2525" in office.ok("queue", "destinations")
+    told = office.ok("queue", "reroute", "--destination", "192.0.2.1:2525", "--back", "--dry-run")
+    assert "1 recipient of 1 message" in told
+    office.ok("queue", "reroute", office.first, "--back", "--yes")
+    assert "192.0.2.1" not in office.ok("queue", "destinations")
+    refused = office.run("queue", "reroute", "--all", "--via", "ftp://x", "--yes")
+    assert refused.exit_code == 1
+    assert "smtp://" in refused.stderr
+
+
+def test_bounce_expire_and_drop_stand_in_the_trace(office: Office) -> None:
     assert "nobody is told" in office.ok("queue", "drop", office.second, "--yes")
     assert office.run("queue", "show", office.second).exit_code == 1
     assert "dropped" in office.ok("trace", office.second)
-    told = office.ok("queue", "bounce", office.first, "--yes", "--why", "wrong address")
-    assert "returned to the sender (1 recipient)" in told
+    told = office.ok("queue", "bounce", office.first, "--yes", "--text", "wrong address")
+    assert "1 recipient of 1 message returned; the senders are told" in told
     assert "wrong address" in office.ok("trace", office.first)
 
 
-def test_a_verb_wants_ids_or_a_match_that_exist(office: Office) -> None:
-    assert office.run("queue", "retry").exit_code == 2
-    assert office.run("queue", "retry", office.first, "--match", "x").exit_code == 2
-    result = office.run("queue", "retry", "nonsense")
+def test_a_verb_wants_to_know_which_mail(office: Office) -> None:
+    assert office.run("queue", "retry", "--yes").exit_code == 2
+    assert office.run("queue", "retry", office.first, "--all", "--yes").exit_code == 2
+    assert office.run("queue", "reroute", office.first, "--yes").exit_code == 2
+    result = office.run("queue", "retry", "nonsense", "--yes")
     assert result.exit_code == 1
     assert "13 characters" in result.stderr
-    assert office.run("queue", "retry", "0" * 13).exit_code == 1
-    assert office.ok("queue", "retry", "--match", "none.example") == "nothing was done\n"
+    result = office.run("queue", "retry", "0" * 13, "--yes")
+    assert result.exit_code == 1
+    assert "postillon trace 0000000000000" in result.stderr
+    assert office.run("queue", "list", "--older", "soon").exit_code == 2
+    assert "There is nothing to do" in office.ok("queue", "retry", "--to", "a@b.c", "--yes")
 
 
 def test_a_trace_is_found_by_id_address_and_message_id(office: Office) -> None:

@@ -1,4 +1,4 @@
-"""Days of waiting in a second: retries, notices, the end, crashes, and the administrator's verbs."""
+"""Days of waiting in a second: retries, notices, the end, and crashes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 from postillon.mail.address import parse_address
 from postillon.mail.envelope import Notify, Recipient
 from postillon.mail.outcome import Deferred, Failed, Outcome, Status, reply
-from postillon.queue import verbs
-from postillon.queue.ids import QueueId
+from postillon.queue.overview import listing
 from postillon.queue.rows import Held
-from postillon.queue.trace import find
+from postillon.queue.selection import Selection
+from postillon.queue.verbs import Verb
 from postillon.store.verify import verify
 from support.mailqueue import RELAYED, Office, office
+from support.orders import order
 from support.virtual import START, run
 
 HOUR = 3_600
@@ -180,12 +181,12 @@ def test_who_dies_twice_with_a_message_isolates_it(
                 here.open()
                 await here.runner.start()
             await asyncio.sleep(1)
-            [listed] = here.store.read(verbs.listing())
+            [listed] = here.store.read(listing(Selection()))
             assert (listed.message.held is Held.ISOLATED) is isolated
             assert len(here.agent.tries) == (2 if isolated else 3)
             if isolated:
                 here.agent.seconds = 0.1
-                await here.store.write(verbs.release(accepted.queue_id))
+                assert await order(here, Verb.RELEASE, accepted.queue_id) == 1
                 await asyncio.sleep(2)
                 assert here.empty()
 
@@ -222,40 +223,5 @@ def test_a_clean_stop_gives_back_and_counts_no_crash(tmp_path: Path) -> None:
             assert here.rows(
                 "SELECT state, crashes FROM queue_recipient NATURAL JOIN queue_message"
             ) == [("waiting", 0)]
-
-    run(scene())
-
-
-def test_hold_release_retry_bounce_and_drop(tmp_path: Path) -> None:
-    async def scene() -> None:
-        async with office(tmp_path) as here:
-            here.agent.answer = always(BUSY)
-            first = await here.submit("a@remote.example")
-            await asyncio.sleep(1)
-            assert await here.store.write(verbs.hold(first.queue_id)) == 1
-            tries = len(here.agent.tries)
-            await asyncio.sleep(DAY)
-            assert len(here.agent.tries) == tries
-            with pytest.raises(verbs.QueueError, match="held"):
-                await here.store.write(verbs.retry(first.queue_id))
-            await here.store.write(verbs.release(first.queue_id))
-            await asyncio.sleep(1)
-            assert len(here.agent.tries) == tries + 1
-            await here.store.write(verbs.retry(first.queue_id))
-            await asyncio.sleep(1)
-            assert len(here.agent.tries) == tries + 2
-            await here.store.write(verbs.bounce(first.queue_id, "wrong department"))
-            await asyncio.sleep(2)
-            assert "wrong department" in (await reports(here))[-1].as_string()
-            assert here.empty()
-            second = await here.submit("b@remote.example")
-            await asyncio.sleep(1)
-            await here.store.write(verbs.drop(second.queue_id, "root"))
-            assert here.empty()
-            story = here.store.read(find(second.queue_id))
-            assert story is not None
-            assert story.events[-1].kind == "dropped"
-            with pytest.raises(verbs.NotQueued):
-                await here.store.write(verbs.drop(QueueId(5), "root"))
 
     run(scene())

@@ -20,12 +20,19 @@ R = TypeVar("R")
 Column = tuple[str, Callable[[R], object]]
 
 
+class Many(int):
+    """A count that may be large: "1,234,567"."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}"
+
+
 def table(rows: Sequence[R], columns: Sequence[Column[R]], empty: str) -> str:
     """Title and rows, columns two spaces apart, numbers on the right; `empty` where no row is."""
     if not rows:
         return empty
     values = [[read(row) for _, read in columns] for row in rows]
-    right = [all(type(line[n]) is int for line in values) for n in range(len(columns))]
+    right = [all(type(line[n]) in (int, Many) for line in values) for n in range(len(columns))]
     lines = [[title for title, _ in columns], *([shown(cell) for cell in line] for line in values)]
     widths = [max(width(line[n]) for line in lines) for n in range(len(columns))]
     return "\n".join(

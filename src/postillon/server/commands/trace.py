@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import click
 
-from postillon.admin import queueing
-from postillon.admin.queueing import Story
+from postillon.admin import tracing
+from postillon.admin.tracing import Story
 from postillon.queue.ids import format_queue_id
 from postillon.server.commands.common import Place, place_options
 from postillon.server.commands.tables import answer, facts, visible, when
@@ -26,7 +26,7 @@ def trace(place: Place, what: str, limit: int) -> None:
 
     With an address or a Message-ID: the latest messages that have it, newest first.
     """
-    stories = place.at_desk(lambda desk: queueing.traces(desk, what, limit))
+    stories = place.at_desk(lambda desk: tracing.traces(desk, what, limit))
     answer(place.as_json, stories, lambda: "\n\n".join(map(_text, stories)))
 
 
