@@ -310,7 +310,7 @@ def test_an_account_does_what_the_model_does(
 
 
 async def _run(home: House, steps: list[tuple[Any, ...]], cut: int) -> None:
-    [(count,)] = home.rows("SELECT count(*) FROM principal")
+    [(count,)] = await home.rows("SELECT count(*) FROM principal")
     account = await home.account(f"a{count}@example.org", quota=QUOTA)
     both = Both(account, Model([item.id for item in await account.mailboxes()]))
     both.model.remember()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postillon.account.account import Account
 from postillon.account.accounts import Accounts
@@ -18,7 +18,10 @@ from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
 from postillon.mail.mime import scan
 from postillon.store.operation import Steps
-from postillon.store.sqlite import SqliteStore, open_store
+from support.stores import open_test_store
+
+if TYPE_CHECKING:
+    from postillon.store.choice import AnyStore
 
 QUICK = AuthConfig(argon2_memory=64, argon2_passes=1, scram_iterations=4_096)
 
@@ -35,7 +38,7 @@ class Time:
 
 @dataclass
 class House:
-    store: SqliteStore
+    store: AnyStore
     directory: Directory
     accounts: Accounts
     credentials: Credentials
@@ -45,11 +48,11 @@ class House:
         owner = await self.accounts.create(login, **more)
         return self.accounts.open(owner.id)
 
-    def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    async def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         def steps() -> Steps[list[tuple[Any, ...]]]:
             return (yield (sql, arguments))
 
-        return self.store.read(steps())
+        return await self.store.query(steps())
 
     async def do(self, operation: Callable[..., Steps[Any]]) -> Any:
         return await self.store.write(operation)
@@ -58,7 +61,7 @@ class House:
 @asynccontextmanager
 async def house(folder: Path, *domains: str) -> AsyncIterator[House]:
     time = Time()
-    store = await open_store(folder / "data", owner="w0", clock=time)
+    store = await open_test_store(folder / "data", owner="w0", clock=time)
     try:
         directory = Directory(store)
         for domain in domains or ("example.org",):

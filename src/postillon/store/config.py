@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from postillon.setting import KIB, MIB, ConfigError, days, setting
 
@@ -16,6 +18,17 @@ MAX_BATCH = 10_000  # operations
 class StoreConfig:
     """How rows and message octets are kept (docs/store.md)."""
 
+    database: str = setting(
+        "",
+        'PostgreSQL to keep everything in, as "postgresql://user@host/name", for several servers'
+        " that share it; empty: SQLite in the data folder. The password never stands here.",
+    )
+    database_password: Path | None = setting(
+        None,
+        "File whose first line is the password of the database; without one, PGPASSWORD of the"
+        " environment or ~/.pgpass is used.",
+    )
+    connections: int = setting(4, "Connections of each process for reading from PostgreSQL.")
     pack_octets: int = setting(
         128 * MIB, "Size at which a pack file is sealed and a new one begun.", unit="octets"
     )
@@ -43,6 +56,9 @@ class StoreConfig:
     )
 
     def __post_init__(self) -> None:
+        _check_database(self.database)
+        if not 1 <= self.connections <= 100:
+            raise ConfigError("store", "connections must lie between 1 and 100")
         if not MIN_PACK <= self.pack_octets <= MAX_PACK:
             raise ConfigError("store", "pack_octets must lie between 64 KiB and 1 GiB")
         if not 1 <= self.batch_operations <= MAX_BATCH:
@@ -59,3 +75,14 @@ class StoreConfig:
             raise ConfigError("store", "garbage must lie between 1 and 100")
         if self.grace < timedelta(0):
             raise ConfigError("store", "grace must not be negative")
+
+
+def _check_database(url: str) -> None:
+    if not url:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ConfigError("store", 'database must be like "postgresql://user@host/name"')
+    secret = ":" in parts.netloc.rpartition("@")[0] or "password" in dict(parse_qsl(parts.query))
+    if secret:
+        raise ConfigError("store", "database holds a password: it belongs into database_password")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -19,6 +20,7 @@ from postillon.store.database import Execute
 from postillon.store.operation import StoreError
 
 FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql\Z")
+SCHEMA = "postillon.store.schema"
 LEDGER = (
     "CREATE TABLE IF NOT EXISTS migration (number bigint PRIMARY KEY, name text NOT NULL,"
     " hash text NOT NULL, applied_at bigint NOT NULL)"
@@ -40,17 +42,30 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def shipped() -> list[Migration]:
-    """The migrations of this version, in order."""
+def shipped(package: str = SCHEMA) -> list[Migration]:
+    """The migrations of this version in a package, in order."""
     found = [
         Migration(int(match[1]), item.name, item.read_text("utf-8"))
-        for item in files("postillon.store.schema").iterdir()
+        for item in files(package).iterdir()
         if (match := FILE_NAME.match(item.name))
     ]
     found.sort(key=lambda migration: migration.number)
     if [migration.number for migration in found] != list(range(1, len(found) + 1)):
         raise SchemaError("the numbers of the migrations have a gap")
     return found
+
+
+def pending(known: list[Migration], applied: Mapping[int, str]) -> list[Migration]:
+    """What is to be applied yet. applied: hashes by number.
+
+    Raises SchemaError if a newer version made the database, or an applied migration has changed.
+    """
+    if applied and max(applied) > len(known):
+        raise SchemaError("the database was made by a newer version of Postillon")
+    for migration in known:
+        if applied.get(migration.number, migration.hash) != migration.hash:
+            raise SchemaError(f"{migration.name} has changed since it was applied")
+    return [migration for migration in known if migration.number not in applied]
 
 
 def migrate(
@@ -71,15 +86,8 @@ def migrate(
         _roll_back(connection)
         raise
     applied = dict(execute("SELECT number, hash FROM migration").fetchall())
-    if applied and max(applied) > len(known):
-        raise SchemaError("the database was made by a newer version of Postillon")
-    for migration in known:
-        if applied.get(migration.number, migration.hash) != migration.hash:
-            raise SchemaError(f"{migration.name} has changed since it was applied")
     done = []
-    for migration in known:
-        if migration.number in applied:
-            continue
+    for migration in pending(known, applied):
         execute("BEGIN IMMEDIATE")
         try:
             execute(migration.sql)

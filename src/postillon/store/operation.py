@@ -70,6 +70,7 @@ class Tx(Protocol):
 
 
 WriteOperation = Callable[[Tx], Steps[T]]
+EVERYTHING = "*"  # the topic of hints that were lost: look at all that one waits for
 # Called in the loop's thread once a batch is durable: (account, modseq) pairs and topics.
 CommitListener = Callable[[Sequence[tuple[int, int]], Sequence[str]], None]
 

@@ -192,7 +192,7 @@ async def test_seen_and_other_changes_are_noted_on_the_email(tmp_path: Path) -> 
         seen = (await account.store_flags(INBOX_ID, ALL, "add", SEEN)).modseq
         await account.store_flags(INBOX_ID, ALL, "add", DELETED)
         other = (await account.store_flags(INBOX_ID, ALL, "add", 0, frozenset({"x"}))).modseq
-        assert home.rows("SELECT seen_changed, content_changed FROM email") == [(seen, other)]
+        assert await home.rows("SELECT seen_changed, content_changed FROM email") == [(seen, other)]
 
 
 async def test_a_copy_is_a_new_email_on_the_same_octets(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ async def test_a_deleted_mailbox_is_gone_with_its_emails(tmp_path: Path) -> None
         with pytest.raises(MailboxNotFound):
             await append(account, message(), made.id)
         assert ((await account.facts()).used, (await account.facts()).emails) == (0, 0)
-        assert home.rows("SELECT * FROM mailbox WHERE parent < 0") == []
+        assert await home.rows("SELECT * FROM mailbox WHERE parent < 0") == []
         again = await account.create(("a",))
         assert again.uid_validity > made.uid_validity
         assert again.uid_next == 1
@@ -231,7 +231,7 @@ async def test_a_sub_address_means_a_mailbox_of_the_top(tmp_path: Path) -> None:
             ("lists", lists.id), ("LISTS", lists.id), ("deep", None), ("x", None), ("", None),
             ("inbox", INBOX_ID), ("../Lists", None),
         ]:  # fmt: skip
-            assert home.store.read(account.find_detail(detail)) == wanted
+            assert await home.store.query(account.find_detail(detail)) == wanted
 
 
 async def test_old_changes_are_forgotten_and_the_caller_is_told(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ async def test_forgetting_cuts_whole_modseqs_in_bounded_steps(tmp_path: Path) ->
         while await home.do(lambda tx: changes.expire(tx, account.id, home.time() + 1, 3)):
             steps += 1
         assert steps > 1
-        assert home.rows("SELECT * FROM change") == []
+        assert await home.rows("SELECT * FROM change") == []
         assert (await account.facts()).low_modseq == (await account.facts()).modseq
 
 
@@ -283,12 +283,12 @@ async def test_a_removed_account_leaves_no_row(tmp_path: Path) -> None:
         for table in (
             "account", "mailbox", "email", "placement", "change", "thread_key", "subscription",
         ):  # fmt: skip
-            assert home.rows(f"SELECT 1 FROM {table} WHERE account = ?", account.id) == []
+            assert await home.rows(f"SELECT 1 FROM {table} WHERE account = ?", account.id) == []
         with pytest.raises(AccountNotFound):
             await account.facts()
         with pytest.raises(AccountNotFound):
             await account.create(("z",))
-        assert home.rows("SELECT count(*) FROM account") == [(1,)]
+        assert await home.rows("SELECT count(*) FROM account") == [(1,)]
 
 
 async def test_a_crash_in_a_removal_is_finished_later(tmp_path: Path) -> None:
@@ -301,8 +301,8 @@ async def test_a_crash_in_a_removal_is_finished_later(tmp_path: Path) -> None:
         await home.do(lambda tx: principals.delete(tx, account.id))
         assert await home.do(lambda tx: setup.erase(account.id, 2))
         await home.accounts.tidy(home.time())
-        assert home.rows("SELECT * FROM account") == []
-        assert home.rows("SELECT * FROM email") == []
+        assert await home.rows("SELECT * FROM account") == []
+        assert await home.rows("SELECT * FROM email") == []
 
 
 async def test_a_smaller_quota_stops_what_comes_but_keeps_what_is_there(tmp_path: Path) -> None:

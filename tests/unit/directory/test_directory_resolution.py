@@ -179,7 +179,7 @@ async def test_an_address_is_given_once(tmp_path: Path) -> None:
         with pytest.raises(DomainExists):
             await home.directory.create_domain("EXAMPLE.org.")
         assert [item.login for item in await home.directory.principals()] == ["ada@example.org"]
-        assert home.rows("SELECT count(*) FROM account") == [(1,)]
+        assert await home.rows("SELECT count(*) FROM account") == [(1,)]
 
 
 async def test_the_old_address_stays_after_a_rename(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ async def test_a_removed_account_leaves_no_address_that_leads_nowhere(tmp_path: 
         for text in ("only@example.org", "over@example.org", "x@example.net"):
             assert await ask(home, text) == UNKNOWN
         await home.directory.delete_domain("example.net")
-        assert home.rows(
+        assert await home.rows(
             "SELECT principal FROM credential UNION SELECT principal FROM address"
             " WHERE principal NOT IN (SELECT principal FROM principal)"
         ) == []  # fmt: skip

@@ -1,0 +1,1 @@
+"""The store on PostgreSQL: for several servers that share accounts, queue and changes."""
