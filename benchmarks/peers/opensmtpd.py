@@ -1,0 +1,42 @@
+"""OpenSMTPD, delivering to Maildirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.peers.ground import MAIL_USER, Root
+from benchmarks.peers.peer import DOMAIN, ELSEWHERE, HOST, MAX_SIZE, PORT, SINK_PORT, Unpacked
+
+CONFIG = f"""
+listen on {HOST} port {PORT} hostname mail.example.org
+smtp max-message-size {MAX_SIZE}
+smtp limit max-mails 1000000
+smtp limit max-rcpt 1000
+table everybody {{ "@" = {MAIL_USER} }}
+action boxes maildir "/mail/%{{rcpt.user}}" virtual <everybody>
+action out relay host smtp://{HOST}:{SINK_PORT}
+match from any for domain {DOMAIN} action boxes
+match from any for domain {ELSEWHERE} action out
+"""
+
+
+class OpenSmtpd(Unpacked):
+    key = "opensmtpd"
+    title = "OpenSMTPD"
+    packages = ("opensmtpd",)
+    main = "opensmtpd"
+    settings = (
+        "its own `maildir` action; it syncs queue and mailbox files always. `smtp limit max-mails`"
+        " and `max-rcpt` raised."
+    )
+
+    def files(self) -> Mapping[str, str]:
+        return {"etc/smtpd.conf": CONFIG, "etc/aliases": "", "etc/resolv.conf": ""}
+
+    def launch(self, root: Root) -> None:
+        (root.folder / "var/lib/opensmtpd/empty").mkdir(parents=True, exist_ok=True)
+        (root.folder / "var/spool/smtpd").mkdir(parents=True, exist_ok=True)
+        (root.folder / "var/spool/smtpd").chmod(0o711)
+        root.own("var/spool/smtpd/offline", "root", "opensmtpq")
+        (root.folder / "var/spool/smtpd/offline").chmod(0o770)
+        root.start("/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf")
