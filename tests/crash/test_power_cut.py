@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -40,11 +41,14 @@ class NextBoot(OsFiles):
 
 
 async def work(
-    store: SqliteStore, recorder: Recorder, producers: int, rounds: int, seed: int
+    stores: Sequence[SqliteStore], recorder: Recorder, producers: int, rounds: int, seed: int
 ) -> None:
-    """Deliver and remove, with checkpoints and compaction in between; note what was promised."""
+    """Deliver and remove, with checkpoints and compaction in between; note what was promised.
 
-    async def produce(chance: random.Random) -> None:
+    stores: those of the workers, all on one folder; the first one's process also maintains it.
+    """
+
+    async def produce(store: SqliteStore, chance: random.Random) -> None:
         mine: list[Put] = []
         for _ in range(rounds):
             if mine and chance.random() < 0.3:
@@ -62,6 +66,7 @@ async def work(
             mine.append(placed)
 
     async def maintain() -> None:
+        store = stores[0]
         compactor = Compactor(store)
         for _ in range(3):
             for _ in range(rounds // 4):
@@ -73,26 +78,33 @@ async def work(
 
     async with asyncio.TaskGroup() as group:
         for n in range(producers):
-            group.create_task(produce(random.Random(seed * 1000 + n)))
+            store = stores[n % len(stores)]
+            group.create_task(produce(store, random.Random(seed * 1000 + n)))
         group.create_task(maintain())
 
 
-async def record(folder: Path, *, rounds: int, seed: int, skip_sync: str = "nothing") -> Recorder:
+async def record(
+    folder: Path, *, rounds: int, seed: int, skip_sync: str = "nothing", workers: int = 1
+) -> Recorder:
     store = await open_store(folder / "store", CONFIG, owner="w0")
     await store.write(mailrows.accounts(ACCOUNTS))
     await store.close()
     recorder = Recorder(folder / "store", folder / "base", skip_sync=skip_sync)
     name = f"recorder-{next(_names)}"
     vfs = recorder.vfs(name)
-    store = await open_store(folder / "store", CONFIG, owner="w0", files=recorder, vfs=name)
-    await work(store, recorder, producers=5, rounds=rounds, seed=seed)
-    await store.close()
+    stores = [
+        await open_store(folder / "store", CONFIG, owner=f"w{n}", files=recorder, vfs=name)
+        for n in range(workers)
+    ]
+    await work(stores, recorder, producers=4 + workers, rounds=rounds, seed=seed)
+    for store in stores:
+        await store.close()
     vfs.unregister()
     return recorder
 
 
 async def losses_after(
-    recorder: Recorder, cut: int, target: Path, chance: random.Random
+    recorder: Recorder, cut: int, target: Path, chance: random.Random, workers: int
 ) -> list[str]:
     """Cut, start again, and say what of the promises is broken."""
     recorder.disk_after(cut, target, chance)
@@ -111,7 +123,10 @@ async def losses_after(
             promised.pop(key)  # until it is acknowledged, both are right
         else:
             removed.add(key)
-    store = await open_store(target, CONFIG, owner="w0", files=NextBoot())
+    stores = [
+        await open_store(target, CONFIG, owner=f"w{n}", files=NextBoot()) for n in range(workers)
+    ]
+    store = stores[0]
     try:
         broken = [f"{f.kind} {f.where}: {f.problem}" for f in await verify(store)
                   if "a sweep removes it" not in f.problem]  # fmt: skip
@@ -133,25 +148,31 @@ async def losses_after(
             if placed.uid <= uid:
                 broken.append(f"UID {placed.uid} of account {account} given twice")
     finally:
-        await store.close()
+        for store in stores:
+            await store.close()
     return broken
 
 
-async def cuts(recorder: Recorder, folder: Path, number: int, seed: int) -> list[str]:
+async def cuts(
+    recorder: Recorder, folder: Path, number: int, seed: int, workers: int = 1
+) -> list[str]:
     chance = random.Random(seed)
     broken: list[str] = []
     for n in range(number):
         cut = chance.randrange(len(recorder.events) + 1)
         broken += [
             f"cut {cut} (seed {seed}, number {n}): {problem}"
-            for problem in await losses_after(recorder, cut, folder / f"cut-{n}", chance)
+            for problem in await losses_after(recorder, cut, folder / f"cut-{n}", chance, workers)
         ]
     return broken
 
 
-async def test_a_power_cut_loses_nothing_acknowledged_and_breaks_nothing(tmp_path: Path) -> None:
-    recorder = await record(tmp_path, rounds=16, seed=1)
-    assert await cuts(recorder, tmp_path, 30, seed=1) == []
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_power_cut_loses_nothing_acknowledged_and_breaks_nothing(
+    tmp_path: Path, workers: int
+) -> None:
+    recorder = await record(tmp_path, rounds=16, seed=1, workers=workers)
+    assert await cuts(recorder, tmp_path, 40 // (workers + 1), seed=1, workers=workers) == []
 
 
 @pytest.mark.parametrize("unsynced", ["-wal", ".pack"])
@@ -180,7 +201,8 @@ async def test_the_control_without_the_check_of_tails_leaves_rows_without_octets
 
 @pytest.mark.torture
 @pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("seed", range(10, 22))
-async def test_many_power_cuts(tmp_path: Path, seed: int) -> None:
-    recorder = await record(tmp_path, rounds=60, seed=seed)
-    assert await cuts(recorder, tmp_path, 100, seed=seed) == []
+async def test_many_power_cuts(tmp_path: Path, seed: int, workers: int) -> None:
+    recorder = await record(tmp_path, rounds=60, seed=seed, workers=workers)
+    assert await cuts(recorder, tmp_path, 100, seed=seed, workers=workers) == []

@@ -26,6 +26,7 @@ from postillon.queue.runner import QueueRunner
 from postillon.queue.submit import Accepted, Submission, Submitter
 from postillon.route.config import RouteConfig
 from postillon.route.recipient import Recipients
+from postillon.store.config import StoreConfig
 from postillon.store.operation import Steps
 from postillon.store.sqlite import SqliteStore, open_store
 from support.virtual import VirtualLoop
@@ -141,13 +142,21 @@ def success(address: str) -> Recipient:
 
 @asynccontextmanager
 async def office(
-    folder: Path, config: QueueConfig | None = None, *, worker: str = "w0@one", **opening: Any
+    folder: Path,
+    config: QueueConfig | None = None,
+    *,
+    worker: str = "w0@one",
+    logged: list[bytes] | None = None,
+    config_of_store: StoreConfig | None = None,
+    **opening: Any,
 ) -> AsyncIterator[Office]:
-    """worker: its slot and the start of the server it belongs to. opening: more for `open_store`."""
+    """worker: its slot and the start of the server it belongs to. logged: gets the lines of the log.
+    opening: more for `open_store`.
+    """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     slot = worker.partition("@")[0]
-    store = await open_store(folder, owner=slot, clock=loop.clock, **opening)
+    store = await open_store(folder, config_of_store, owner=slot, clock=loop.clock, **opening)
     write = store.write
 
     def held(*arguments: Any) -> asyncio.Task[Any]:
@@ -166,7 +175,7 @@ async def office(
         ids[login] = AccountId(principal.id)
     made = Office(
         store, loop, directory, accounts, ScriptedAgent(loop.clock),
-        config or QueueConfig(), [], ids, worker,
+        config or QueueConfig(), [] if logged is None else logged, ids, worker,
     )  # fmt: skip
     made.open()
     store.on_commit(lambda changes, topics: made.runner.wake() if "queue" in topics else None)

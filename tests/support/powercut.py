@@ -112,8 +112,8 @@ class Recorder(OsFiles):
         shutil.copytree(self.base, target)
         durable: dict[str, int] = {}  # path: events before this one have reached the disk
         for event in self.events[:cut]:
-            if event.kind in ("sync", "folder"):
-                durable[event.path] = event.begun
+            if event.kind in ("sync", "folder"):  # of several at once, an earlier one may end later
+                durable[event.path] = max(event.begun, durable.get(event.path, 0))
         keep, tear = chance.choice((0.0, 0.3, 0.6, 0.95, 1.0)), chance.choice((0.0, 0.3))
         content: dict[str, bytearray] = {}
         gone: set[str] = set()
