@@ -23,6 +23,8 @@ ACTIONS = (
     "UID FETCH 1:* (FLAGS)",
     "FETCH {n} (UID FLAGS)",
     "FETCH 1:{n} (UID)",
+    "FETCH 1,{n} (UID FLAGS)",
+    "UID FETCH {n}:{n},1,4 (UID)",
     "SEARCH ALL",
     "STORE {n} +FLAGS (\\Deleted)",
     "STORE {n} -FLAGS.SILENT (\\Flagged)",

@@ -10,6 +10,7 @@ from postillon.mail.part import Part
 IDENTITY = frozenset((b"7bit", b"8bit", b"binary", b""))
 KNOWN = IDENTITY | {b"base64", b"quoted-printable"}
 
+MAX_LINE = 1 << 20  # octets of a line of quoted-printable that are kept; mail has 76
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64) - {ord("=")})
 
@@ -50,3 +51,42 @@ def decode_base64(octets: bytes) -> bytes:
     return b"".join(
         binascii.a2b_base64(run[: len(run) - (len(run) % 4 == 1)] + b"==") for run in runs if run
     )
+
+
+class Decoder:
+    """Undoes a transfer encoding of octets that come in pieces, without keeping them.
+
+    Gives the same octets as `decode_transfer` of the whole. Raises UnknownEncoding when made.
+    """
+
+    def __init__(self, encoding: bytes) -> None:
+        if encoding not in KNOWN:
+            raise UnknownEncoding(encoding.decode("ascii", "replace"))
+        self._encoding = encoding
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        if self._encoding == b"quoted-printable":
+            octets = self._rest + piece
+            cut = octets.rfind(b"\n") + 1  # what a line means is known at its end
+            if not cut and len(octets) > MAX_LINE:
+                tail = octets.find(b"=", len(octets) - 3)  # an escape may be cut here
+                cut = len(octets) if tail < 0 else tail
+            self._rest = octets[cut:]
+            return binascii.a2b_qp(octets[:cut])
+        if self._encoding == b"base64":
+            return self._base64(piece)
+        return piece
+
+    def finish(self) -> bytes:
+        """What is left at the end."""
+        rest, self._rest = self._rest, b""
+        return decode_transfer(rest, self._encoding)
+
+    def _base64(self, piece: bytes) -> bytes:
+        *runs, last = (self._rest + piece.translate(None, _NOT_BASE64)).split(b"=")
+        whole = len(last) & ~3
+        self._rest = last[whole:]
+        found = [decode_base64(run) for run in runs]
+        found.append(binascii.a2b_base64(last[:whole]))
+        return b"".join(found)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from base64 import encodebytes
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from postillon.mail.decode import UnknownEncoding, decode_base64, decode_transfer, decoded
+from postillon.mail import decode as module
+from postillon.mail.decode import (
+    Decoder,
+    UnknownEncoding,
+    decode_base64,
+    decode_transfer,
+    decoded,
+)
 from postillon.mail.mime import body_text, scan
 from postillon.mail.text import strip_markup
 
@@ -81,3 +90,38 @@ def test_markup_is_stripped(markup: str, text: str) -> None:
         assert "9" in found
     else:
         assert found == text
+
+
+ENCODED = st.one_of(
+    st.binary(max_size=80).map(encodebytes),
+    st.text("AZaz09+/=\r\n !", max_size=60).map(str.encode),
+    st.lists(st.sampled_from([b"=", b"=3D", b"=\r\n", b"=\n", b"a", b" ", b"\r\n", b"\xff"])).map(
+        b"".join
+    ),
+)
+
+
+@given(
+    ENCODED,
+    st.sampled_from([b"base64", b"quoted-printable", b"8bit"]),
+    st.lists(st.integers(1, 20), min_size=1),
+)
+def test_where_the_octets_are_cut_changes_nothing(
+    octets: bytes, encoding: bytes, steps: list[int]
+) -> None:
+    decoder, found, at, turn = Decoder(encoding), b"", 0, 0
+    while at < len(octets):
+        size = steps[turn % len(steps)]
+        found += decoder.feed(octets[at : at + size])
+        at, turn = at + size, turn + 1
+    assert found + decoder.finish() == decode_transfer(octets, encoding)
+
+
+def test_a_line_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_LINE", 64)
+    octets = b"=41b=3D" * 100
+    decoder, found = Decoder(b"quoted-printable"), b""
+    for start in range(0, len(octets), 5):
+        found += decoder.feed(octets[start : start + 5])
+        assert len(decoder._rest) <= 64
+    assert found + decoder.finish() == b"Ab=" * 100

@@ -101,7 +101,16 @@ def test_list() -> None:
 
 def test_create_and_select_and_status_and_id() -> None:
     assert argument(b"CREATE x (USE (\\Sent \\Junk))") == c.Create(b"x", ("\\SENT", "\\JUNK"))
-    assert argument(b"SELECT x (CONDSTORE)") == c.Select(b"x", ("CONDSTORE",))
+    assert argument(b"SELECT x (CONDSTORE)") == c.Select(b"x", True)
+    assert argument(b"SELECT x (QRESYNC (7 90 1:4,9 (1,4 2,9)))") == c.Select(
+        b"x", False, c.Known(7, 90, ((1, 4), (9, 9)))
+    )
+    assert argument(b"SELECT x (QRESYNC (7 90 (1 2)) CONDSTORE)") == c.Select(
+        b"x", True, c.Known(7, 90)
+    )
+    for wrong in (b"(QRESYNC)", b"(QRESYNC (7))", b"(QRESYNC (7 0))", b"(QRESYNC (7 1 *))", b"(X)"):
+        with pytest.raises(Refused):
+            argument(b"SELECT x " + wrong)
     assert argument(b"STATUS x (MESSAGES messages)") == c.Status(b"x", ("MESSAGES",))
     assert argument(b'ID ("name" "x" "y" NIL)') == c.Id(((b"name", b"x"), (b"y", None)))
     assert argument(b"ID NIL") == c.Id(())

@@ -18,7 +18,7 @@ from postillon.account.ids import MailboxId
 from postillon.account.keywords import check_keywords
 from postillon.mail.mime import scan
 from postillon.mail.octets import Octets
-from postillon.protocol.imap import commands, names, numbers
+from postillon.protocol.imap import commands, numbers
 from postillon.protocol.imap.dates import parse_date_time
 from postillon.protocol.imap.engine import Refusal, Upload
 from postillon.protocol.imap.words import Refused
@@ -47,11 +47,13 @@ class Uploads:
         self.messages: list[_Message] = []
         self.size = 0  # octets announced
         self.has_nul = False
+        self.binary = False  # one of them comes as literal8
         self._folder = folder
         self._pieces: list[bytes] = []
         self._file: IO[bytes] | None = None
 
-    def expect(self, message: _Message, size: int) -> None:
+    def expect(self, message: _Message, size: int, *, binary: bool) -> None:
+        self.binary = self.binary or binary
         self.messages.append(message)
         self.size += size
         if size > IN_MEMORY:
@@ -115,15 +117,13 @@ async def _check(session: Session, event: Upload) -> Answer | None:
         received_at = parse_date_time(event.received)
         if received_at is None:
             raise Refused("Malformed date")
-    if event.binary:
-        return no("Binary messages are not taken", b"UNKNOWN-CTE")
     if event.size > config.append_limit:
         return no("The message is too large", b"TOOBIG")
     if not event.size:
         return no("The message is empty")
     upload = session.upload
     if upload is None or event.first:
-        mailbox = await account.find(names.parse(event.mailbox))
+        mailbox = await account.find(session.path(event.mailbox))
         if mailbox is None or not mailbox.selectable:
             return no("There is no such mailbox", b"TRYCREATE")
         upload = session.upload = Uploads(mailbox.id, session.server.spool_folder)
@@ -133,7 +133,7 @@ async def _check(session: Session, event: Upload) -> Answer | None:
         return no("The messages are too large together", b"TOOBIG")
     if not await session.server.accounts.room(account.id, upload.size + event.size):
         return no("The quota is used up", b"OVERQUOTA")
-    upload.expect(_Message(bits, keywords, received_at), event.size)
+    upload.expect(_Message(bits, keywords, received_at), event.size, binary=event.binary)
     return None
 
 
@@ -143,7 +143,8 @@ async def finish(session: Session, command: commands.Command) -> Answer:
     assert upload is not None
     try:
         if upload.has_nul:
-            return no("A message holds NUL", b"CANNOT")  # RFC 3501 section 4.3.1
+            # RFC 3501 section 4.3.1; in a literal8 it is allowed and yet not kept (RFC 3516).
+            return no("A message holds NUL", b"UNKNOWN-CTE" if upload.binary else b"CANNOT")
         messages = [
             ToAppend(
                 message.content,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
-ALWAYS = (b"IMAP4rev1", b"LITERAL+", b"SASL-IR", b"ID", b"ENABLE")
+ALWAYS = (b"IMAP4rev1", b"IMAP4rev2", b"LITERAL+", b"SASL-IR", b"ID", b"ENABLE")
 LOGGED_IN = (
     b"IDLE", b"NAMESPACE", b"UIDPLUS", b"UNSELECT", b"MOVE", b"CHILDREN", b"SPECIAL-USE",
     b"CREATE-SPECIAL-USE", b"LIST-EXTENDED", b"LIST-STATUS", b"ESEARCH", b"WITHIN", b"STATUS=SIZE",
-    b"MULTIAPPEND",
+    b"MULTIAPPEND", b"CONDSTORE", b"QRESYNC", b"SEARCHRES", b"PARTIAL", b"BINARY", b"OBJECTID",
+    b"SAVEDATE", b"PREVIEW", b"UTF8=ACCEPT",
 )  # fmt: skip
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from postillon.access.imap import flags
 from postillon.access.imap.answer import Answer, bad, no, ok
+from postillon.access.imap.extras import Extra
 from postillon.account.changes import Placement
 from postillon.account.ids import MailboxId
 from postillon.account.transfer import CopyResult
-from postillon.protocol.imap import commands, names, numbers
+from postillon.protocol.imap import commands, numbers
 
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
@@ -34,11 +35,15 @@ async def store(session: Session, command: commands.Command) -> Answer:
     if view.read_only:
         return READ_ONLY
     bits, words = flags.read(argument.flags)
+    if argument.unchanged_since is not None:
+        session.use(Extra.CONDSTORE)
     if not ranges:
         return ok()
     before = (await account.facts()).modseq
     await session.learn()
-    result = await account.store_flags(view.mailbox, ranges, argument.mode.value, bits, words)
+    result = await account.store_flags(
+        view.mailbox, ranges, argument.mode.value, bits, words, argument.unchanged_since
+    )
     # Has somebody changed something since `before`, then .SILENT cannot be relied on: what they did
     # may be in these states, and the client must hear of it.
     alone = result.modseq is None or result.modseq == before + 1
@@ -46,17 +51,24 @@ async def store(session: Session, command: commands.Command) -> Answer:
         view.own(result.updated, told=False)
     elif not argument.silent:
         view.own(result.updated, told=True)
-        await tell_flags(session, result.updated, uid=argument.uid)
-    if len(result.updated) < count and not argument.uid:
+    if not argument.silent or session.condstore:
+        # MODSEQs are told even so (RFC 7162 section 3.1.3).
+        await tell_flags(session, result.updated, uid=argument.uid, flags=not argument.silent)
+    if len(result.updated) + len(result.refused) < count and not argument.uid:
         return GONE
+    if result.refused:
+        them = result.refused if argument.uid else [view.number(uid) for uid in result.refused]
+        return ok("Some were changed by others", b"MODIFIED " + numbers.write(numbers.join(them)))
     return ok()
 
 
-async def tell_flags(session: Session, placements: list[Placement], *, uid: bool) -> None:
+async def tell_flags(
+    session: Session, placements: list[Placement], *, uid: bool, flags: bool = True
+) -> None:
     view = session.selected
     for start in range(0, len(placements), AT_ONCE):
         some = placements[start : start + AT_ONCE]
-        session.tell_flags([(view.number(item.uid), item) for item in some], uid=uid)
+        session.tell_flags([(view.number(item.uid), item) for item in some], uid=uid, flags=flags)
         await session.breathe()
 
 
@@ -106,7 +118,7 @@ async def move(session: Session, command: commands.Command) -> Answer:
 
 
 async def _target(session: Session, raw: bytes) -> MailboxId | None:
-    found = await session.account.find(names.parse(raw))
+    found = await session.account.find(session.path(raw))
     return found.id if found is not None and found.selectable else None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from postillon import __version__
 from postillon.access.imap import capabilities
 from postillon.access.imap.answer import Answer, bad, no, ok
+from postillon.access.imap.extras import Extra
 from postillon.directory import signin
 from postillon.net.stream import PlaintextInjected
 from postillon.protocol.imap import commands
@@ -25,6 +26,12 @@ DENIALS = {
     signin.Denied.CANCELLED: bad("Authentication was cancelled"),
     signin.Denied.MALFORMED: bad("Malformed response"),
     signin.Denied.UNKNOWN_MECHANISM: no("There is no such mechanism", b"CANNOT"),
+}
+ENABLES = {
+    "CONDSTORE": Extra.CONDSTORE,
+    "QRESYNC": Extra.QRESYNC,
+    "UTF8=ACCEPT": Extra.UTF8,
+    "IMAP4REV2": Extra.REV2,
 }
 CLEAR_TEXT = no("Passwords are only taken under TLS", b"PRIVACYREQUIRED")
 
@@ -113,8 +120,14 @@ def _end(session: Session, attempt: signin.SignIn, found: signin.Answer) -> Answ
 
 
 async def enable(session: Session, command: commands.Command) -> Answer:
-    """RFC 5161. Nothing that we offer needs to be enabled yet, and unknown names are no error."""
-    session.say(b"* ENABLED\r\n")
+    """RFC 5161. Unknown names are no error, and what is enabled already is not said again."""
+    argument = command.argument
+    assert isinstance(argument, commands.Enable)
+    new = [name for name in argument.capabilities if name in ENABLES]
+    fresh = [name for name in dict.fromkeys(new) if not ENABLES[name] & session.extras]
+    session.say(b"* ENABLED%b\r\n" % b"".join(b" " + name.encode() for name in fresh))
+    for name in fresh:
+        session.use(ENABLES[name])
     return ok()
 
 

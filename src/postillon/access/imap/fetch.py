@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from postillon.access.imap import binary
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.changing import GONE, NO_SUCH
+from postillon.access.imap.extras import Extra
 from postillon.access.imap.flags import FlagWriter
-from postillon.access.imap.sections import Piece, header_of, octets_of, read_pieces, size_of
+from postillon.access.imap.objects import email_id, thread_id
+from postillon.access.imap.opening import vanished_in
+from postillon.access.imap.sections import Read, header_of, octets_of, read_pieces, size_of
 from postillon.account.account import Account
 from postillon.account.emails import EmailRow
 from postillon.account.errors import EmailGone
 from postillon.account.keywords import SEEN
 from postillon.mail import digest, mime
+from postillon.mail.decode import UnknownEncoding
+from postillon.mail.mime import Part
 from postillon.protocol.imap import commands
-from postillon.protocol.imap.commands import Attribute, Section
+from postillon.protocol.imap.commands import Attribute, Binary, Section
 from postillon.protocol.imap.dates import format_date_time
-from postillon.protocol.imap.numbers import join
+from postillon.protocol.imap.numbers import MAX_NUMBER, contains, join, places, resolve, write
 from postillon.protocol.imap.structure import envelope, structure
-from postillon.protocol.imap.writer import without_nul
+from postillon.protocol.imap.words import Refused
+from postillon.protocol.imap.writer import string, without_nul
 from postillon.store.operation import BlobLost, StoreFull
 
 if TYPE_CHECKING:
@@ -45,22 +53,69 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
         ranges, _count = view.pick(argument.numbers, uid=argument.uid)
     except ValueError:
         return NO_SUCH
+    try:
+        if argument.changed_since is not None:
+            session.use(Extra.CONDSTORE)
+            ranges = await _changed(session, argument, ranges)
+        if argument.partial is not None:
+            ranges = _part_of(view, ranges, argument.partial)
+    except Refused as refused:
+        return Answer(refused.status, refused.text, refused.code.encode())
+    if Attribute.MODSEQ in argument.items:
+        session.use(Extra.CONDSTORE)
     plan = _Plan(session, argument)
     for portion, start, held in view.portions(ranges, plan.portion):
         rows = await plan.read(view, portion)
         if plan.marks_seen:
             rows = await _mark_seen(session, rows, plan)
         # Most often the rows are all there and the numbers follow each other.
-        first = start + 1 if len(rows) == held else 0
+        first = start + 1 if len(portion) == 1 and len(rows) == held else 0
         for place, row in enumerate(rows):
             await plan.say(first + place if first else view.number(row.uid), row)
         plan.missing += held - len(rows)
         await session.breathe()
     if plan.damaged:
         return DAMAGED
+    if plan.undecodable:
+        return no("Nobody knows how this part is encoded", b"UNKNOWN-CTE")
     if plan.missing and not argument.uid:
         return GONE
     return ok()
+
+
+async def _changed(
+    session: Session, argument: commands.Fetch, ranges: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Of the messages named, those changed after a MODSEQ; what is gone is said at once."""
+    view, since = session.selected, argument.changed_since
+    assert since is not None
+    if argument.vanished and not session.qresync:
+        raise Refused("QRESYNC must be enabled first")  # RFC 7162 section 3.2.6
+    changes = await session.account.changes(view.mailbox, since)
+    if argument.vanished:
+        asked = resolve(argument.numbers, max(view.uid_next - 1, 1))
+        gone = vanished_in(view, changes, asked)
+        if gone:
+            session.say(b"* VANISHED (EARLIER) %b\r\n" % write(gone))
+    uids = sorted(item.uid for item in (*changes.created, *changes.changed))
+    return join(uid for uid in uids if view.number(uid) and contains(ranges, uid))
+
+
+def _part_of(
+    view: View, ranges: list[tuple[int, int]], partial: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """The messages of these places among those named, counted from 1, or from -1 at the end."""
+    count = sum(held for _, _, held in view.portions(ranges, MAX_NUMBER))
+    low, high = places(partial, count)
+    found: list[tuple[int, int]] = []
+    place = 1  # of the first message of the range
+    for first_uid, last_uid in ranges:
+        first, last = view.uids.below(first_uid), view.uids.below(last_uid + 1)
+        start, stop = max(low - place, 0), min(high - place + 1, last - first)
+        if start < stop:
+            found.append((view.uids[first + start], view.uids[first + stop - 1]))
+        place += last - first
+    return found
 
 
 async def _mark_seen(session: Session, rows: Sequence[EmailRow], plan: _Plan) -> Sequence[EmailRow]:
@@ -100,22 +155,33 @@ class _Plan:
         items = list(asked.items)
         if asked.uid and Attribute.UID not in items:
             items.insert(0, Attribute.UID)  # RFC 3501 section 6.4.8
+        if asked.changed_since is not None and Attribute.MODSEQ not in items:
+            items.append(Attribute.MODSEQ)  # RFC 7162 section 3.1.4.1
         self._sections = [item for item in items if isinstance(item, Section)]
+        self._binaries = [item for item in items if isinstance(item, Binary)]
         attributes = [item for item in items if isinstance(item, Attribute)]
         self._has_flags = Attribute.FLAGS in attributes
-        self._only_placements = not self._sections and all(
-            item in (Attribute.UID, Attribute.FLAGS) for item in attributes
+        self._only_placements = not (self._sections or self._binaries) and all(
+            item in _OF_PLACEMENTS for item in attributes
         )
         # Attributes first, so that sections, which may be long, end the response.
         self._attributes = [(item.value + b" ", self._writer(item)) for item in attributes]
-        self.marks_seen = not view.read_only and any(not item.peek for item in self._sections)
+        texts: list[Section | Binary] = [*self._sections, *self._binaries]
+        self.marks_seen = not view.read_only and any(not item.peek for item in texts)
         self.turned: set[int] = set()  # UIDs of this portion that have just become \Seen
         self.missing = 0
-        self.damaged = False
+        self.damaged = self.undecodable = False
+        self._has_modseq = Attribute.MODSEQ in attributes
 
     @property
     def portion(self) -> int:
-        return PLACEMENTS if self._only_placements else BODIES if self._sections else ROWS
+        return (
+            PLACEMENTS
+            if self._only_placements
+            else BODIES
+            if self._sections or self._binaries
+            else ROWS
+        )
 
     async def read(self, view: View, ranges: Sequence[tuple[int, int]]) -> Sequence[EmailRow]:
         """The rows of a portion: of those that are still there."""
@@ -127,73 +193,70 @@ class _Plan:
     async def say(self, number: int, row: EmailRow) -> None:
         """One FETCH response."""
         parts = [name + write(row) for name, write in self._attributes]
-        if row.uid in self.turned and not self._has_flags:
-            parts.append(b"FLAGS " + self._write_flags(row))
+        if row.uid in self.turned:
+            if not self._has_flags:
+                parts.append(b"FLAGS " + self._write_flags(row))
+            if self._session.condstore and not self._has_modseq:
+                parts.append(b"MODSEQ (%d)" % row.modseq)
         if self._flags.met:
             self._session.tell_keywords(self._flags.met)
-        if not self._sections:
+        if not self._sections and not self._binaries:
             self._session.say(b"* %d FETCH (%b)\r\n" % (number, b" ".join(parts)))
             return
         try:
-            root = mime.unpack(row.structure)
-            read = self._account.content
-            found: list[tuple[Section, list[Piece] | None]] = []
-            for item in self._sections:
-                span = header_of(item, root)
-                header = b"" if span is None else await read(row, *span)
-                found.append((item, octets_of(item, row, root, header)))
-            large = sum(size_of(pieces) for _, pieces in found if pieces is not None) > WHOLE
+            texts = await self._texts(row)
+            large = sum(text.size for text in texts) > WHOLE
             if not large:
-                parts += [await self._small(item, row, pieces) for item, pieces in found]
+                parts += [await text.whole() for text in texts]
                 self._session.say(b"* %d FETCH (%b)\r\n" % (number, b" ".join(parts)))
                 return
-            await read(row, 0, 1)  # say nothing of what cannot be read
+            await self._account.content(row, 0, 1)  # say nothing of what cannot be read
         except EmailGone:
             self.missing += 1
+            return
+        except UnknownEncoding:
+            self.undecodable = True
             return
         except BlobLost as error:
             self._session.fault("blob_lost", error, email=row.email)
             self.damaged = True
             return
-        await self._say_large(number, row, parts, found)
+        await self._say_large(number, row, parts, texts)
 
-    async def _small(self, item: Section, row: EmailRow, pieces: list[Piece] | None) -> bytes:
-        label = _label(item)
-        if pieces is None:
-            return label + b" NIL"
+    async def _texts(self, row: EmailRow) -> list[_Text]:
+        """What is asked for of the octets of a message."""
+        root = mime.unpack(row.structure)
         read = self._account.content
-        text = without_nul(
-            b"".join(
-                [some if isinstance(some, bytes) else await read(row, *some) for some in pieces]
-            )
-        )
-        return b"%b {%d}\r\n%b" % (label, len(text), text)
+        texts: list[_Text] = []
+        for item in self._sections:
+            span = header_of(item, root)
+            header = b"" if span is None else await read(row, *span)
+            pieces = octets_of(item, row, root, header)
+            if pieces is None:
+                texts.append(_Text(_label(item) + b" NIL"))
+                continue
+            octets = partial(read_pieces, pieces, row, read)
+            texts.append(_Text(_label(item), size_of(pieces), octets))
+        return texts + [await _binary_text(item, row, root, read) for item in self._binaries]
 
     async def _say_large(
-        self,
-        number: int,
-        row: EmailRow,
-        parts: list[bytes],
-        found: list[tuple[Section, list[Piece] | None]],
+        self, number: int, row: EmailRow, parts: list[bytes], texts: list[_Text]
     ) -> None:
-        """Sections in slices, no faster than the client takes them."""
+        """Texts in slices, no faster than the client takes them."""
         session = self._session
         session.say(b"* %d FETCH (%b" % (number, b" ".join(parts)))
         space = b" " if parts else b""
-        for item, pieces in found:
-            if pieces is None:
-                session.say(b"%b%b NIL" % (space, _label(item)))
-            else:
-                session.say(b"%b%b {%d}\r\n" % (space, _label(item), size_of(pieces)))
-                try:
-                    async for octets in read_pieces(pieces, row, self._account.content):
-                        session.say(without_nul(octets))
-                        await session.breathe()
-                except (EmailGone, BlobLost) as error:
-                    # A literal was promised: nothing else can follow but the end.
-                    session.log.warning("fetch_cut", email=row.email, error=str(error))
-                    raise ConnectionAbortedError("a message ended too early") from error
-            space = b" "
+        try:
+            for text in texts:
+                session.say(space + text.head)
+                async for octets in text.octets():
+                    session.say(octets)
+                    await session.breathe()
+                space = b" "
+        except (EmailGone, BlobLost) as error:
+            # A literal was promised: nothing else can follow but the end.
+            session.log.warning("fetch_cut", email=row.email, error=str(error))
+            raise ConnectionAbortedError("a message ended too early") from error
         session.say(b")\r\n")
 
     def _write_flags(self, row: EmailRow) -> bytes:
@@ -203,9 +266,60 @@ class _Plan:
         return self._write_flags if item is Attribute.FLAGS else _WRITERS[item]
 
 
+class _Text:
+    """One text of a response. Without `source` all of it is said by its label."""
+
+    __slots__ = ("_eight", "_label", "_source", "size")
+
+    def __init__(
+        self,
+        label: bytes,
+        size: int = 0,
+        source: Callable[[], AsyncIterator[bytes]] | None = None,
+        *,
+        eight: bool = False,
+    ) -> None:
+        self.size = size
+        self._label = label
+        self._source = source
+        self._eight = eight  # a literal8, which may hold NUL (RFC 3516)
+
+    @property
+    def head(self) -> bytes:
+        if self._source is None:
+            return self._label
+        return b"%b %b{%d}\r\n" % (self._label, b"~" if self._eight else b"", self.size)
+
+    async def octets(self) -> AsyncIterator[bytes]:
+        if self._source is not None:
+            async for octets in self._source():
+                yield octets if self._eight else without_nul(octets)
+
+    async def whole(self) -> bytes:
+        return self.head + b"".join([octets async for octets in self.octets()])
+
+
+async def _binary_text(item: Binary, row: EmailRow, root: Part, read: Read) -> _Text:
+    if not binary.exists(item, root):
+        return _Text(item.label + (b" 0" if item.size else b" NIL"))
+    size, kept = await binary.measure(item, row, root, read, 0 if item.size else WHOLE)
+    if item.size:
+        return _Text(b"%b %d" % (item.label, size))
+    if kept is None:
+        source = partial(binary.decoded, item, row, root, read)
+        return _Text(item.label, size, source, eight=True)
+
+    async def there() -> AsyncIterator[bytes]:
+        yield kept
+
+    return _Text(item.label, size, there, eight=b"\0" in kept)
+
+
 def _label(item: Section) -> bytes:
     return item.label if item.partial is None else b"%b<%d>" % (item.label, item.partial[0])
 
+
+_OF_PLACEMENTS = frozenset((Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ, Attribute.EMAIL_ID))
 
 _WRITERS: dict[Attribute, Callable[[EmailRow], bytes]] = {
     Attribute.UID: lambda row: b"%d" % row.uid,
@@ -213,5 +327,10 @@ _WRITERS: dict[Attribute, Callable[[EmailRow], bytes]] = {
     Attribute.INTERNALDATE: lambda row: format_date_time(row.received_at),
     Attribute.ENVELOPE: lambda row: envelope(digest.unpack(row.header)),
     Attribute.STRUCTURE: lambda row: structure(mime.unpack(row.structure), extended=True),
+    Attribute.MODSEQ: lambda row: b"(%d)" % row.modseq,
+    Attribute.EMAIL_ID: lambda row: b"(%b)" % email_id(row.email),
+    Attribute.THREAD_ID: lambda row: b"(%b)" % thread_id(row.thread),
+    Attribute.SAVED: lambda row: format_date_time(row.saved_at),
+    Attribute.PREVIEW: lambda row: string(row.preview.encode()),
     Attribute.BODY: lambda row: structure(mime.unpack(row.structure), extended=False),
 }

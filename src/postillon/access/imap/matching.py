@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 
 from postillon.access.imap import flags
+from postillon.access.imap.objects import email_id, thread_id
 from postillon.access.imap.view import View
 from postillon.account.emails import EmailRow
 from postillon.mail import digest, mime
@@ -24,7 +25,7 @@ from postillon.mail.text import body_text
 from postillon.mail.words import decode_words
 from postillon.protocol.imap import commands
 from postillon.protocol.imap.commands import Moment
-from postillon.protocol.imap.numbers import contains, resolve
+from postillon.protocol.imap.numbers import SAVED, contains, resolve
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,6 +49,8 @@ class Candidate:
     uid: int
     flags: int = 0
     keywords: str | None = None
+    modseq: int = 0
+    email: int = 0
     row: EmailRow | None = None
     content: bytes | None = None  # the whole blob
     _digest: HeaderDigest | None = field(default=None, init=False)
@@ -102,6 +105,10 @@ def compile_key(key: commands.SearchKey, view: View, now: int) -> Test:
             if younger:
                 return Test(Cost.ROW, lambda c: c.known().received_at >= edge)
             return Test(Cost.ROW, lambda c: c.known().received_at <= edge)
+        case commands.Since(modseq):
+            return Test(Cost.FLAGS, lambda c: c.modseq >= modseq)
+        case commands.HasId(thread, wanted):
+            return _has_id(thread, wanted)
         case commands.Not(inner):
             test = compile_key(inner, view, now)
             return Test(test.cost, lambda c: not test.matches(c))
@@ -119,11 +126,20 @@ def _cost(test: Test) -> Cost:
 
 
 def _numbered(key: commands.Numbered, view: View) -> Test:
+    if key.numbers == SAVED:
+        saved = list(view.saved)
+        return Test(Cost.NUMBER, lambda c: contains(saved, c.uid))
     if key.uid:
         uids = resolve(key.numbers, view.uids.last)
         return Test(Cost.NUMBER, lambda c: contains(uids, c.uid))
     numbers = resolve(key.numbers, view.exists)
     return Test(Cost.NUMBER, lambda c: contains(numbers, c.number))
+
+
+def _has_id(thread: bool, wanted: bytes) -> Test:
+    if thread:
+        return Test(Cost.ROW, lambda c: thread_id(c.known().thread) == wanted)
+    return Test(Cost.FLAGS, lambda c: email_id(c.email) == wanted)
 
 
 def _has_flag(key: commands.HasFlag, view: View) -> Test:
@@ -196,10 +212,7 @@ def _content_has(key: commands.ContentHas) -> Test:
 
 
 def _on_day(key: commands.OnDay) -> Test:
-    if key.moment is Moment.RECEIVED:
-        day_of = _received_on
-    else:
-        day_of = _sent_on
+    day_of = _DAYS[key.moment]
     first, before = key.first or date.min, key.before
 
     def matches(c: Candidate) -> bool:
@@ -220,6 +233,14 @@ def _sent_on(c: Candidate) -> date:
     if moment is None:
         return _received_on(c)
     return _day(moment[0] + moment[1] * 60_000)
+
+
+def _saved_on(c: Candidate) -> date:
+    """The day it came into this mailbox (RFC 8514)."""
+    return _day(c.known().saved_at)
+
+
+_DAYS = {Moment.RECEIVED: _received_on, Moment.SENT: _sent_on, Moment.SAVED: _saved_on}
 
 
 def _day(ms: int) -> date:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from postillon.access.imap.answer import Answer, bad, no, ok
+from postillon.access.imap.extras import Extra
 from postillon.access.imap.flags import COMMON, list_of_flags
+from postillon.access.imap.objects import mailbox_id
 from postillon.access.imap.view import View
+from postillon.account.changes import MailboxChanges
 from postillon.account.errors import MailboxNotFound
 from postillon.account.keywords import SEEN
 from postillon.account.mailboxes import Mailbox
-from postillon.protocol.imap import commands, names
+from postillon.protocol.imap import commands, numbers
+from postillon.protocol.imap.numbers import contains, join, resolve
 from postillon.store.operation import StoreFull
 
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
+AT_ONCE = 500  # FETCH responses between two looks at how much the client has taken
 LOOKED_AT = 5_000  # messages looked at for the first unseen one; beyond that we do not say
 
 
@@ -64,10 +70,13 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
     if session.view is not None:
         await leave(session)
         session.say(b"* OK [CLOSED] The mailbox is closed\r\n")  # RFC 7162 section 3.2.11
-    if argument.parameters:
-        return bad("There is no such parameter")
+    known = argument.known
+    if known is not None and not session.qresync:
+        return bad("QRESYNC must be enabled first")  # RFC 7162 section 3.2.3
+    if argument.condstore:
+        session.use(Extra.CONDSTORE)
     account = session.account
-    found = await account.find(names.parse(argument.mailbox))
+    found = await account.find(session.path(argument.mailbox))
     if found is None:
         raise MailboxNotFound(argument.mailbox)
     if not found.selectable:
@@ -89,8 +98,12 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
     )
     view.keywords = frozenset(await account.keywords(mailbox.id)) | frozenset(COMMON)
     view.recent_until = claimed
+    if session.rev2:
+        view.forget_recent()
     session.view = view
     await _describe(session, view, mailbox)
+    if known is not None and known.uid_validity == view.uid_validity:
+        await _resynchronise(session, view, known)
     if read_only:
         return ok("Read-only", b"READ-ONLY")
     return ok("Selected", b"READ-WRITE")
@@ -99,21 +112,57 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
 async def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
     """RFC 3501 section 6.3.1."""
     permanent = b"()" if view.read_only else list_of_flags(view.keywords, b"\\*")
-    unseen = await _first_unseen(session, view, mailbox)
+    if session.rev2:
+        second = b'* LIST () "/" %b\r\n' % session.name(mailbox.path)
+    else:
+        unseen = await _first_unseen(session, view, mailbox)
+        second = b"* %d RECENT\r\n" % view.recent_count
+        second += b"* OK [UNSEEN %d] First unseen\r\n" % unseen if unseen else b""
     session.say(
-        b"* FLAGS %b\r\n* %d EXISTS\r\n* %d RECENT\r\n%b"
+        b"* FLAGS %b\r\n* %d EXISTS\r\n%b"
         b"* OK [PERMANENTFLAGS %b] Flags that are kept\r\n"
         b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT %d] Next UID\r\n"
+        b"* OK [HIGHESTMODSEQ %d] Highest\r\n* OK [MAILBOXID (%b)] Its id\r\n"
         % (
             list_of_flags(view.keywords),
             view.exists,
-            view.recent_count,
-            b"* OK [UNSEEN %d] First unseen\r\n" % unseen if unseen else b"",
+            second,
             permanent,
             view.uid_validity,
             view.uid_next,
+            view.highest,
+            mailbox_id(mailbox.id),
         )
     )
+
+
+async def _resynchronise(session: Session, view: View, known: commands.Known) -> None:
+    """What has changed since the client was here last (RFC 7162 section 3.2.5)."""
+    asked = resolve(known.uids or ((1, view.uid_next - 1),), view.uid_next - 1)
+    changes = await session.account.changes(view.mailbox, known.modseq)
+    gone = vanished_in(view, changes, asked)
+    if gone:
+        session.say(b"* VANISHED (EARLIER) %b\r\n" % numbers.write(gone))
+    news = sorted([*changes.created, *changes.changed], key=lambda item: item.uid)
+    seen = [(view.number(item.uid), item) for item in news if contains(asked, item.uid)]
+    for start in range(0, len(seen), AT_ONCE):
+        session.tell_flags(seen[start : start + AT_ONCE], uid=True)
+        await session.breathe()
+
+
+def vanished_in(
+    view: View, changes: MailboxChanges, asked: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """UIDs among `asked` that are gone since a MODSEQ, and that the view has not either.
+
+    When tombstones have been cut meanwhile, all that are not there count as gone: a client may be told
+    of UIDs it never knew (RFC 7162 section 3.2.6).
+    """
+    if changes.complete:
+        gone = [uid for uid in changes.vanished if contains(asked, uid) and not view.number(uid)]
+        return join(gone)
+    last = view.uid_next - 1
+    return [gap for low, high in asked for gap in view.uids.gaps(low, min(high, last))]
 
 
 async def _first_unseen(session: Session, view: View, mailbox: Mailbox) -> int:

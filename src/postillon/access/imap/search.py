@@ -1,11 +1,12 @@
-"""SEARCH (RFC 3501 section 6.4.4) with RETURN (RFC 4731) and OLDER, YOUNGER (RFC 5032)."""
+"""SEARCH (RFC 3501 section 6.4.4) with RETURN (RFC 4731), SAVE (RFC 5182) and PARTIAL (RFC 9394)."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from postillon.access.imap.answer import Answer, ok
+from postillon.access.imap.answer import Answer, bad, ok
+from postillon.access.imap.extras import Extra
 from postillon.access.imap.matching import Candidate, Cost, More, Test, compile_key
 from postillon.account.errors import EmailGone
 from postillon.protocol.imap import commands, numbers
@@ -15,6 +16,7 @@ from postillon.store.operation import BlobLost
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
+NOTHING = ((numbers.MAX_NUMBER + 1, numbers.MAX_NUMBER + 1),)  # a set that holds no message
 FLAGS_AT_ONCE = 2_000  # messages whose flags are read between two breaths
 ROWS_AT_ONCE = 200
 HERE = 32 * 1024  # octets of a message that is looked through in the loop's thread
@@ -24,10 +26,50 @@ BREATH = 256 * 1024  # octets looked through between two breaths
 async def search(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Search)
+    view, returns = session.selected, argument.returns
+    if argument.charset and Extra.UTF8 in session.extras:
+        return bad("All text is UTF-8")  # RFC 9755 section 3
+    save = returns is not None and "SAVE" in returns
+    by_modseq = _names_modseq(argument.key)
+    if by_modseq:
+        session.use(Extra.CONDSTORE)
+    if save:
+        saved, view.saved = view.saved, []  # empty should we fail (RFC 5182 section 2.1)
+        found, modseqs = await _find(session, _with_saved(argument.key, saved), by_modseq)
+    else:
+        found, modseqs = await _find(session, argument.key, by_modseq)
+    if save:
+        assert returns is not None
+        view.saved = numbers.join(uid for _, uid in _chosen(returns, argument.partial, found))
+    results = [uid if argument.uid else number for number, uid in found]
+    if returns is None and not session.rev2:
+        text = b"* SEARCH" + b"".join([b" %d" % result for result in results])
+        if modseqs:
+            text += b" (MODSEQ %d)" % max(modseqs.values())
+        session.say(text + b"\r\n")
+        return ok()
+    wanted = frozenset({"ALL"}) if returns is None else returns
+    if wanted == {"SAVE"}:
+        return ok()  # RFC 5182 section 2.1: nothing is said
+    text = _extended(command.tag, argument.uid, wanted, argument.partial, results)
+    if modseqs:
+        chosen = _chosen(wanted, argument.partial, found)
+        text += b" MODSEQ %d" % max(modseqs[uid] for _, uid in chosen) if chosen else b""
+    session.say(text + b"\r\n")
+    return ok()
+
+
+Found = list[tuple[int, int]]  # sequence number and UID, ascending
+
+
+async def _find(
+    session: Session, key: commands.SearchKey, by_modseq: bool
+) -> tuple[Found, dict[int, int]]:
+    """What matches, and the MODSEQs of these by UID when the search is about them."""
     view = session.selected
-    parts = argument.key.keys if isinstance(argument.key, commands.All) else (argument.key,)
+    parts = key.keys if isinstance(key, commands.All) else (key,)
     now = session.server.clock()
-    tests = [compile_key(key, view, now) for key in parts]
+    tests = [compile_key(part, view, now) for part in parts]
     free = [test.matches for test in tests if test.cost is Cost.NUMBER]
     found = [
         (number, uid)
@@ -35,19 +77,53 @@ async def search(session: Session, command: commands.Command) -> Answer:
         if all(check(Candidate(number, uid)) for check in free)
     ] if free else list(enumerate(view.uids, 1))  # fmt: skip
     costly = sorted((t for t in tests if t.cost is not Cost.NUMBER), key=lambda test: test.cost)
+    modseqs: dict[int, int] = {}
     if costly:
-        found = await _search(session, found, costly)
-    results = [uid if argument.uid else number for number, uid in found]
-    if argument.returns is None:
-        session.say(b"* SEARCH%b\r\n" % b"".join([b" %d" % result for result in results]))
-    else:
-        session.say(_extended(command.tag, argument.uid, argument.returns, results))
-    return ok()
+        found = await _search(session, found, costly, modseqs)
+    return found, {uid: modseqs[uid] for _, uid in found} if by_modseq else {}
+
+
+def _names_modseq(key: commands.SearchKey) -> bool:
+    match key:
+        case commands.Since():
+            return True
+        case commands.Not(inner):
+            return _names_modseq(inner)
+        case commands.Either(keys) | commands.All(keys):
+            return any(map(_names_modseq, keys))
+    return False
+
+
+def _with_saved(key: commands.SearchKey, saved: list[tuple[int, int]]) -> commands.SearchKey:
+    """`$` in a search that saves means what was saved before (RFC 5182 section 2.1)."""
+    match key:
+        case commands.Numbered(_, numbers.SAVED):
+            return commands.Numbered(True, tuple(saved) or NOTHING)
+        case commands.Not(inner):
+            return commands.Not(_with_saved(inner, saved))
+        case commands.Either((first, second)):
+            return commands.Either((_with_saved(first, saved), _with_saved(second, saved)))
+        case commands.All(keys):
+            return commands.All(tuple(_with_saved(item, saved) for item in keys))
+    return key
+
+
+def _chosen(returns: frozenset[str], partial: tuple[int, int] | None, found: Found) -> Found:
+    """Which results a RETURN names: all, unless it asks for MIN, MAX or a part alone."""
+    if not found or returns & {"ALL", "COUNT"}:
+        return found
+    if partial is not None:
+        low, high = numbers.places(partial, len(found))
+        return found[low - 1 : max(high, 0)]
+    ends = found[:1] if "MIN" in returns else []
+    if "MAX" in returns and (not ends or len(found) > 1):
+        ends = ends + found[-1:]
+    return ends or found
 
 
 async def _search(
-    session: Session, found: list[tuple[int, int]], tests: list[Test]
-) -> list[tuple[int, int]]:
+    session: Session, found: Found, tests: list[Test], modseqs: dict[int, int]
+) -> Found:
     """Those that pass all tests. Flags first, over all of them: they leave fewer rows to read."""
     view, account = session.selected, session.account
     by_flags = [test.matches for test in tests if test.cost is Cost.FLAGS]
@@ -62,9 +138,12 @@ async def _search(
                 number = numbers_of.get(item.uid)
                 if number is None:
                     continue
-                candidate = Candidate(number, item.uid, item.flags, item.keywords)
+                candidate = Candidate(
+                    number, item.uid, item.flags, item.keywords, item.modseq, item.email
+                )
                 if all(check(candidate) for check in by_flags):
                     left.append((number, item.uid))
+                    modseqs[item.uid] = item.modseq
             await asyncio.sleep(0)
         found = left
     rest = [test.matches for test in tests if test.cost > Cost.FLAGS]
@@ -83,7 +162,9 @@ async def _search(
             number = numbers_of.get(row.uid)
             if number is None:
                 continue
-            candidate = Candidate(number, row.uid, row.flags, row.keywords, row)
+            candidate = Candidate(
+                number, row.uid, row.flags, row.keywords, row.modseq, row.email, row
+            )
             try:
                 matched = passes(candidate)
             except More:
@@ -104,11 +185,18 @@ async def _search(
                     await asyncio.sleep(0)
             if matched:
                 left.append((number, row.uid))
+                modseqs[row.uid] = row.modseq
         await asyncio.sleep(0)
     return left
 
 
-def _extended(tag: str, uid: bool, returns: frozenset[str], results: list[int]) -> bytes:
+def _extended(
+    tag: str,
+    uid: bool,
+    returns: frozenset[str],
+    partial: tuple[int, int] | None,
+    results: list[int],
+) -> bytes:
     """The ESEARCH response; without results MIN, MAX and ALL are left out (RFC 4731 section 3.1)."""
     words = [b"* ESEARCH (TAG %b)" % string(tag.encode())]
     if uid:
@@ -122,4 +210,9 @@ def _extended(tag: str, uid: bool, returns: frozenset[str], results: list[int]) 
             words.append(b"ALL " + numbers.write(numbers.join(results)))
     if "COUNT" in returns:
         words.append(b"COUNT %d" % len(results))
-    return b" ".join(words) + b"\r\n"
+    if partial is not None:
+        low, high = numbers.places(partial, len(results))
+        part = results[low - 1 : max(high, 0)]
+        text = numbers.write(numbers.join(part)) if part else b"NIL"
+        words.append(b"PARTIAL (%d:%d %b)" % (*partial, text))
+    return b" ".join(words)

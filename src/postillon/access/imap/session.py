@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Flag
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from postillon.access.imap import (
 )
 from postillon.access.imap.answer import Answer, bad, no
 from postillon.access.imap.errors import REFUSABLE, refusal
+from postillon.access.imap.extras import Extra
 from postillon.access.imap.flags import FlagWriter, list_of_flags
 from postillon.access.imap.view import View
 from postillon.account.account import Account
@@ -35,10 +36,12 @@ from postillon.account.errors import MailboxNotFound
 from postillon.directory.principals import Principal
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import engine as engines
+from postillon.protocol.imap import names, numbers
 from postillon.protocol.imap.commands import Command
 from postillon.protocol.imap.engine import ImapEngine
 from postillon.protocol.imap.words import Refused
 from postillon.protocol.imap.writer import human
+from postillon.protocol.imap.writer import mailbox as mailbox_name
 
 if TYPE_CHECKING:
     from postillon.access.imap.server import ImapServer
@@ -67,6 +70,7 @@ class Rule:
     # Whether EXPUNGE may be told with its answer: never of FETCH, STORE and SEARCH (RFC 3501
     # section 7.4.1), but of their UID forms.
     expunge: bool = True
+    highest: bool = False  # its answer names HIGHESTMODSEQ
 
 
 RULES: dict[str, Rule] = {
@@ -94,25 +98,26 @@ RULES: dict[str, Rule] = {
     "CHECK": Rule(State.SELECTED, opening.nothing),
     "CLOSE": Rule(State.SELECTED, opening.close),
     "UNSELECT": Rule(State.SELECTED, opening.unselect),
-    "EXPUNGE": Rule(State.SELECTED, changing.expunge),
+    "EXPUNGE": Rule(State.SELECTED, changing.expunge, highest=True),
     "FETCH": Rule(State.SELECTED, fetch.fetch, expunge=False),
     "STORE": Rule(State.SELECTED, changing.store, expunge=False),
     "SEARCH": Rule(State.SELECTED, search.search, expunge=False),
     "COPY": Rule(State.SELECTED, changing.copy),
-    "MOVE": Rule(State.SELECTED, changing.move),
+    "MOVE": Rule(State.SELECTED, changing.move, highest=True),
 }
 
 
 class Session:
     """Keeps little: a mailbox's UIDs while one is selected, and nothing of any message."""
 
-    __slots__ = ("_account", "_deadline", "_out", "_out_size", "_wrong", "closing", "engine",
+    __slots__ = ("_account", "_deadline", "_out", "_out_size", "_wrong", "closing", "engine", "extras",
                  "failed_logins", "log", "server", "stream", "upload", "view")  # fmt: skip
 
     def __init__(self, server: ImapServer, stream: Stream) -> None:
         self.server = server
         self.stream = stream
         self.engine = ImapEngine()
+        self.extras = Extra.NONE
         self.view: View | None = None
         self.upload: append.Uploads | None = None
         self.closing = False
@@ -151,6 +156,48 @@ class Session:
     def private(self) -> bool:
         """Whether a password may be sent: under TLS, or without leaving the machine (FAULTS 44)."""
         return self.stream.tls is not None or ip_address(self.stream.peer.ip).is_loopback
+
+    @property
+    def condstore(self) -> bool:
+        """Whether the client is told of MODSEQs."""
+        return Extra.CONDSTORE in self.extras
+
+    @property
+    def qresync(self) -> bool:
+        return Extra.QRESYNC in self.extras
+
+    @property
+    def utf8(self) -> bool:
+        """Whether names travel as UTF-8 instead of modified UTF-7."""
+        return bool(self.extras & (Extra.UTF8 | Extra.REV2))
+
+    @property
+    def rev2(self) -> bool:
+        return Extra.REV2 in self.extras
+
+    def use(self, extras: Extra) -> None:
+        """Enable something. What is open already is told its HIGHESTMODSEQ (RFC 7162 section 3.1)."""
+        if Extra.QRESYNC in extras:
+            extras |= Extra.CONDSTORE
+        new = extras & ~self.extras
+        self.extras |= new
+        if self.view is not None:
+            if Extra.CONDSTORE in new:
+                self.say(b"* OK [HIGHESTMODSEQ %d] From now on\r\n" % self.view.highest)
+            if Extra.REV2 in new:
+                self.view.forget_recent()
+
+    def path(self, raw: bytes) -> names.Path:
+        """The path of a name the client has sent. Raises BadName."""
+        return names.parse(raw, utf8=self.utf8)
+
+    def name(self, path: names.Path) -> bytes:
+        """A mailbox name as this client reads it, quoted."""
+        return self.name_of(names.text_of(path))
+
+    def name_of(self, text: str) -> bytes:
+        """The same, of its decoded text."""
+        return mailbox_name(names.encode_text(text, utf8=self.utf8))
 
     def enter(self, principal: Principal) -> None:
         """Somebody has proved who they are."""
@@ -210,24 +257,33 @@ class Session:
         await self.learn()
         view = self.selected
         news = view.tell(expunge=expunge)
-        for number in news.expunged:
-            self.say(b"* %d EXPUNGE\r\n" % number)
+        if news.vanished and self.qresync:
+            self.say(b"* VANISHED %b\r\n" % numbers.write(numbers.join(news.vanished)))
+        else:
+            for number in news.expunged:
+                self.say(b"* %d EXPUNGE\r\n" % number)
         if news.exists is not None:
-            self.say(b"* %d EXISTS\r\n* %d RECENT\r\n" % (news.exists, view.recent_count))
+            self.say(b"* %d EXISTS\r\n" % news.exists)
+            if not self.rev2:
+                self.say(b"* %d RECENT\r\n" % view.recent_count)
         if news.changed:
             self.tell_flags(news.changed, uid=True)
 
-    def tell_flags(self, changed: Iterable[tuple[int, Placement]], *, uid: bool) -> None:
-        """One FETCH response for each, with its sequence number."""
+    def tell_flags(
+        self, changed: Iterable[tuple[int, Placement]], *, uid: bool, flags: bool = True
+    ) -> None:
+        """One FETCH response for each, with its sequence number. Without `flags` only MODSEQ."""
         view = self.selected
         writer = FlagWriter()
         lines: list[bytes] = []
         for number, item in changed:
-            flags = writer.write(item.flags, item.keywords, item.uid >= view.recent)
-            if uid:
-                lines.append(b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, item.uid, flags))
-            else:
-                lines.append(b"* %d FETCH (FLAGS %b)\r\n" % (number, flags))
+            words = [b"UID %d" % item.uid] if uid or self.qresync else []
+            if flags:
+                recent = item.uid >= view.recent
+                words.append(b"FLAGS " + writer.write(item.flags, item.keywords, recent))
+            if self.condstore:
+                words.append(b"MODSEQ (%d)" % item.modseq)
+            lines.append(b"* %d FETCH (%b)\r\n" % (number, b" ".join(words)))
         self.tell_keywords(writer.met)
         self.say(b"".join(lines))
 
@@ -348,6 +404,9 @@ class Session:
             answer = bad("Not in this state")
         if self.view is not None and not self.closing:
             await self.tell(expunge=rule.expunge or getattr(command.argument, "uid", False))
+            if rule.highest and self.condstore and answer.status == "OK" and not answer.code:
+                # RFC 7162 section 3.2.7: what is gone is part of what the client knows now.
+                answer = replace(answer, code=b"HIGHESTMODSEQ %d" % self.view.highest)
         self.say(answer.write(command.tag))
         self._count(answer)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from postillon.access.imap.answer import Answer, no, ok
+from postillon.access.imap.extras import Extra
+from postillon.access.imap.objects import mailbox_id
 from postillon.account.account import Account
 from postillon.account.errors import MailboxNotFound
 from postillon.account.mailboxes import Mailbox, MailboxKind, Path
@@ -14,7 +16,6 @@ from postillon.account.roles import Role
 from postillon.protocol.imap import commands, names
 from postillon.protocol.imap.pattern import Pattern
 from postillon.protocol.imap.words import Refused
-from postillon.protocol.imap.writer import mailbox as written
 
 if TYPE_CHECKING:
     from postillon.access.imap.session import Session
@@ -80,7 +81,8 @@ async def list_(session: Session, command: commands.Command) -> Answer:
     if not argument.extended and argument.patterns == (b"",):
         session.say(b'* LIST (\\Noselect) "/" ""\r\n')  # asks for the delimiter only
         return ok()
-    patterns = [Pattern(argument.reference + raw) for raw in argument.patterns if raw]
+    reference, utf8 = argument.reference, session.utf8
+    patterns = [Pattern(reference + raw, utf8=utf8) for raw in argument.patterns if raw]
     for name in argument.status:
         if name not in _STATUS:
             raise Refused("There is no such status item")
@@ -101,7 +103,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
         if show_subscribed and name in tree.subscribed:
             attributes.append(b"\\Subscribed")
         info = b' ("CHILDINFO" ("SUBSCRIBED"))' if recursive and name in above else b""
-        text = written(names.encode_text(name))
+        text = session.name_of(name)
         session.say(b'* LIST (%b) "/" %b%b\r\n' % (b" ".join(attributes), text, info))
         if argument.status and item is not None and item.selectable:
             await _say_status(session, item, text, argument.status)
@@ -133,7 +135,7 @@ async def lsub(session: Session, command: commands.Command) -> Answer:
     if not raw:
         session.say(b'* LSUB (\\Noselect) "/" ""\r\n')
         return ok()
-    pattern = Pattern(argument.reference + raw)
+    pattern = Pattern(argument.reference + raw, utf8=session.utf8)
     tree = await _Tree.of(session.account)
     matched = {name for name in tree.subscribed if pattern.matches(name)}
     above = {name for name in _above(tree.subscribed - matched) if pattern.matches(name)} - matched
@@ -142,14 +144,25 @@ async def lsub(session: Session, command: commands.Command) -> Answer:
         attribute = (
             b"" if name in matched and item is not None and item.selectable else b"\\Noselect"
         )
-        session.say(b'* LSUB (%b) "/" %b\r\n' % (attribute, written(names.encode_text(name))))
+        session.say(b'* LSUB (%b) "/" %b\r\n' % (attribute, session.name_of(name)))
     return ok()
 
 
 # STATUS -------------------------------------------------------------------------------------------
 
 _STATUS = frozenset(
-    ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT")
+    (
+        "MESSAGES",
+        "RECENT",
+        "UIDNEXT",
+        "UIDVALIDITY",
+        "UNSEEN",
+        "DELETED",
+        "SIZE",
+        "APPENDLIMIT",
+        "HIGHESTMODSEQ",
+        "MAILBOXID",
+    )
 )
 
 
@@ -159,9 +172,9 @@ async def status(session: Session, command: commands.Command) -> Answer:
     for name in argument.items:
         if name not in _STATUS:
             raise Refused("There is no such status item")
-    path = names.parse(argument.mailbox)
+    path = session.path(argument.mailbox)
     item = _mail(await session.account.find(path), path)
-    await _say_status(session, item, written(names.write(item.path)), argument.items)
+    await _say_status(session, item, session.name(item.path), argument.items)
     return ok()
 
 
@@ -174,6 +187,9 @@ def _mail(item: Mailbox | None, wanted: object) -> Mailbox:
 async def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iterable[str]) -> None:
     words: list[bytes] = []
     for name in wanted:
+        if name == "MAILBOXID":
+            words.append(b"MAILBOXID (%b)" % mailbox_id(item.id))
+            continue
         if name == "MESSAGES":
             value = item.total
         elif name == "UIDNEXT":
@@ -184,6 +200,9 @@ async def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iter
             value = item.unseen
         elif name == "DELETED":
             value = item.deleted
+        elif name == "HIGHESTMODSEQ":
+            session.use(Extra.CONDSTORE)
+            value = max(item.modseq, 1)
         elif name == "SIZE":
             value = item.octets
         elif name == "APPENDLIMIT":
@@ -215,8 +234,8 @@ async def create(session: Session, command: commands.Command) -> Answer:
         role = wanted
     # A delimiter at the end says that names below will follow: it is not part of the name.
     raw = argument.mailbox
-    await session.account.create(names.parse(raw[:-1] if raw.endswith(b"/") else raw), role)
-    return ok()
+    made = await session.account.create(session.path(raw[:-1] if raw.endswith(b"/") else raw), role)
+    return ok("Created", b"MAILBOXID (%b)" % mailbox_id(made.id))
 
 
 async def delete(session: Session, command: commands.Command) -> Answer:
@@ -230,13 +249,13 @@ async def rename(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Rename)
     raw = argument.new
-    new = names.parse(raw[:-1] if raw.endswith(b"/") else raw)
+    new = session.path(raw[:-1] if raw.endswith(b"/") else raw)
     await session.account.rename((await _there(session, argument.old)).id, new)
     return ok()
 
 
 async def _there(session: Session, raw: bytes) -> Mailbox:
-    path = names.parse(raw)
+    path = session.path(raw)
     item = await session.account.find(path)
     if item is None or item.hidden:
         raise MailboxNotFound(path)
@@ -247,12 +266,12 @@ async def subscribe(session: Session, command: commands.Command) -> Answer:
     """Also to a name that no mailbox has: clients keep subscriptions of what may come back."""
     argument = command.argument
     assert isinstance(argument, commands.Name)
-    await session.account.subscribe(names.parse(argument.mailbox), True)
+    await session.account.subscribe(session.path(argument.mailbox), True)
     return ok()
 
 
 async def unsubscribe(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Name)
-    await session.account.subscribe(names.parse(argument.mailbox), False)
+    await session.account.subscribe(session.path(argument.mailbox), False)
     return ok()

@@ -89,6 +89,19 @@ class Uids:
             left._add(first, stop)
         return left
 
+    def gaps(self, low: int, high: int) -> list[tuple[int, int]]:
+        """The ranges of numbers from `low` to `high` that are not there."""
+        found: list[tuple[int, int]] = []
+        for first, length in self._runs():
+            if first > high:
+                break
+            if low < first:
+                found.append((low, first - 1))
+            low = max(low, first + length)
+        if low <= high:
+            found.append((low, high))
+        return found
+
     def _add(self, first: int, stop: int) -> None:
         if first >= stop:
             return

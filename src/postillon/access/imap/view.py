@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from postillon.access.imap.uids import Uids
 from postillon.account.changes import MailboxChanges, Placement
 from postillon.account.ids import MailboxId
-from postillon.protocol.imap.numbers import Ranges, resolve
+from postillon.account.ranges import MAX_UID
+from postillon.protocol.imap.numbers import SAVED, Ranges, resolve
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class News:
     """What the client must be told now, in this order."""
 
     expunged: list[int] = field(default_factory=list)  # sequence numbers, largest first
+    vanished: list[int] = field(default_factory=list)  # the UIDs of these, ascending
     exists: int | None = None  # None: no message has come
     changed: list[tuple[int, Placement]] = field(default_factory=list)  # with sequence numbers
 
@@ -42,6 +44,7 @@ class View:
         "read_only",
         "recent",
         "recent_until",
+        "saved",
         "uid_next",
         "uid_validity",
         "uids",
@@ -66,11 +69,21 @@ class View:
         self.read_only = read_only
         self.recent = recent or self.uid_next  # UIDs from it on are \Recent here
         self.recent_until = self.uid_next  # UIDs below are claimed, those from it on only seen
+        self.saved: list[tuple[int, int]] = []  # UIDs of the last SEARCH with SAVE: `$` (RFC 5182)
         self.keywords: frozenset[str] = frozenset()  # the client has been told that they exist
         self._gone: set[int] = set()  # removed, and the client does not know
         self._come = False  # messages have been added, and the client does not know
         self._changed: dict[int, Placement] = {}  # by UID
         self._own: dict[int, int] = {}  # UID to MODSEQ of changes the client knows of already
+
+    @property
+    def highest(self) -> int:
+        """HIGHESTMODSEQ, which is never 0 (RFC 7162 section 3.1.2)."""
+        return max(self.modseq, 1)
+
+    def forget_recent(self) -> None:
+        """IMAP4rev2 has no \\Recent (RFC 9051 appendix E)."""
+        self.recent = MAX_UID + 1
 
     # Numbers
 
@@ -92,10 +105,14 @@ class View:
         Raises ValueError for a sequence number that does not exist.
         """
         uids = self.uids
+        if ranges == SAVED:
+            uid, resolved = True, self.saved
+        else:
+            resolved = resolve(ranges, uids.last if uid else len(uids))
         if not uid:
             found: list[tuple[int, int]] = []
             count = 0
-            for low, high in resolve(ranges, len(uids)):
+            for low, high in resolved:
                 if high > len(uids):
                     raise ValueError("no such message")
                 found.append((uids[low - 1], uids[high - 1]))
@@ -105,7 +122,7 @@ class View:
                 raise ValueError("no such message")
             return found, count
         found, count = [], 0
-        for low, high in resolve(ranges, uids.last):
+        for low, high in resolved:
             first, last = uids.below(low), uids.below(high + 1)
             if first < last:
                 found.append((uids[first], uids[last - 1]))
@@ -191,7 +208,8 @@ class View:
         news = News()
         if expunge and self._gone:
             uids = self.uids
-            news.expunged = sorted(map(uids.number, self._gone), reverse=True)
+            news.vanished = sorted(self._gone)
+            news.expunged = [uids.number(uid) for uid in reversed(news.vanished)]
             self.uids = uids.without(self._gone)
             for uid in self._gone:
                 self._changed.pop(uid, None)

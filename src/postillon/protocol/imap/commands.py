@@ -32,9 +32,19 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a client knows of a mailbox it selects again (QRESYNC, RFC 7162 section 3.2.5)."""
+
+    uid_validity: int
+    modseq: int
+    uids: Ranges | None = None  # None: all below UIDNEXT
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     mailbox: bytes
-    parameters: tuple[str, ...] = ()  # RFC 4466; none is known yet
+    condstore: bool = False  # RFC 7162 section 3.1.8
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,11 @@ class Attribute(Enum):
     ENVELOPE = b"ENVELOPE"
     STRUCTURE = b"BODYSTRUCTURE"
     BODY = b"BODY"  # the structure without extension data
+    MODSEQ = b"MODSEQ"  # RFC 7162
+    EMAIL_ID = b"EMAILID"  # RFC 8474
+    THREAD_ID = b"THREADID"
+    SAVED = b"SAVEDATE"  # RFC 8514
+    PREVIEW = b"PREVIEW"  # RFC 8970
 
 
 class SectionText(Enum):
@@ -119,7 +134,18 @@ class Section:
     peek: bool = False
 
 
-FetchItem = Attribute | Section
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """BINARY[...], BINARY.PEEK[...] and BINARY.SIZE[...]: without transfer encoding (RFC 3516)."""
+
+    label: bytes
+    path: tuple[int, ...] = ()
+    partial: tuple[int, int] | None = None
+    peek: bool = False
+    size: bool = False  # only how many octets
+
+
+FetchItem = Attribute | Section | Binary
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +153,9 @@ class Fetch:
     uid: bool
     numbers: Ranges
     items: tuple[FetchItem, ...]
+    changed_since: int | None = None  # a MODSEQ (RFC 7162 section 3.1.4.1)
+    vanished: bool = False  # with it, what is gone since then (RFC 7162 section 3.2.6)
+    partial: tuple[int, int] | None = None  # of the messages named (RFC 9394)
 
 
 class Mode(Enum):
@@ -142,6 +171,7 @@ class Store:
     mode: Mode
     silent: bool
     flags: tuple[str, ...]  # as sent; system flags with their backslash
+    unchanged_since: int | None = None  # a MODSEQ (RFC 7162 section 3.1.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +228,7 @@ class Size:
 class Moment(Enum):
     RECEIVED = "received"  # INTERNALDATE
     SENT = "sent"  # the Date field
+    SAVED = "saved"  # when it came into the mailbox (RFC 8514)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +244,21 @@ class OnDay:
 class Age:
     younger: bool
     seconds: int  # RFC 5032
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """MODSEQ of RFC 7162 section 3.1.5: changed at this mod-sequence or after it."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class HasId:
+    """EMAILID and THREADID of RFC 8474 section 5.3."""
+
+    thread: bool
+    id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +285,8 @@ SearchKey = (
     | Size
     | OnDay
     | Age
+    | Since
+    | HasId
     | Not
     | Either
     | All
@@ -250,6 +298,8 @@ class Search:
     uid: bool
     key: SearchKey
     returns: frozenset[str] | None = None  # of RETURN (RFC 4731); None: answer with SEARCH
+    partial: tuple[int, int] | None = None  # of RETURN (PARTIAL ...), RFC 9394
+    charset: bool = False  # CHARSET was given
 
 
 Argument = (

@@ -90,7 +90,8 @@ class ImapEngine:
     """One conversation. CRLF ends a line; a bare LF is taken for it, a bare CR is refused."""
 
     __slots__ = ("_buffer", "_fault", "_literals", "_message", "_overlong", "_remaining", "_scanned",
-                 "_start", "_state", "_text", "_upload", "_used", "_waits", "max_command")  # fmt: skip
+                 "_start", "_state", "_text", "_upload", "_used", "_waits",
+                 "_wrapped", "max_command")  # fmt: skip
 
     def __init__(self) -> None:
         self.max_command = MAX_BEFORE_LOGIN
@@ -108,6 +109,7 @@ class ImapEngine:
         self._used = 0  # octets counted against max_command
         self._fault: Refusal | None = None  # earned already; told when the command has ended
         self._message = False  # the command is an APPEND whose mailbox is known
+        self._wrapped = False  # the literal of its last message stands in UTF8 (...)
         self._start = 0  # where the words before the next message begin in the text
         self._waits = False
 
@@ -274,7 +276,9 @@ class ImapEngine:
             mailbox, reader = parser.parse_append_head(self._text, self._literals)
             first = reader.position == self._start
             reader.position = self._start
-            flags, received = parser.parse_append_message(reader)
+            if self._wrapped:
+                reader.need(b")")
+            flags, received, self._wrapped = parser.parse_append_message(reader)
         except Refused as refused:
             self._fault = self._refusal(refused.text, refused.status, refused.code)
             return self._without(size, waits)
@@ -300,12 +304,12 @@ class ImapEngine:
     def _end(self) -> Event:
         """The command is complete."""
         text, literals, fault = self._text, self._literals, self._fault
-        message, start = self._message, self._start
+        message, start, wrapped = self._message, self._start, self._wrapped
         self._clear()
         if fault is not None:
             return fault
         if message:
-            if text[start:].strip(b" "):
+            if text[start:].rstrip(b" ") != (b")" if wrapped else b""):
                 return Refusal(parser.tag_of(text), "Expected the end of the command")
             return Command(parser.tag_of(text), "APPEND", AppendDone())
         try:

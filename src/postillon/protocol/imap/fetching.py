@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from postillon.protocol.imap.commands import Attribute, FetchItem, Section, SectionText
+from postillon.protocol.imap.commands import Attribute, Binary, FetchItem, Section, SectionText
 from postillon.protocol.imap.words import ATOM, Reader, Refused
 
 MAX_ITEMS = 200  # of one FETCH; ours
@@ -30,6 +30,7 @@ _SECTION = re.compile(
     rb"(?P<text>HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME)?",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(rb"\[([0-9]+(?:\.[0-9]+)*)?\]")
 _PARTIAL = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
 _TEXTS = {text.value.encode(): text for text in SectionText}
 
@@ -74,7 +75,13 @@ def _item(reader: Reader) -> FetchItem:
     if reader.text.startswith(b"[", reader.position):
         if name == b"BODY" or name == b"BODY.PEEK":
             return _section(reader, peek=name == b"BODY.PEEK")
+        if name in (b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"):
+            return _binary(reader, name)
         raise Refused("Unknown fetch item")
+    if name == b"PREVIEW" and reader.skip(b" ("):  # RFC 8970 section 4: modifiers
+        if reader.keyword() != "LAZY":
+            raise Refused("Unknown modifier")
+        reader.need(b")")
     item = _PLAIN.get(name)
     if item is None:
         raise Refused("Unknown fetch item")
@@ -87,10 +94,7 @@ def _section(reader: Reader, *, peek: bool) -> Section:
     reader.position = match.end()
     path: tuple[int, ...] = ()
     if match["path"]:
-        numbers = match["path"].split(b".")
-        if len(numbers) > MAX_PATH or any(len(n) > 5 or n.startswith(b"0") for n in numbers):
-            raise Refused("Section number out of range")
-        path = tuple(map(int, numbers))
+        path = _path(match["path"])
     text = _TEXTS[(match["text"] or b"").upper()]
     # The dot stands between a path and a text, and nowhere else.
     if bool(match["dot"]) != (bool(path) and text is not SectionText.ALL):
@@ -115,6 +119,32 @@ def _section(reader: Reader, *, peek: bool) -> Section:
     elif reader.text.startswith(b"<", reader.position):
         raise Refused("Malformed partial")
     return Section(label + b"]", path, text, fields, partial, peek)
+
+
+def _binary(reader: Reader, name: bytes) -> Binary:
+    """RFC 3516 section 7: a part number in brackets, and a partial unless the size is asked for."""
+    match = _NUMBERED.match(reader.text, reader.position)
+    if match is None:
+        raise Refused("Malformed section")
+    reader.position = match.end()
+    path = _path(match[1]) if match[1] else ()
+    size = name == b"BINARY.SIZE"
+    found = None if size else _PARTIAL.match(reader.text, reader.position)
+    label = (b"BINARY.SIZE" if size else b"BINARY") + match[0]
+    if found is None:
+        return Binary(label, path, None, name == b"BINARY.PEEK" or size, size)
+    reader.position = found.end()
+    if not int(found[2]):
+        raise Refused("A partial must not be empty")
+    partial = int(found[1]), int(found[2])
+    return Binary(label + b"<%d>" % partial[0], path, partial, name == b"BINARY.PEEK")
+
+
+def _path(text: bytes) -> tuple[int, ...]:
+    numbers = text.split(b".")
+    if len(numbers) > MAX_PATH or any(len(n) > 5 or n.startswith(b"0") for n in numbers):
+        raise Refused("Section number out of range")
+    return tuple(map(int, numbers))
 
 
 def _field(name: bytes) -> bytes:

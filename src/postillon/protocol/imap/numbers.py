@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 
 Ranges = tuple[tuple[int, int], ...]  # both ends included
 STAR = 0  # stands for `*` until the mailbox is known
+SAVED: Ranges = ((-1, -1),)  # `$`: what the last SEARCH has saved (RFC 5182)
 MAX_NUMBER = 0xFFFFFFFF  # nz-number, RFC 3501 section 9
 
 _SET = re.compile(rb"(?:[1-9][0-9]{0,9}|\*)(?:[:,](?:[1-9][0-9]{0,9}|\*))*\Z")
 
 
 def parse(raw: bytes) -> Ranges | None:
-    """The ranges as written, or None when `raw` is no sequence set."""
+    """The ranges as written, SAVED for `$`, or None when `raw` is no sequence set."""
+    if raw == b"$":
+        return SAVED
     if not _SET.match(raw):
         return None
     ranges: list[tuple[int, int]] = []
@@ -73,6 +76,15 @@ def join(numbers: Iterable[int]) -> list[tuple[int, int]]:
     if low:
         ranges.append((low, high))
     return ranges
+
+
+def places(part: tuple[int, int], count: int) -> tuple[int, int]:
+    """The places from 1 of a part of `count` results, as RFC 9394 counts: negative from the end.
+
+    The second may be above `count`, or below the first when there are none.
+    """
+    first, last = part
+    return (first, last) if first > 0 else (max(count + 1 + last, 1), count + 1 + first)
 
 
 def write(ranges: Iterable[tuple[int, int]]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from postillon.protocol.imap import commands, fetching, searching
 from postillon.protocol.imap.words import (
@@ -23,6 +24,7 @@ MAX_ID_FIELD, MAX_ID_VALUE = 30, 1024  # octets, RFC 2971 section 3.3
 _HEAD = re.compile(rb'([^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64}) ((?:[Uu][Ii][Dd] )?)([A-Za-z0-9]+)')
 _TAG = re.compile(rb'[^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64}(?= |\Z)')
 _STORE_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
+_UTF8 = re.compile(rb"UTF8 \((?=~)", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 Parse = Callable[[Reader], commands.Argument | None]
@@ -59,8 +61,12 @@ def parse_append_head(text: bytes, literals: Sequence[bytes]) -> tuple[bytes, Re
     return reader.astring(), reader
 
 
-def parse_append_message(reader: Reader) -> tuple[tuple[str, ...], bytes | None]:
-    """Flags and date-time of one message (RFC 3502), up to the marker of its literal."""
+def parse_append_message(reader: Reader) -> tuple[tuple[str, ...], bytes | None, bool]:
+    """Flags and date-time of one message (RFC 3502), up to the marker of its literal.
+
+    The last is whether the literal stands in `UTF8 (...)` (RFC 6855 section 4; RFC 9755 has only a
+    literal8 instead).
+    """
     reader.need(b" ")
     flags: tuple[str, ...] = ()
     if reader.text.startswith(b"(", reader.position):
@@ -70,9 +76,10 @@ def parse_append_message(reader: Reader) -> tuple[tuple[str, ...], bytes | None]
     if reader.text.startswith(b'"', reader.position):
         received = reader.string()
         reader.need(b" ")
+    wrapped = reader.match(_UTF8) is not None
     if MARKER.fullmatch(reader.text, reader.position) is None:
         raise Refused("Expected a literal")
-    return flags, received
+    return flags, received, wrapped
 
 
 def _nothing(reader: Reader) -> None:
@@ -111,10 +118,45 @@ def _name(reader: Reader) -> commands.Name:
 def _select(reader: Reader) -> commands.Select:
     reader.need(b" ")
     mailbox = reader.astring()
-    parameters: tuple[str, ...] = ()
+    condstore = False
+    known: commands.Known | None = None
+
+    def parameter() -> None:
+        nonlocal condstore, known
+        name = reader.keyword()
+        if name == "CONDSTORE":
+            condstore = True
+        elif name == "QRESYNC" and known is None:
+            known = _known(reader)
+        else:
+            raise Refused("Unknown parameter")
+
     if reader.skip(b" ") and not reader.at_end():
-        parameters = tuple(reader.list_of(reader.keyword))
-    return commands.Select(mailbox, parameters)
+        reader.list_of(parameter)
+    return commands.Select(mailbox, condstore, known)
+
+
+def _known(reader: Reader) -> commands.Known:
+    """RFC 7162 section 7: select-param of QRESYNC. The pairs of numbers and UIDs that may follow are
+    for servers that have forgotten what is gone; they are read and not needed."""
+    reader.need(b" (")
+    uid_validity = reader.number()
+    reader.need(b" ")
+    modseq = reader.modseq()
+    uids = None
+    if reader.skip(b" "):
+        if not reader.text.startswith(b"(", reader.position):
+            uids = number_set(reader)
+            reader.skip(b" ")
+        if reader.skip(b"("):
+            number_set(reader)
+            reader.need(b" ")
+            number_set(reader)
+            reader.need(b")")
+    reader.need(b")")
+    if uids is not None and any(low < 1 or high < 1 for low, high in uids):
+        raise Refused("Known UIDs are numbers")
+    return commands.Known(uid_validity, modseq, uids)
 
 
 def _create(reader: Reader) -> commands.Create:
@@ -234,9 +276,38 @@ def _fetch(uid: bool) -> Parse:
         reader.need(b" ")
         numbers = number_set(reader)
         reader.need(b" ")
-        return commands.Fetch(uid, numbers, fetching.items(reader))
+        items = fetching.items(reader)
+        if reader.skip(b" ") and not reader.at_end():
+            return _modified(commands.Fetch(uid, numbers, items), reader)
+        return commands.Fetch(uid, numbers, items)
 
     return parse_fetch
+
+
+def _modified(fetch: commands.Fetch, reader: Reader) -> commands.Fetch:
+    """Modifiers of FETCH: RFC 7162 sections 3.1.4.1 and 3.2.6, RFC 9394 section 3.3."""
+    since: int | None = None
+    vanished = False
+    partial: tuple[int, int] | None = None
+
+    def modifier() -> None:
+        nonlocal since, vanished, partial
+        name = reader.keyword()
+        if name == "CHANGEDSINCE" and since is None:
+            reader.need(b" ")
+            since = reader.modseq()
+        elif name == "VANISHED":
+            vanished = True
+        elif name == "PARTIAL" and partial is None and fetch.uid:
+            reader.need(b" ")
+            partial = searching.partial(reader)
+        else:
+            raise Refused("Unknown modifier")
+
+    reader.list_of(modifier)
+    if vanished and (since is None or not fetch.uid):
+        raise Refused("VANISHED is for UID FETCH with CHANGEDSINCE")
+    return replace(fetch, changed_since=since, vanished=vanished, partial=partial)
 
 
 _MODES = {b"": commands.Mode.REPLACE, b"+": commands.Mode.ADD, b"-": commands.Mode.REMOVE}
@@ -247,6 +318,13 @@ def _store(uid: bool) -> Parse:
         reader.need(b" ")
         numbers = number_set(reader)
         reader.need(b" ")
+        unchanged = None
+        if reader.skip(b"("):
+            if reader.keyword() != "UNCHANGEDSINCE":
+                raise Refused("Unknown modifier")
+            reader.need(b" ")
+            unchanged = reader.modseq(0)
+            reader.need(b") ")
         item = _STORE_ITEM.match(reader.text, reader.position)
         if item is None:
             raise Refused("Expected FLAGS")
@@ -258,7 +336,7 @@ def _store(uid: bool) -> Parse:
             while reader.skip(b" ") and not reader.at_end():
                 found.append(_flag(reader))
             flags = tuple(found)
-        return commands.Store(uid, numbers, _MODES[item[1]], bool(item[2]), flags)
+        return commands.Store(uid, numbers, _MODES[item[1]], bool(item[2]), flags, unchanged)
 
     return parse_store
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -13,6 +14,7 @@ from postillon.protocol.imap.commands import (
     Either,
     Everything,
     HasFlag,
+    HasId,
     HeaderHas,
     Moment,
     Not,
@@ -20,6 +22,7 @@ from postillon.protocol.imap.commands import (
     OnDay,
     Search,
     SearchKey,
+    Since,
     Size,
 )
 from postillon.protocol.imap.dates import DATE, parse_date
@@ -28,7 +31,7 @@ from postillon.protocol.imap.words import Reader, Refused, number_set
 MAX_DEPTH = 50  # of NOT, OR and parentheses; ours
 MAX_KEYS = 2_000  # of one search; ours
 CHARSETS = {"US-ASCII": "ascii", "UTF-8": "utf-8"}
-RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT"})
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
 
 _FLAGS = {name.upper().lstrip("\\"): name for name in
           ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen", "\\Recent")}  # fmt: skip
@@ -37,16 +40,31 @@ _FLAGS = {name.upper().lstrip("\\"): name for name in
 def search(reader: Reader, *, uid: bool) -> Search:
     """Everything after the verb."""
     returns = None
+    part: tuple[int, int] | None = None
     reader.need(b" ")
     if reader.text[reader.position : reader.position + 8].upper() == b"RETURN (":
         reader.position += 7
-        returns = frozenset(reader.list_of(reader.keyword, empty=True)) or frozenset({"ALL"})
+
+        def option() -> str:
+            nonlocal part
+            name = reader.keyword()
+            if name == "PARTIAL":
+                if part is not None:
+                    raise Refused("PARTIAL only once")
+                reader.need(b" ")
+                part = partial(reader)
+            return name
+
+        returns = frozenset(reader.list_of(option, empty=True)) or frozenset({"ALL"})
         if not returns <= RETURNS:
             raise Refused("Unknown result option")
+        if part is not None and "ALL" in returns:
+            raise Refused("PARTIAL and ALL exclude each other")  # RFC 9394 section 3.1
         reader.need(b" ")
-    charset = "utf-8"
+    charset, given = "utf-8", False
     if reader.text[reader.position : reader.position + 8].upper() == b"CHARSET ":
         reader.position += 8
+        given = True
         name = reader.astring().upper().decode("ascii", "replace")
         if name not in CHARSETS:
             raise Refused("Unknown charset", "NO", f"BADCHARSET ({' '.join(CHARSETS)})")
@@ -59,7 +77,22 @@ def search(reader: Reader, *, uid: bool) -> Search:
             break
         keys.append(grammar.key(0))
     reader.end()
-    return Search(uid, keys[0] if len(keys) == 1 else All(tuple(keys)), returns)
+    return Search(uid, keys[0] if len(keys) == 1 else All(tuple(keys)), returns, part, given)
+
+
+_PARTIAL = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})")
+
+
+def partial(reader: Reader) -> tuple[int, int]:
+    """Which of the results (RFC 9394 section 3.1): 1 is the first, -1 the last; both have one sign."""
+    match = _PARTIAL.match(reader.text, reader.position)
+    if match is None or match[1] != match[3]:
+        raise Refused("Malformed range of results")
+    reader.position = match.end()
+    low, high = sorted((int(match[2]), int(match[4])))
+    if high > numbers.MAX_NUMBER:
+        raise Refused("Number out of range")
+    return (-low, -high) if match[1] else (low, high)
 
 
 class _Keys:
@@ -80,7 +113,7 @@ class _Keys:
                 keys.append(self.key(depth + 1))
             return keys[0] if len(keys) == 1 else All(tuple(keys))
         start = reader.text[reader.position : reader.position + 1]
-        if start.isdigit() or start == b"*":
+        if start.isdigit() or start in (b"*", b"$"):
             return Numbered(False, self._numbers())
         name = reader.keyword()
         simple = _SIMPLE.get(name)
@@ -126,6 +159,21 @@ class _Keys:
             raise Refused("An interval must not be 0")
         return seconds
 
+    def since(self) -> SearchKey:
+        """RFC 7162 section 3.1.5: the name and the kind of an entry may stand there, and mean nothing
+        to a server that keeps one mod-sequence for all."""
+        reader = self._reader
+        if reader.text.startswith(b'"', reader.position):
+            reader.string()
+            reader.need(b" ")
+            if reader.keyword() not in ("ALL", "PRIV", "SHARED"):
+                raise Refused("Unknown kind of entry")
+            reader.need(b" ")
+        return Since(reader.modseq(0))
+
+    def has_id(self, *, thread: bool) -> SearchKey:
+        return HasId(thread, self._reader.astring())
+
     def day(self) -> date:
         reader = self._reader
         raw = reader.match(DATE)
@@ -166,12 +214,14 @@ def _days(moment: Moment) -> tuple[Callable[[_Keys], SearchKey], ...]:
 
 _SIMPLE: dict[str, SearchKey] = {
     "ALL": Everything(),
+    "SAVEDATESUPPORTED": Everything(),
     "NEW": All((HasFlag("\\Recent"), Not(HasFlag("\\Seen")))),
     "OLD": Not(HasFlag("\\Recent")),
     **{name: HasFlag(flag) for name, flag in _FLAGS.items()},
     **{f"UN{name}": Not(HasFlag(flag)) for name, flag in _FLAGS.items() if name != "RECENT"},
 }
 _BEFORE, _ON, _SINCE = _days(Moment.RECEIVED)
+_SAVED_BEFORE, _SAVED_ON, _SAVED_SINCE = _days(Moment.SAVED)
 _SENT_BEFORE, _SENT_ON, _SENT_SINCE = _days(Moment.SENT)
 _WITH_ARGUMENT: dict[str, Callable[[_Keys], SearchKey]] = {
     **{name: _fields(name.lower().encode()) for name in ("BCC", "CC", "FROM", "SUBJECT", "TO")},
@@ -181,6 +231,12 @@ _WITH_ARGUMENT: dict[str, Callable[[_Keys], SearchKey]] = {
     "SENTBEFORE": _SENT_BEFORE,
     "SENTON": _SENT_ON,
     "SENTSINCE": _SENT_SINCE,
+    "SAVEDBEFORE": _SAVED_BEFORE,
+    "SAVEDON": _SAVED_ON,
+    "SAVEDSINCE": _SAVED_SINCE,
+    "MODSEQ": _Keys.since,
+    "EMAILID": lambda keys: keys.has_id(thread=False),
+    "THREADID": lambda keys: keys.has_id(thread=True),
     "BODY": lambda keys: ContentHas(keys.text(), header=False),
     "TEXT": lambda keys: ContentHas(keys.text(), header=True),
     "HEADER": _Keys.header,

@@ -13,6 +13,7 @@ from postillon.protocol.imap import numbers
 
 T = TypeVar("T")
 
+MAX_MODSEQ = 0x7FFFFFFFFFFFFFFF  # RFC 7162 section 7
 MAX_LIST = 10_000  # entries of one parenthesised list; ours
 
 
@@ -31,7 +32,7 @@ LIST_WORD = re.compile(rb'[^(){ "\\\x00-\x1f\x7f]+')
 QUOTED = re.compile(rb'"([^"\\\x00\r\n]*(?:\\["\\][^"\\\x00\r\n]*)*)"')
 MARKER = re.compile(rb"~?\{[0-9]+\+?\}\r\n")
 NUMBER = re.compile(rb"[0-9]{1,19}")
-NUMBERS = re.compile(rb"[0-9:,*]+")
+NUMBERS = re.compile(rb"[0-9:,*]+|\$")
 FLAG = re.compile(rb'\\?[^(){ %*"\\\]\x00-\x1f\x7f]+|\\\*')
 _ESCAPE = re.compile(rb"\\(.)")
 
@@ -87,6 +88,13 @@ class Reader:
     def keyword(self) -> str:
         """An atom whose letter case means nothing, in capitals."""
         return self.atom().upper().decode("ascii", "backslashreplace")
+
+    def modseq(self, smallest: int = 1) -> int:
+        """RFC 7162 section 7: 63 bits."""
+        value = self.number(MAX_MODSEQ)
+        if value < smallest:
+            raise Refused("The mod-sequence is out of range")
+        return value
 
     def number(self, largest: int = 0xFFFFFFFF) -> int:
         value = int(self.word(NUMBER, "a number"))
