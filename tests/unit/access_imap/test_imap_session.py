@@ -14,6 +14,7 @@ from postillon.access.config import ImapConfig
 from postillon.account.ids import MailboxId
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import Scan, scan
+from postillon.net.deflate import DeflateStream
 from postillon.net.tls import ClientTls, ServerTls, self_signed
 from postillon.setting import ConfigError, minutes
 from support.imap import LOGIN, PASSWORD, STRANGER, Client, House, house
@@ -257,3 +258,24 @@ def test_the_silent_may_stay_for_half_an_hour() -> None:
 def message() -> tuple[MailboxId, bytes, Scan]:
     content = b"Subject: x\r\n\r\nx\r\n"
     return INBOX_ID, content, scan(content)
+
+
+async def test_compression_begins_after_its_answer(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        client = await here.client("INBOX")
+        for _ in range(50):
+            await client.ok("APPEND INBOX {}", b"Subject: one\r\n\r\nbody\r\n")
+        await client.ok("COMPRESS DEFLATE")
+        client.stream = DeflateStream(client.stream)
+        found = await client.ok("FETCH 1:* (FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[])")
+        assert len([line for line in found if b"BODYSTRUCTURE" in line]) == 50
+        [answer] = await client.do("COMPRESS DEFLATE")
+        assert answer.startswith(b"NO [COMPRESSIONACTIVE]")
+
+
+async def test_nothing_may_follow_compress_in_clear_text(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        client = await here.client()
+        await client.send(b"a COMPRESS DEFLATE\r\nb NOOP\r\n")
+        assert (await client.response()).startswith(b"a BAD")
+        assert (await client.response()).startswith(b"b OK")

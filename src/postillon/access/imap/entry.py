@@ -6,11 +6,12 @@ import binascii
 from typing import TYPE_CHECKING
 
 from postillon import __version__
-from postillon.access.imap import capabilities
+from postillon.access.imap import capabilities, opening
 from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
 from postillon.directory import signin
-from postillon.net.stream import PlaintextInjected
+from postillon.net.deflate import DeflateStream
+from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import commands
 from postillon.protocol.imap.parser import decode_base64
 from postillon.protocol.imap.writer import string
@@ -65,6 +66,7 @@ async def start_tls(session: Session, command: commands.Command) -> Answer | Non
         await session.flush()
         raise PlaintextInjected("in the same packet")
     session.say(ok("Begin TLS now").write(command.tag))
+    assert isinstance(session.stream, Stream)  # nobody compresses before the login
     await session.stream.start_tls(tls, session.unsaid())
     session.restart()
     return None
@@ -129,6 +131,30 @@ async def enable(session: Session, command: commands.Command) -> Answer:
     for name in fresh:
         session.use(ENABLES[name])
     return ok()
+
+
+async def compress(session: Session, command: commands.Command) -> Answer | None:
+    """RFC 4978. What follows the command must wait for its answer, as after STARTTLS."""
+    argument = command.argument
+    assert isinstance(argument, commands.Compress)
+    stream = session.stream
+    if argument.method != "DEFLATE":
+        return no("There is no such method", b"CANNOT")
+    if isinstance(stream, DeflateStream):
+        return no("All is compressed already", b"COMPRESSIONACTIVE")
+    if session.engine.buffered or stream.pending():
+        return bad("Nothing may follow COMPRESS before its answer")
+    session.say(ok("Compressed from here on").write(command.tag))
+    await session.flush()
+    session.stream = DeflateStream(stream)
+    return None
+
+
+async def unauthenticate(session: Session, command: commands.Command) -> Answer:
+    """RFC 8437: as if the connection had just been made; TLS and compression stay."""
+    await opening.leave(session)
+    session.leave_account()
+    return ok("Log in again")
 
 
 async def logout(session: Session, command: commands.Command) -> Answer:

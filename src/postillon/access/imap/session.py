@@ -34,6 +34,7 @@ from postillon.account.account import Account
 from postillon.account.changes import Placement
 from postillon.account.errors import MailboxNotFound
 from postillon.directory.principals import Principal
+from postillon.net.deflate import DeflateStream
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import engine as engines
 from postillon.protocol.imap import names, numbers
@@ -81,6 +82,8 @@ RULES: dict[str, Rule] = {
     "STARTTLS": Rule(State.STRANGER, entry.start_tls),
     "LOGIN": Rule(State.STRANGER, entry.login),
     "AUTHENTICATE": Rule(State.STRANGER, entry.authenticate),
+    "COMPRESS": Rule(State.LOGGED_IN, entry.compress),
+    "UNAUTHENTICATE": Rule(State.LOGGED_IN, entry.unauthenticate),
     "ENABLE": Rule(State.LOGGED_IN, entry.enable),
     "NAMESPACE": Rule(State.LOGGED_IN, tree.namespace),
     "LIST": Rule(State.LOGGED_IN, tree.list_),
@@ -115,7 +118,7 @@ class Session:
 
     def __init__(self, server: ImapServer, stream: Stream) -> None:
         self.server = server
-        self.stream = stream
+        self.stream: Stream | DeflateStream = stream
         self.engine = ImapEngine()
         self.extras = Extra.NONE
         self.view: View | None = None
@@ -206,6 +209,15 @@ class Session:
         self.log = self.log.bind(account=principal.id)
         self.log.info("login", login=principal.login, tls=self.stream.tls is not None)
         self.server.meter.count("imap_logins")
+
+    def leave_account(self) -> None:
+        """Nobody is logged in any more, and nothing is enabled (RFC 8437 section 3)."""
+        self._account = None
+        self.extras = Extra.NONE
+        self.engine.max_command = engines.MAX_BEFORE_LOGIN
+        self.log = self.server.log.bind(protocol="imap", peer=self.stream.peer.ip)
+        login_time = self.server.config.login_time.total_seconds()
+        self._deadline = asyncio.get_running_loop().time() + login_time
 
     def restart(self) -> None:
         """TLS has begun: everything heard before is forgotten (RFC 3501 section 6.2.1)."""

@@ -90,6 +90,11 @@ class Enable:
 
 
 @dataclass(frozen=True, slots=True)
+class Compress:
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppendDone:
     """The last message of an APPEND has been uploaded and the command line has ended."""
 
@@ -303,8 +308,8 @@ class Search:
 
 
 Argument = (
-    Login | Authenticate | Name | Select | Create | Rename | List | Status | Id | Enable | AppendDone
-    | Fetch | Store | Copy | Expunge | Search
+    Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
+    | AppendDone | Fetch | Store | Copy | Expunge | Search
 )  # fmt: skip
 
 

@@ -262,6 +262,11 @@ def _id(reader: Reader) -> commands.Id:
         reader.need(b" ")
 
 
+def _compress(reader: Reader) -> commands.Compress:
+    reader.need(b" ")
+    return commands.Compress(reader.keyword())
+
+
 def _enable(reader: Reader) -> commands.Enable:
     found = []
     while reader.skip(b" ") and not reader.at_end():
@@ -378,6 +383,7 @@ _VERBS: dict[str, Parse] = {
             "STARTTLS",
             "CHECK",
             "CLOSE",
+            "UNAUTHENTICATE",
             "UNSELECT",
             "IDLE",
             "NAMESPACE",
@@ -387,6 +393,7 @@ _VERBS: dict[str, Parse] = {
     "LOGIN": _login,
     "AUTHENTICATE": _authenticate,
     "ID": _id,
+    "COMPRESS": _compress,
     "ENABLE": _enable,
     "SELECT": _select,
     "EXAMINE": _select,
