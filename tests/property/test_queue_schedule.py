@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postillon.queue.circuit import Circuits
+from postillon.queue.circuit import Circuits, Probing
 from postillon.queue.config import QueueConfig
 from postillon.queue.ids import (
     EPOCH,
@@ -15,6 +15,7 @@ from postillon.queue.ids import (
     new_queue_id,
     parse_queue_id,
 )
+from postillon.queue.reason import Reason
 from postillon.queue.schedule import LONGEST_HINT, SHORTEST_HINT, Schedule
 
 MINUTE = 60_000
@@ -42,7 +43,7 @@ def test_a_try_follows_within_the_bounds_and_never_passes_a_mark(
     if hint is None:
         assert 0.85 * 3 * MINUTE - 1 <= wait <= 1.15 * 2 * HOUR + 1
     else:
-        assert SHORTEST_HINT <= wait <= 1.15 * LONGEST_HINT + 1
+        assert SHORTEST_HINT <= wait <= LONGEST_HINT
         assert wait >= min(hint, LONGEST_HINT)
 
 
@@ -57,26 +58,50 @@ def test_five_days_are_about_seventy_three_tries_and_the_first_hour_nine(chance:
     assert 60 <= len(tries) <= 90
 
 
-@given(st.lists(st.tuples(st.integers(1, 6 * HOUR), chances), min_size=1, max_size=60))
-def test_one_probe_at_a_time_while_a_destination_is_down(steps: list[tuple[int, float]]) -> None:
-    circuits = Circuits(MINUTE, 15 * MINUTE, 20)
-    now = START
-    assert circuits.allows("down.example", now)
-    probe_at = circuits.failed("down.example", now, 0.5)
-    for wait, chance in steps:
-        now += wait
-        allowed = circuits.allows("down.example", now)
-        assert allowed == (now >= probe_at)
-        if allowed:
-            assert not circuits.allows("down.example", now)  # the probe is out
-            probe_at = circuits.failed("down.example", now, chance)
-            assert 0.85 * MINUTE - 1 <= probe_at - now <= 1.15 * 15 * MINUTE + 1
-    assert circuits.answered("down.example")
-    assert circuits.open_until("down.example") is None
-    assert circuits.concurrency("down.example") == 2
+@given(st.integers(0, 5 * DAY), chances)
+def test_probes_follow_the_downtime_within_their_bounds(downtime: int, chance: float) -> None:
+    wait = Probing(MINUTE, 15 * MINUTE).at(chance).after(downtime)
+    assert 0.85 * MINUTE - 1 <= wait <= 1.15 * 15 * MINUTE + 1
+    assert Probing(MINUTE, 15 * MINUTE).after(20 * MINUTE) == 5 * MINUTE
+
+
+@given(st.integers(1, 40), st.lists(st.booleans(), max_size=300))
+def test_a_pace_keeps_its_bounds_whatever_is_answered(ceiling: int, answers: list[bool]) -> None:
+    circuits = Circuits(5)
+    pace = circuits.pace("a:25", ceiling)
+    assert pace.places == min(5, ceiling)
+    for now, good in enumerate(answers):
+        before = pace.places
+        if good:
+            pace.answered(now)
+            assert before <= pace.places <= before + 1
+        else:
+            pace.refused()
+            assert pace.places == max(1, before // 2)
+        assert 1 <= pace.places <= ceiling
+
+
+def test_a_destination_that_is_back_gets_two_then_four_then_eight() -> None:
+    pace = Circuits(5).pace("a:25", 20)
+    pace.restart()
+    rounds = []
     for _ in range(5):
-        circuits.answered("down.example")
-    assert circuits.concurrency("down.example") == 20
+        rounds.append(pace.places)
+        for _ in range(rounds[-1]):
+            pace.answered(START)
+    assert rounds == [2, 4, 8, 16, 20]
+
+
+@given(hint=st.none(), age=ages, chance=chances, reason=st.sampled_from(Reason))
+def test_each_reason_has_its_least_wait_and_none_is_over_four_hours(
+    hint: None, age: int, chance: float, reason: Reason
+) -> None:
+    now, expires = START + age, START + 5 * DAY
+    due = SCHEDULE.next_try(START, expires, now, chance, hint, reason)
+    least = {Reason.GREYLISTED: 5, Reason.POLICY: 15, Reason.FULL: 30, Reason.OTHER: 3}[reason]
+    marks = [START + 4 * HOUR, START + DAY, expires]
+    assert now < due <= now + LONGEST_HINT
+    assert due in marks or due - now >= 0.85 * least * MINUTE - 1
 
 
 @given(st.integers(EPOCH, EPOCH + (1 << 41)), st.integers(1, 1 << 30))

@@ -13,7 +13,7 @@ from typing import Any
 from postillon.account.accounts import Accounts
 from postillon.account.ids import AccountId
 from postillon.account.roles import INBOX_ID
-from postillon.deliver.agent import QueuedMessage
+from postillon.deliver.agent import QueuedMessage, Site
 from postillon.directory.directory import Directory
 from postillon.log import Log
 from postillon.mail.address import parse_address
@@ -52,13 +52,19 @@ class ScriptedAgent:
     clock: Callable[[], int]
     answer: Callable[[int, str, str], Outcome] = lambda now, destination, to: RELAYED
     seconds: float = 0.1  # a try takes
+    hosts: Callable[[str], tuple[str, ...]] = lambda destination: (f"mx.{destination}",)
     tries: list[Try] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
+    async def site(self, destination: str) -> Site:
+        hosts = self.hosts(destination)
+        return Site(",".join(f"{host}:25" for host in hosts), hosts, destination)
+
     async def deliver(
-        self, message: QueuedMessage, destination: str, to: Sequence[Recipient]
+        self, message: QueuedMessage, site: Site, to: Sequence[Recipient]
     ) -> Sequence[Outcome]:
+        destination = site.destination
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

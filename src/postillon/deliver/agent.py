@@ -31,11 +31,32 @@ class QueuedMessage:
         return len(self.prefix) + len(self.content)
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the mail for a destination goes now.
+
+    `key` names the hosts: destinations with the same key share circuit, limits and connections.
+    `hosts` are their names for people. `route` is the agent's own, with which it goes there.
+    """
+
+    key: str
+    hosts: tuple[str, ...]
+    destination: str
+    route: object = None
+
+
 class DeliveryAgent(Protocol):
+    async def site(self, destination: str) -> Site:
+        """Find out where the mail for a domain or a next hop goes now.
+
+        Never raises for what DNS says: where it names no hosts, the destination stands for itself,
+        and `deliver` tells why.
+        """
+
     async def deliver(
-        self, message: QueuedMessage, destination: str, to: Sequence[Recipient]
+        self, message: QueuedMessage, site: Site, to: Sequence[Recipient]
     ) -> Sequence[Outcome]:
-        """Try once and report one outcome per recipient, in order; all are for `destination`.
+        """Try once and report one outcome per recipient, in order; all are for one destination.
 
         A failure is an outcome; an exception is a bug, and the queue then defers with 4.3.0. Must be
         safe to repeat: after a crash before the outcome is settled, the same recipients come again.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from postillon.deliver.agent import QueuedMessage
+from postillon.deliver.agent import QueuedMessage, Site
 from postillon.deliver.config import DeliverConfig
 from postillon.deliver.connections import Connections, Key
 from postillon.deliver.conversation import Conversation, HostFailed, begin
@@ -64,11 +64,20 @@ class RemoteAgent:
     async def stop(self) -> None:
         await self._connections.close()
 
+    async def site(self, destination: str) -> Site:
+        """Ask routing, which keeps what DNS says for its TTL."""
+        found = await self._next_hops.find(destination)
+        if isinstance(found, NoHosts):
+            return Site(destination, (destination,), destination, found)
+        names = tuple(dict.fromkeys(host.name for host in found.hosts))
+        return Site(found.key, names, destination, found)
+
     async def deliver(
-        self, message: QueuedMessage, destination: str, to: Sequence[Recipient]
+        self, message: QueuedMessage, site: Site, to: Sequence[Recipient]
     ) -> Sequence[Outcome]:
         """Try once; one outcome per recipient, in order."""
-        found = await self._next_hops.find(destination)
+        found = site.route
+        assert isinstance(found, Hosts | NoHosts)
         if isinstance(found, NoHosts):
             if found.permanent:
                 return [Failed(found.status)] * len(to)

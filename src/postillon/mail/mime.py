@@ -35,6 +35,9 @@ _ENCODED = (b"base64", b"quoted-printable")
 _TOO_MUCH = {b"content-type": b"application/octet-stream"}
 
 
+_BULK = frozenset((b"bulk", b"list", b"junk"))
+
+
 class Scan(NamedTuple):
     """What one pass over a message has found."""
 
@@ -45,6 +48,9 @@ class Scan(NamedTuple):
     hops: int  # Received fields
     delivered_to: tuple[bytes, ...]  # values of Delivered-To, first is latest
     authors: tuple[bytes, ...]  # the value of each From field; more than one is suspect (FAULTS 19)
+    bulk: bool = (
+        False  # it says itself that it goes to many (RFC 2076 section 3.9, RFC 2369, RFC 2919)
+    )
 
 
 def scan(blob: Octets, completed: bytes = b"") -> Scan:
@@ -76,8 +82,16 @@ def scan(blob: Octets, completed: bytes = b"") -> Scan:
         root.lines = count_lines(blob, body_start, end)
     digest = digest_of(found)
     return Scan(
-        digest, root, preview_of(blob, root), thread_keys(digest), hops, delivered_to, authors
-    )
+        digest, root, preview_of(blob, root), thread_keys(digest), hops, delivered_to, authors,
+        _bulk(found),
+    )  # fmt: skip
+
+
+def _bulk(fields: dict[bytes, bytes]) -> bool:
+    """Whether a message's header marks it as one of many."""
+    if b"list-unsubscribe" in fields or b"list-id" in fields:
+        return True
+    return fields.get(b"precedence", b"").strip().lower() in _BULK
 
 
 def _entity(

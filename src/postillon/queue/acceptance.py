@@ -18,7 +18,9 @@ from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
 from postillon.queue import trace
 from postillon.queue.config import QueueConfig
+from postillon.queue.destinations import lined_up
 from postillon.queue.ids import QueueId
+from postillon.queue.patience import mail_of, patience_of
 from postillon.queue.rows import (
     Lane,
     QueueMessage,
@@ -27,7 +29,6 @@ from postillon.queue.rows import (
     Told,
     local_destination,
 )
-from postillon.queue.schedule import milliseconds
 from postillon.queue.spool import TOPIC, enqueue
 from postillon.route.recipient import LocalTarget, Lookup, Recipients, RemoteTarget
 from postillon.store.operation import Steps, Tx
@@ -52,6 +53,7 @@ class Submission:
     lane: Lane = Lane.INTERACTIVE
     about: QueueId | None = None  # for a report of ours: the message it is about
     answered: bool = False  # each recipient gets an answer (LMTP): what it says needs no report
+    lifetime: int | None = None  # ms; the submitter's wish, where it is shorter than ours
     lookups: Sequence[Lookup] | None = None  # where the recipients lead, if that was just asked
 
 
@@ -82,16 +84,34 @@ class Plan:
     copy: Copy
     accepted_at: int
     expires_at: int
+    lane: Lane = Lane.INTERACTIVE
     local: list[Local] = field(default_factory=list)
     rows: list[QueueRecipient] = field(default_factory=list)  # those that travel, or are settled
     sources: list[list[int]] = field(
         default_factory=list
     )  # recipient numbers by envelope recipient
     refused: dict[int, Status] = field(default_factory=dict)  # by envelope recipient
+    lines: dict[str, tuple[str, ...]] = field(default_factory=dict)  # that some join, with hosts
 
     @property
     def travels(self) -> bool:
         return any(row.state is State.WAITING for row in self.rows)
+
+    @property
+    def destinations(self) -> list[str]:
+        """Where its recipients must travel to, each once."""
+        waiting = (row.destination for row in self.rows if row.state is State.WAITING)
+        return list(dict.fromkeys(waiting))
+
+    def line_up(self, destination: str, key: str, hosts: tuple[str, ...], due_at: int) -> None:
+        """Let those for a destination wait in a line. due_at: the next mark of their age (ms)."""
+        self.lines[key] = hosts
+        self.rows = [
+            replace(row, waits_for=key, due_at=due_at)
+            if row.state is State.WAITING and row.destination == destination
+            else row
+            for row in self.rows
+        ]
 
     def claim(self, worker: str, wanted: Sequence[str]) -> None:
         """Let the accepting worker take those for `wanted` destinations in hand at once."""
@@ -138,11 +158,22 @@ def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig,
         at=now,
         queue_id=submission.queue_id,
     )
-    null = envelope.reverse_path is None
-    life = milliseconds(config.report_lifetime if null else config.lifetime)
-    made = Plan(submission, reading, copy, now, now + life)
+    made = Plan(submission, reading, copy, now, now, _lane(submission, reading, config))
     _lay_out(made, lookups)
+    mail = mail_of(envelope.reverse_path is None, made.lane)
+    life = patience_of(config).lifetime(made.destinations, mail)
+    if submission.lifetime is not None:
+        life = min(life, max(0, submission.lifetime))
+    made.expires_at = now + life
     return made
+
+
+def _lane(submission: Submission, reading: Scan, config: QueueConfig) -> Lane:
+    """Mail to many travels behind mail to one: by what its header says, or by its recipients."""
+    if submission.lane is not Lane.INTERACTIVE:
+        return submission.lane
+    many = 0 < config.bulk_recipients <= len(submission.envelope.recipients)
+    return Lane.BULK if many or reading.bulk else Lane.INTERACTIVE
 
 
 def _lay_out(made: Plan, lookups: Sequence[Lookup]) -> None:
@@ -261,12 +292,14 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
         return Accepted(submission.queue_id, answers)
     message = QueueMessage(
         submission.queue_id, ref, made.copy.digest, submission.header, envelope.reverse_path,
-        submission.submitter, submission.lane, envelope.body, envelope.smtputf8,
+        submission.submitter, made.lane, envelope.body, envelope.smtputf8,
         envelope.ret_full, envelope.envid, made.reading.hops, made.accepted_at, made.expires_at,
         about=submission.about,
     )  # fmt: skip
     yield from enqueue(message, rows, tx.now + lease)
-    if any(row.state is not State.CLAIMED for row in rows):
+    for key, hosts in made.lines.items():
+        yield from lined_up(tx, key, hosts)
+    if any(row.state is not State.CLAIMED and row.waits_for is None for row in rows):
         tx.announce(TOPIC)
     return Accepted(submission.queue_id, answers, message, tuple(rows))
 

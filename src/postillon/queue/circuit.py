@@ -1,20 +1,20 @@
-"""Patience with a destination that does not answer: one probe for all its mail (DESIGN section 3).
+"""What one worker keeps in mind of destinations: who is down, and how many deliveries each bears.
 
-A pure state machine with the time as an argument, one per worker. While a circuit is open only one
-delivery at a time goes out as the probe; the rest waits. Wait between probes = 1/4 of the downtime
-between 60 s and 15 min, within 15 % at random. The first success closes it and slow start follows:
-2, 4, 8 ... deliveries at once up to the limit.
+Down or not is decided in the rows that all workers share (`destinations`); here is the arithmetic of
+it (`Probing`), the pace of each destination (`Pace`), and a bounded memory of both, so that mail for a
+destination that is down need not ask the database. Nothing here is lost by a crash: it is learnt anew.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FRACTION = 4  # of the downtime
 JITTER = 0.15
-MAX_CIRCUITS = 10_000  # destinations remembered; the one unused longest is forgotten first
-SLOW_START = 2
+MAX_KNOWN = 10_000  # destinations remembered; the one unused longest is forgotten first
+SLOW_START = 2  # deliveries at once when a destination has just come back
+FRESH = 60_000  # ms after an answer in which a failure is taken for "too many at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,9 @@ class Probing:
     longest: int
     chance: float = 0.5  # in [0, 1): where in the 15 % the wait lies
 
+    def at(self, chance: float) -> Probing:
+        return replace(self, chance=chance)
+
     def after(self, downtime: int) -> int:
         """The wait when a probe has just failed so many ms after the first failure."""
         wait = min(max(downtime // FRACTION, self.shortest), self.longest)
@@ -32,82 +35,91 @@ class Probing:
 
 
 @dataclass(slots=True)
-class Circuit:
-    """What a worker knows of one destination. Times in ms; `down_since` None while it answers."""
+class Pace:
+    """How many deliveries at once a destination bears, found out as TCP does (RFC 5681).
 
-    down_since: int | None = None
-    probe_at: int = 0
-    probing: bool = False
-    limit: int = 0  # deliveries at once during slow start; 0 when there is no such limit
+    Up to `threshold` each answer allows one more, so a round doubles them: 2, 4, 8 ...; beyond it a
+    whole round of answers allows one more. A refusal halves them. Never below 1 or beyond `ceiling`.
+    """
+
+    limit: float
+    ceiling: int
+    threshold: float
+    answered_at: int = 0  # ms
+    heard_at: int = 0  # ms; `updated_at` of the shared row whose number was adopted last
+
+    @property
+    def places(self) -> int:
+        return max(1, int(self.limit))
+
+    @property
+    def full(self) -> bool:
+        """Whether it is back at its bound, so that there is nothing left to remember."""
+        return self.limit >= self.ceiling
+
+    def answered(self, now: int) -> None:
+        self.answered_at = now
+        more = 1.0 if self.limit < self.threshold else 1.0 / self.limit
+        self.limit = min(self.limit + more, float(self.ceiling))
+
+    def refused(self) -> None:
+        self.threshold = max(1.0, self.limit / 2)
+        self.limit = self.threshold
+
+    def restart(self) -> None:
+        """It was down and has answered: slow start, until it refuses or all is as configured."""
+        self.threshold = float(self.ceiling)
+        self.limit = float(min(SLOW_START, self.ceiling))
+
+    def heard(self, concurrency: int, at: int) -> None:
+        """Another worker has found that it bears less."""
+        if at > self.heard_at:
+            self.heard_at = at
+            if concurrency < self.limit:
+                self.limit = self.threshold = float(max(1, concurrency))
 
 
 class Circuits:
-    def __init__(self, shortest: int, longest: int, limit: int) -> None:
-        self._shortest = shortest
-        self._longest = longest
-        self._limit = limit
-        self._known: OrderedDict[str, Circuit] = OrderedDict()
+    """The memory of one worker. Times in ms, `key` as in queue_destination."""
 
-    def allows(self, destination: str, now: int) -> bool:
-        """Whether a delivery may go out now. True makes it the probe where the circuit is open."""
-        circuit = self._known.get(destination)
-        if circuit is None or circuit.down_since is None:
-            return True
-        if circuit.probing or now < circuit.probe_at:
+    def __init__(self, first: int) -> None:
+        self._first = first  # deliveries at once to a destination that is new
+        self._paces: OrderedDict[str, Pace] = OrderedDict()
+        self._closed: OrderedDict[str, int] = OrderedDict()  # until when there is nothing to try
+
+    def pace(self, key: str, ceiling: int) -> Pace:
+        """The pace of a destination; a new one begins slowly."""
+        pace = self._paces.get(key)
+        if pace is None:
+            pace = Pace(float(min(self._first, ceiling)), ceiling, float(ceiling))
+            self._paces[key] = pace
+            if len(self._paces) > MAX_KNOWN:
+                self._paces.popitem(last=False)
+        else:
+            self._paces.move_to_end(key)
+            if pace.ceiling != ceiling:
+                pace.ceiling, pace.limit = ceiling, min(pace.limit, float(ceiling))
+        return pace
+
+    def crowded(self, key: str, ceiling: int, now: int) -> bool:
+        """Whether a failure means "too many at once": it answered a moment ago, and got several."""
+        pace = self.pace(key, ceiling)
+        return pace.places > 1 and now - pace.answered_at < FRESH
+
+    def close(self, key: str, until: int) -> None:
+        """It is down or held; new mail for it goes into its line until then."""
+        self._closed[key] = until
+        self._closed.move_to_end(key)
+        if len(self._closed) > MAX_KNOWN:
+            self._closed.popitem(last=False)
+
+    def open(self, key: str) -> bool:
+        """It answers. Returns whether it was known as closed."""
+        return self._closed.pop(key, None) is not None
+
+    def closed(self, key: str, now: int) -> bool:
+        until = self._closed.get(key)
+        if until is not None and until <= now:
+            del self._closed[key]
             return False
-        circuit.probing = True
-        return True
-
-    def open_until(self, destination: str) -> int | None:
-        """When the next probe is due, or None while the destination answers."""
-        circuit = self._known.get(destination)
-        return None if circuit is None or circuit.down_since is None else circuit.probe_at
-
-    def down_since(self, destination: str) -> int | None:
-        circuit = self._known.get(destination)
-        return None if circuit is None else circuit.down_since
-
-    def concurrency(self, destination: str) -> int:
-        """How many deliveries at once the destination gets."""
-        circuit = self._known.get(destination)
-        if circuit is None:
-            return self._limit
-        if circuit.down_since is not None:
-            return 1
-        return circuit.limit or self._limit
-
-    def failed(self, destination: str, now: int, chance: float) -> int:
-        """A delivery could not reach the destination. Returns when to probe next (ms)."""
-        circuit = self._known.get(destination)
-        if circuit is None:
-            circuit = self._known[destination] = Circuit()
-            if len(self._known) > MAX_CIRCUITS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(destination)
-        if circuit.down_since is None:
-            circuit.down_since = now
-        elif now < circuit.probe_at and not circuit.probing:
-            return circuit.probe_at  # a delivery that was under way when the circuit opened
-        circuit.probing = False
-        wait = min(max((now - circuit.down_since) // FRACTION, self._shortest), self._longest)
-        circuit.probe_at = now + round(wait * (1 + JITTER * (2 * chance - 1)))
-        return circuit.probe_at
-
-    def answered(self, destination: str) -> bool:
-        """A host of the destination took part in a conversation. Returns whether it was down."""
-        circuit = self._known.get(destination)
-        if circuit is None:
-            return False
-        if circuit.down_since is not None:
-            circuit.down_since, circuit.probing, circuit.limit = None, False, SLOW_START
-            return True
-        circuit.limit *= 2
-        if circuit.limit >= self._limit or circuit.limit == 0:
-            del self._known[destination]  # nothing left to remember
-        return False
-
-    def abandoned(self, destination: str) -> None:
-        """The probe ended without saying anything about the destination."""
-        circuit = self._known.get(destination)
-        if circuit is not None:
-            circuit.probing = False
+        return until is not None

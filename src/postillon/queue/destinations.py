@@ -60,6 +60,7 @@ _COLUMNS = (
     "key, hosts, down_since, probes, next_at, probed_by, lease_until, status, said_at, concurrency,"
     " rate_at, held, updated_at"
 )
+_AMONG = f"SELECT {_COLUMNS} FROM queue_destination WHERE key IN (?, ?)"  # noqa: S608
 _GET = f"SELECT {_COLUMNS} FROM queue_destination WHERE key = ?"  # noqa: S608 - constant columns
 _EVERY = f"SELECT {_COLUMNS} FROM queue_destination WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
 _UPSERT = "INSERT INTO queue_destination (key, hosts, next_at, updated_at) VALUES (?, ?, ?, ?)"
@@ -79,6 +80,16 @@ def get(key: str) -> Steps[Destination | None]:
     """What is known of one destination; None: nothing, so it is open and as configured."""
     rows = yield _GET, (key,)
     return _destination(rows[0]) if rows else None
+
+
+def for_mail(key: str, destination: str) -> Steps[Destination | None]:
+    """What decides about mail for a domain or next hop, served by the hosts of `key`.
+
+    A held one comes first: the administrator may hold a domain alone.
+    """
+    rows = yield _AMONG, (key, destination)
+    found = sorted(map(_destination, rows), key=lambda row: (not row.held, row.key != key))
+    return next((row for row in found if row.held or row.key == key), None)
 
 
 def every(limit: int = 1_000, after: str = "") -> Steps[list[Destination]]:
@@ -181,13 +192,18 @@ def answered(tx: Tx, key: str, concurrency: int) -> Steps[bool]:
     return bool(rows)
 
 
-def probe_over(tx: Tx, key: str, worker: str) -> Steps[None]:
-    """A probe ended without saying anything about the destination: somebody may probe at once."""
+def probe_later(tx: Tx, key: str, worker: str, wait: int) -> Steps[None]:
+    """Give a probe back that could not be made, for somebody to take in `wait` ms."""
     yield (
         "UPDATE queue_destination SET probed_by = NULL, lease_until = NULL, next_at = ?,"
         " updated_at = ? WHERE key = ? AND down_since IS NOT NULL AND probed_by = ?",
-        (tx.now, tx.now, key, worker),
+        (tx.now + wait, tx.now, key, worker),
     )
+
+
+def forget(key: str) -> Steps[None]:
+    """A destination that is down and for which no mail is left: the next will find out anew."""
+    yield "DELETE FROM queue_destination WHERE key = ? AND held = 0", (key,)
 
 
 # Lines -------------------------------------------------------------------------------------------
@@ -195,13 +211,15 @@ def probe_over(tx: Tx, key: str, worker: str) -> Steps[None]:
 
 def lined_up(tx: Tx, key: str, hosts: Sequence[str]) -> Steps[None]:
     """Recipients have joined the line of a destination: workers look at it from now on."""
-    yield (
+    rows = yield (
         _UPSERT + " ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at,"
         " next_at = CASE WHEN queue_destination.down_since IS NULL"
         " AND queue_destination.next_at > excluded.next_at"
-        " THEN excluded.next_at ELSE queue_destination.next_at END",
+        " THEN excluded.next_at ELSE queue_destination.next_at END RETURNING next_at",
         (key, " ".join(hosts), tx.now, tx.now),
     )
+    if rows[0][0] == tx.now:
+        tx.announce(TOPIC)
 
 
 def line_ended(tx: Tx, known: Destination) -> Steps[None]:
@@ -222,6 +240,15 @@ def line_ended(tx: Tx, known: Destination) -> Steps[None]:
         "UPDATE queue_destination SET next_at = ?, updated_at = ? WHERE key = ?"
         " AND down_since IS NULL AND held = 0 AND updated_at = ?",
         (FAR, tx.now, known.key, known.updated_at),
+    )
+
+
+def look_later(tx: Tx, known: Destination, wait: int) -> Steps[None]:
+    """Leave a line alone for `wait` ms: nobody in it can be served."""
+    yield (
+        "UPDATE queue_destination SET next_at = ?, updated_at = ? WHERE key = ?"
+        " AND down_since IS NULL AND held = 0 AND updated_at = ?",
+        (tx.now + wait, tx.now, known.key, known.updated_at),
     )
 
 

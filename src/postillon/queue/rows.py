@@ -101,10 +101,18 @@ class QueueRecipient:
     told: Told = Told.NOTHING
     final_at: int | None = None
     claimed_by: str | None = None
+    deferrals: int = 0  # 4yz of its own; what kept its whole destination down does not count
+    waits_for: str | None = None  # the queue_destination in whose line it stands
+    probe_at: int | None = None  # when that one is tried next
 
     @property
     def local(self) -> bool:
         return self.destination.startswith(_LOCAL)
+
+    @property
+    def next_try_at(self) -> int:
+        """When it is tried next (ms), or its destination for it; FAR when a person decides."""
+        return self.due_at if self.waits_for is None else self.probe_at or self.due_at
 
 
 _LOCAL = "local/"
@@ -117,7 +125,8 @@ MESSAGE_COLUMNS = (
 )
 RECIPIENT_COLUMNS = (
     "n, forward_path, original, notify, destination, state, due_at, attempts, last_at, status, told,"
-    " final_at, claimed_by"
+    " final_at, claimed_by, deferrals, waits_for,"
+    " (SELECT d.next_at FROM queue_destination d WHERE d.key = waits_for)"
 )
 
 
@@ -138,11 +147,11 @@ def message_of(row: Row) -> QueueMessage:
 def recipient_of(row: Row) -> QueueRecipient:
     """From RECIPIENT_COLUMNS."""
     (n, path, original, notify, destination, state, due_at, attempts, last_at, status, told,
-     final_at, claimed_by) = row  # fmt: skip
+     final_at, claimed_by, deferrals, waits_for, probe_at) = row  # fmt: skip
     recipient = Recipient(parse_address(path), None if notify is None else Notify(notify), original)
     return QueueRecipient(
         n, recipient, destination, State(state), due_at, attempts, last_at, read_status(status),
-        Told(told), final_at, claimed_by,
+        Told(told), final_at, claimed_by, deferrals, waits_for, probe_at,
     )  # fmt: skip
 
 

@@ -1,74 +1,45 @@
-"""Moves what waits: claims due recipients, has an agent try them, and settles how it ended.
+"""Moves what waits: claims due recipients, serves the lines of destinations, and has each tried.
 
 One per worker. What it has in hand is bounded in number and octets; the rest waits in rows, so
-neither memory nor start-up depends on the length of the queue. States and what a crash leaves of
-each: docs/queue.md.
+neither memory nor start-up depends on the length of the queue. A recipient waits either for a time of
+its own or in the line of its destination; what is in the line of one that is down or busy is read by
+nobody until it is its turn. States and what a crash leaves of each: docs/queue.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from random import Random
 
-from postillon.account.emails import Placed
 from postillon.clock import Clock
-from postillon.deliver.agent import DeliveryAgent, QueuedMessage
-from postillon.deliver.local import Copy, deliver_copy, prepare
+from postillon.deliver.agent import DeliveryAgent, Site
 from postillon.log import SILENT, Log
-from postillon.mail.mime import scan
 from postillon.mail.octets import Octets
-from postillon.mail.outcome import Deferred, Delivered, Outcome, Status
 from postillon.meter import SILENT_METER, Meter
-from postillon.queue import spool
-from postillon.queue.acceptance import Accepted, Plan, wants_report
-from postillon.queue.circuit import Circuits
+from postillon.queue import destinations, lines, spool
+from postillon.queue.acceptance import Accepted, Plan
+from postillon.queue.circuit import MAX_KNOWN, Circuits
 from postillon.queue.config import QueueConfig
+from postillon.queue.destinations import Destination
 from postillon.queue.dsn import Reporter
+from postillon.queue.hand import BACKLOG, Hand, Work
 from postillon.queue.ids import QueueId
-from postillon.queue.rows import QueueMessage, QueueRecipient, State, Told, local_target
+from postillon.queue.rows import Lane, State
 from postillon.queue.schedule import Schedule, milliseconds
-from postillon.queue.spool import Result
-from postillon.store.operation import (
-    BlobLost,
-    Steps,
-    Store,
-    StoreError,
-    StoreStopped,
-    Tx,
-    WriteOperation,
-)
+from postillon.queue.trying import STORE_PAUSE_S, Tries
+from postillon.store.operation import Steps, Store, StoreError, StoreStopped, Tx
 
-LARGE = 256 * 1024  # octets from which content is read in another thread
 POLL_S = 30.0  # the longest sleep between looks at the rows, should a wake-up be lost
-BUSY_WAIT = 30_000  # ms a recipient waits on disk when its destination has enough in hand
-STORE_PAUSE_S = 2.0  # after the store has refused, before it is asked again
 UNTOLD_BATCH = 100  # messages with reports owed that one look takes up
 UNDER_WAY = 60_000  # ms until the reports of a message that is just being tried are looked at again
 REPORT_LATER = 3_600_000  # ms, when a report has to wait for the message's other recipients
 STOP_PATIENCE_S = 5.0  # for deliveries under way at a clean stop
-BACKLOG = 2  # times the destination's concurrency that may wait in memory
-OUR_FAULT = Status("4.3.0", "an internal error; we try again")
-LOST = Status("4.3.0", "the message cannot be read at the moment")
-
-
-@dataclass(slots=True)
-class Work:
-    """Recipients of one message for one destination, in hand. `content` None is read when begun."""
-
-    message: QueueMessage | None
-    queue_id: QueueId
-    destination: str
-    numbers: tuple[int, ...]
-    content: Octets | None = None
-    size: int = 0
-
-    @property
-    def local(self) -> bool:
-        return self.destination.startswith("local/")
+PAGE = 64  # destinations that are read at a time
+PAGES = 16  # of them that one look serves at most; the next look goes on behind them
+JOIN_BATCH = 2_000  # recipients of a long backlog that join a line in one transaction
 
 
 class QueueRunner:
@@ -88,41 +59,39 @@ class QueueRunner:
         self._store = store
         self._agent = agent
         self._reporter = reporter
-        self._config = config
         self._clock = clock
-        self._random = random
         self._log = log
-        self._meter = meter
         self._worker = worker
+        self._crashes = config.crashes
         self._lease = milliseconds(config.lease)
         self._schedule = Schedule.of(config)
-        self._circuits = Circuits(
-            milliseconds(config.shortest_probe),
-            milliseconds(config.longest_probe),
-            config.max_per_destination,
-        )
+        self._hand = Hand(config)
+        self._circuits = Circuits(config.first_concurrency)
+        self._tries = Tries(
+            store, agent, reporter, config, self._hand, self._circuits, clock=clock, random=random,
+            log=log, meter=meter, worker=worker,
+        )  # fmt: skip
         self._wake = asyncio.Event()
-        self._running: dict[asyncio.Task[None], Work] = {}
-        self._in_flight: Counter[str] = Counter()  # deliveries under way, by destination
-        self._messages: Counter[QueueId] = Counter()  # the same, by message
-        self._pending: dict[str, deque[Work]] = {}  # in hand, their destination has no place yet
-        self._in_hand = 0  # deliveries under way or pending
-        self._memory = 0  # octets of content of those
+        self._running: dict[asyncio.Task[bool], Work] = {}
+        self._sites: OrderedDict[str, Site] = OrderedDict()  # where destinations led last
+        self._lined: set[str] = set()  # destinations whose line this worker serves
+        self._seen = (0, "")  # the destination the last look ended with
+        self._probed: OrderedDict[str, tuple[int, int]] = OrderedDict()  # (lane, message) by key
+        self._turn = 0  # number of the claim, for the order of the lanes
         self._alone = False  # a suspect waits for the others to end, or is being tried
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._orphans: set[tuple[QueueId, int]] = (
-            set()
-        )  # claimed, but not in hand, at the last look
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # when a rate lets a line go on
+        self._joining: set[str] = set()  # destinations whose backlog is just joining their line
+        self._orphans: set[tuple[QueueId, int]] = set()  # claimed, not in hand, at the last look
 
     # Life
 
     async def start(self) -> None:
         """Take over what a former life of this worker had in hand, then work until `stop`."""
-        crashes = self._config.crashes
 
         def operation(tx: Tx) -> Steps[int]:
-            return spool.take_over(tx, self._worker, crashes, mine=True)
+            return spool.take_over(tx, self._worker, self._crashes, mine=True)
 
         freed = await self._store.write(operation)
         if freed:
@@ -135,6 +104,8 @@ class QueueRunner:
     async def stop(self) -> None:
         """Let deliveries under way end for a moment, then give back what is in hand."""
         self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -156,25 +127,25 @@ class QueueRunner:
 
     @property
     def in_hand(self) -> int:
-        return self._in_hand
+        return len(self._hand)
 
     # New mail, claimed by the transaction that accepts it
 
     def offer(self, made: Plan) -> None:
-        """Claim in the plan what this worker can begin at once."""
+        """Claim in the plan what this worker can begin at once; send to the line what must wait."""
         if not made.travels or self._stopping or self._alone or not self._tasks:
             return
         size = len(made.submission.content)
+        lane = made.lane
+        now = self._clock()
         wanted: dict[str, None] = {}
-        for row in made.rows:
-            if (
-                row.state is State.WAITING
-                and not row.local
-                and self._has_room(len(wanted), size)
-                and self._backlog(row.destination)
-                and self._circuits.open_until(row.destination) is None
-            ):
-                wanted[row.destination] = None
+        for destination in made.destinations:
+            site = self._sites.get(destination)
+            if site is not None and self._full(site, now):
+                mark = self._schedule.next_mark(made.accepted_at, made.expires_at, now)
+                made.line_up(destination, site.key, site.hosts, mark or now)
+            elif self._hand.room(lane, len(wanted), size):
+                wanted[destination] = None
         if wanted:
             made.claim(self._worker, tuple(wanted))
 
@@ -188,18 +159,23 @@ class QueueRunner:
                 groups.setdefault(row.destination, []).append(row.n)
         for destination, numbers in groups.items():
             self._admit(
-                Work(message, message.queue_id, destination, tuple(numbers), content, len(content))
-            )
+                Work(
+                    message.queue_id, destination, tuple(numbers), message.lane, content,
+                    len(content),
+                )
+            )  # fmt: skip
 
-    def _has_room(self, more: int, octets: int) -> bool:
-        return self._in_hand + more < self._config.max_active and (
-            self._in_hand == 0 or self._memory + octets <= self._config.max_active_memory
-        )
+    def _full(self, site: Site, now: int) -> bool:
+        """Whether mail for a destination has to join its line: it is down or has enough in hand."""
+        key = site.key
+        if self._circuits.closed(key, now) or key in self._lined:
+            return True
+        return self._hand.held(key) >= self._in_memory(site)
 
-    def _backlog(self, destination: str) -> bool:
-        """Whether one more for this destination may be kept in hand."""
-        held = self._in_flight[destination] + len(self._pending.get(destination, ()))
-        return held < BACKLOG * self._config.max_per_destination
+    def _in_memory(self, site: Site) -> int:
+        """How many deliveries to a destination may be in hand: under way, or next in turn."""
+        work = Work(QueueId(0), site.destination, (), Lane.INTERACTIVE, site=site)
+        return BACKLOG * self._tries.pace(work).places
 
     # What is due
 
@@ -210,9 +186,7 @@ class QueueRunner:
             try:
                 await self._claim()
                 await self._report()
-                due = self._store.read(spool.next_due())
-                if due is not None and not self._alone and self._has_room(0, 0):
-                    wait = min(POLL_S, max(0.01, (due - self._clock()) / 1000))
+                wait = await self._pause()
             except StoreStopped:
                 return
             except Exception as error:  # the queue must go on whatever happened to one look
@@ -222,346 +196,253 @@ class QueueRunner:
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
 
+    async def _pause(self) -> float:
+        """Seconds until something is due."""
+        now, lanes = self._clock(), self._lanes(tuple(Lane))
+
+        def steps() -> Steps[list[int]]:
+            found = yield from spool.next_due(lanes)
+            other = yield from destinations.next_at(now)
+            return [at for at in (found, other) if at is not None]
+
+        times = await self._store.query(steps())
+        if not times or not lanes or self._alone:
+            return POLL_S
+        return min(POLL_S, max(0.01, (min(times) - now) / 1000))
+
+    def _lanes(self, order: Sequence[Lane]) -> tuple[Lane, ...]:
+        """Those of the lanes for which there is room."""
+        return tuple(lane for lane in order if self._hand.room(lane))
+
     async def _report(self) -> None:
         """Tell senders what is owed to them, but for messages that are being tried just now."""
         now = self._clock()
         for queue_id in await self._store.query(spool.untold(now, UNTOLD_BATCH)):
-            if self._messages[queue_id] or not await self._reporter.report(queue_id):
-                later = now + (UNDER_WAY if self._messages[queue_id] else REPORT_LATER)
-                await self._store.write(
-                    lambda tx, owed=queue_id, at=later: spool.tell_later(owed, at)  # type: ignore[misc]
-                )
+            trying = self._hand.trying(queue_id)
+            if trying or not await self._reporter.report(queue_id):
+                await self._tell_later(queue_id, now + (UNDER_WAY if trying else REPORT_LATER))
+
+    async def _tell_later(self, queue_id: QueueId, at: int) -> None:
+        await self._store.write(lambda _: spool.tell_later(queue_id, at))
 
     async def _claim(self) -> None:
-        """Take what is due, as long as there is room."""
+        """Take what is due and serve the lines, as long as there is room."""
         now = self._clock()
-        if self._store.read(spool.suspect_waits(now)):
+        if await self._store.query(spool.suspect_waits(now)):
             self._alone = True
-            if self._in_hand:
+            if len(self._hand):
                 return  # the suspect waits until the others have ended; nothing new begins
             works = await self._store.write(
                 lambda tx: spool.claim_suspect(tx, self._worker, self._lease)
             )
-            for work in works:
-                self._take(work)
+            self._take(works)
             self._alone = bool(works)
             return
         self._alone = False
-        while self._has_room(0, 0) and not self._stopping:
-            due = self._store.read(spool.next_due())
-            if due is None or due > now:
+        while not self._stopping and (order := self._next_turn()):
+            due = await self._store.query(spool.next_due(order))
+            if due is None or due > now or not await self._claim_due(order):
+                break
+        for _ in range(PAGES):
+            page = await self._store.query(destinations.due(now, self._seen, PAGE))
+            for known in page:
+                if self._stopping or not self._hand.room():
+                    return
+                await self._serve(known)
+                self._seen = (known.next_at, known.key)
+            if len(page) < PAGE:
+                self._seen = (0, "")
                 return
-            limit = self._config.max_active - self._in_hand
-            works = await self._store.write(self._claim_due(limit))
-            if not works:
-                return
-            for work in works:
-                self._take(work)
 
-    def _claim_due(self, limit: int) -> WriteOperation[list[spool.InHand]]:
-        return lambda tx: spool.claim_due(tx, self._worker, self._lease, limit)
+    def _next_turn(self) -> tuple[Lane, ...]:
+        self._turn += 1
+        return self._lanes(lines.turns(self._turn))
 
-    def _take(self, found: spool.InHand) -> None:
-        self._admit(Work(None, found.queue_id, found.destination, found.numbers))
+    async def _claim_due(self, order: Sequence[Lane]) -> bool:
+        limits = [(lane, self._hand.room(lane)) for lane in order]
+        works = await self._store.write(
+            lambda tx: spool.claim_due(tx, self._worker, self._lease, limits)
+        )
+        self._take(works)
+        return bool(works)
 
-    def _admit(self, work: Work) -> None:
-        self._in_hand += 1
-        self._memory += work.size
-        if not self._launch(work):
-            self._pending.setdefault(work.destination, deque()).append(work)
-            if not self._in_flight[work.destination]:
-                self._send_back(work.destination)
-
-    def _launch(self, work: Work) -> bool:
-        """Begin a delivery if its destination has a place for it."""
-        destination = work.destination
-        if not work.local and (
-            self._in_flight[destination] >= self._circuits.concurrency(destination)
-            or not self._circuits.allows(destination, self._clock())
-        ):
-            return False
-        self._in_flight[destination] += 1
-        self._messages[work.queue_id] += 1
-        task = asyncio.create_task(self._deliver(work))
-        self._running[task] = work
-        task.add_done_callback(self._ended)
-        return True
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        work = self._running.pop(task)
-        self._in_hand -= 1
-        self._memory -= work.size
-        destination = work.destination
-        self._in_flight[destination] -= 1
-        if not self._in_flight[destination]:
-            del self._in_flight[destination]
-        if self._messages[work.queue_id] <= 1:
-            del self._messages[work.queue_id]
-        else:
-            self._messages[work.queue_id] -= 1
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("delivery", error=repr(error), destination=destination)
-        if self._stopping:
+    async def _serve(self, known: Destination) -> None:
+        """Send a probe to a destination that is down, or take from the line of one that is open."""
+        key = known.key
+        if known.down:
+            after = self._probed.pop(key, (-1, 0))
+            works = await self._store.write(
+                lambda tx: lines.claim_probe(tx, self._worker, self._lease, key, after)
+            )
+            if works:
+                self._probed[key] = (int(works[0].lane), works[0].queue_id)
+                if len(self._probed) > MAX_KNOWN:
+                    self._probed.popitem(last=False)
+            self._take(works, probe=key)
             return
-        waiting = self._pending.get(destination)
-        while waiting and self._launch(waiting[0]):
-            waiting.popleft()
-        if waiting and not self._in_flight[destination]:
-            self._send_back(destination)
-        if not waiting:
-            self._pending.pop(destination, None)
+        self._lined.add(key)
+        limit, order = await self._places(known), self._next_turn()
+        if limit <= 0:
+            return
+        works = await self._store.write(
+            lambda tx: lines.claim(tx, self._worker, self._lease, known, limit, order)
+        )
+        if len(works) < limit:
+            self._lined.discard(key)
+        self._take(works)
+
+    async def _places(self, known: Destination) -> int:
+        """How many messages of a line may be taken in hand now."""
+        key = known.key
+        site = Site(key, known.hosts, key)
+        room = min(self._hand.room(), self._in_memory(site) - self._hand.held(key))
+        if room <= 0 or self._hand.held(key) > self._in_memory(site) // BACKLOG:
+            return 0  # enough; claims come in handfuls
+        at, most = await self._tries.allowed(
+            Work(QueueId(0), key, (), Lane.INTERACTIVE, site=site), room
+        )
+        delay = at - self._clock()
+        if delay <= 0:
+            return min(room, most)
+        if key not in self._timers:
+            loop = asyncio.get_running_loop()
+            self._timers[key] = loop.call_later(delay / 1000, self._go_on, key)
+        return 0
+
+    def _go_on(self, key: str) -> None:
+        self._timers.pop(key, None)
         self._wake.set()
 
-    def _send_back(self, destination: str) -> None:
-        """Give what is pending for a destination that is down or busy back to the rows."""
-        works = self._pending.pop(destination, deque())
-        now = self._clock()
-        due = self._circuits.open_until(destination) or now + BUSY_WAIT
-        for work in works:
-            self._in_hand -= 1
-            self._memory -= work.size
-        if not works:
-            return
-        jitter = self._random.random()
+    def _take(self, found: Sequence[spool.InHand], *, probe: str = "") -> None:
+        """probe: the destination whose probe the first of them is."""
+        for item in found:
+            work = Work(item.queue_id, item.destination, item.numbers, item.lane)
+            work.probe, probe = probe, ""
+            self._admit(work)
 
-        async def give_back() -> None:
-            with suppress(StoreStopped):
-                await self._store.write(operation)
+    # In hand
 
-        def operation(tx: Tx) -> Steps[None]:
-            for work in works:
-                later = max(due, now) + round(jitter * 1_000)
-                yield from spool.give_back(tx, self._worker, work.queue_id, work.numbers, later)
+    def _admit(self, work: Work) -> None:
+        self._hand.take(work)
+        self._start(work)
 
-        task = asyncio.create_task(give_back())
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+    def _start(self, work: Work) -> None:
+        task = asyncio.create_task(self._carry(work))
+        self._running[task] = work
+        task.add_done_callback(self._ended)
 
-    # One delivery
-
-    async def _deliver(self, work: Work) -> None:
-        found = self._store.read(spool.load(work.queue_id))
-        if found is None:
-            return
-        message, recipients = found
-        mine = [
-            item
-            for item in recipients
-            if item.n in work.numbers
-            and item.state is State.CLAIMED
-            and item.claimed_by == self._worker
-        ]
-        if not mine:
-            return
-        content = work.content
-        if content is None:
-            content = await self._content(work, message)
-        if content is None:
-            outcomes: Sequence[Outcome] = [Deferred(LOST)] * len(mine)
-        elif work.local:
-            await self._place(message, mine, content)
-            return
-        else:
-            outcomes = await self._try(message, work.destination, mine, content)
-        await self._settle(message, work.destination, mine, outcomes)
-
-    async def _content(self, work: Work, message: QueueMessage) -> Octets | None:
-        try:
-            if message.ref.length < LARGE:
-                content = self._store.content(message.ref)
-            else:
-                content = await self._store.content_apart(message.ref)
-        except BlobLost as error:
-            self._log.error("content lost", queue_id=message.name, error=str(error))
-            return None
-        work.size = len(content)
-        self._memory += work.size
-        return content
-
-    async def _try(
-        self,
-        message: QueueMessage,
-        destination: str,
-        mine: Sequence[QueueRecipient],
-        content: Octets,
-    ) -> Sequence[Outcome]:
-        queued = QueuedMessage(
-            message.queue_id, message.name, message.reverse_path, message.prefix, content,
-            message.body, message.smtputf8, message.ret_full, message.envid,
-        )  # fmt: skip
-        try:
-            outcomes = await self._agent.deliver(
-                queued, destination, [item.recipient for item in mine]
-            )
-            if len(outcomes) == len(mine):
-                return outcomes
-            self._log.error("agent gave the wrong number of outcomes", queue_id=message.name)
-        except Exception as error:  # a bug of the agent must not lose the message
-            self._log.error("agent failed", queue_id=message.name, error=repr(error))
-        self._circuits.abandoned(destination)
-        return [Deferred(OUR_FAULT)] * len(mine)
-
-    async def _settle(
-        self,
-        message: QueueMessage,
-        destination: str,
-        mine: Sequence[QueueRecipient],
-        outcomes: Sequence[Outcome],
-    ) -> None:
-        now = self._clock()
-        probe_at: int | None = None
-        if any(isinstance(outcome, Deferred) and outcome.destination for outcome in outcomes):
-            probe_at = self._circuits.failed(destination, now, self._random.random())
-        elif any(outcome.status is not OUR_FAULT for outcome in outcomes):
-            self._circuits.answered(destination)
-        results = [
-            self._result(message, item, outcome, now, probe_at)
-            for item, outcome in zip(mine, outcomes, strict=True)
-        ]
-
-        def operation(tx: Tx) -> Steps[None]:
-            return spool.settle(tx, message.queue_id, self._worker, results)
-
-        while True:
+    async def _carry(self, work: Work) -> bool:
+        """Route a work, wait for a place, deliver. Returns whether it stays in hand, for a place."""
+        if work.local:
+            self._hand.begin(work)
             try:
-                await self._store.write(operation)
-                break
-            except StoreStopped:
-                return
-            except StoreError as error:  # a full disk: what was sent must not be sent again
-                self._log.error("not settled yet", queue_id=message.name, error=str(error))
-                await asyncio.sleep(STORE_PAUSE_S)
-        await self._aftermath(message, mine, results)
-
-    async def _place(
-        self, message: QueueMessage, mine: Sequence[QueueRecipient], content: Octets
-    ) -> None:
-        """Local recipients that could not be placed at once: the same operation, later."""
-        copy: Copy = prepare(
-            content,
-            scan(content, message.prefix),
-            trace=message.prefix,
-            reverse_path=message.reverse_path,
-            at=message.accepted_at,
-            queue_id=message.queue_id,
-        )
-
-        def operation(tx: Tx) -> Steps[list[Result]]:
-            results: list[Result] = []
-            ref = yield from spool.ref_of(message.queue_id)
-            if ref is None:
-                return results
-            for item in mine:
-                held = yield from spool.holds(message.queue_id, item.n, self._worker)
-                if not held:
-                    continue
-                target = local_target(item.destination, item.recipient.forward_path)
-                outcome, placed = yield from deliver_copy(tx, copy, target, ref)
-                results.append(self._result(message, item, outcome, tx.now, None, placed))
-            yield from spool.settle(tx, message.queue_id, self._worker, results)
-            return results
-
+                await self._tries.place(work)
+            finally:
+                self._hand.end(work)
+            return False
+        if work.site is None:
+            work.site = await self._route(work.destination)
+        if work.probe not in ("", work.key):
+            await self._moved(work)
+        key, places = work.key, self._tries.pace(work).places
+        if not work.probe and self._hand.under_way(key) >= places:
+            if self._hand.wait(work, places):
+                return True
+            await self._tries.line_up(work)
+            await self._join_rest(work)
+            return False
+        self._hand.begin(work)
         try:
-            results = await self._store.write(operation)
-        except StoreStopped:
+            tried = await self._tries.deliver(work)
+        finally:
+            self._hand.end(work)
+        if not tried:
+            await self._join_rest(work)
+        return False
+
+    async def _route(self, destination: str) -> Site:
+        site = await self._agent.site(destination)
+        self._sites[destination] = site
+        self._sites.move_to_end(destination)
+        if len(self._sites) > MAX_KNOWN:
+            self._sites.popitem(last=False)
+        return site
+
+    async def _moved(self, work: Work) -> None:
+        """Other hosts serve its domain than those it waited for: so for all mail of the domain."""
+        old, work.probe = work.probe, ""
+
+        def operation(tx: Tx) -> Steps[int]:
+            left = yield from lines.leave(tx, work.destination, old, JOIN_BATCH)
+            yield from destinations.probe_later(tx, old, self._worker, 0)
+            return left
+
+        while await self._store.write(operation) == JOIN_BATCH:
+            pass
+
+    async def _join_rest(self, work: Work) -> None:
+        """Let what else is due for a destination that takes no more now join its line at once."""
+        site = work.site
+        if site is None or site.key in self._joining:
             return
-        except StoreError as error:
-            self._log.error("not placed yet", queue_id=message.name, error=str(error))
-            later = self._clock() + self._schedule.shortest
-            await self._store.write(
-                lambda tx: spool.give_back(
-                    tx, self._worker, message.queue_id, [item.n for item in mine], later
+        self._joining.add(site.key)
+        life = self._tries.lifetime(work)
+        try:
+            while not self._stopping:
+                if not await self._store.query(lines.more(work.destination, self._clock())):
+                    return
+                joined = await self._store.write(
+                    lambda tx: lines.join_rest(
+                        tx, work.destination, site.key, life, self._schedule, JOIN_BATCH
+                    )
                 )
-            )
+                if joined < JOIN_BATCH:
+                    return
+        finally:
+            self._joining.discard(site.key)
+
+    def _ended(self, task: asyncio.Task[bool]) -> None:
+        work = self._running.pop(task)
+        key = work.key
+        stays = False
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                stays = task.result()
+            elif not isinstance(error, StoreStopped):
+                self._log.error("delivery", error=repr(error), destination=work.destination)
+        if not stays:
+            self._hand.drop(work)
+        if self._stopping:
             return
-        await self._aftermath(message, mine, results)
+        self._start_next(key, work)
+        if not stays:
+            self._wake.set()
 
-    def _result(
-        self,
-        message: QueueMessage,
-        item: QueueRecipient,
-        outcome: Outcome,
-        now: int,
-        probe_at: int | None,
-        placed: Placed | None = None,
-    ) -> Result:
-        if isinstance(outcome, Deferred):
-            if now >= message.expires_at:
-                return self._told(message, item, Result(item.n, outcome, expired=True))
-            if outcome.destination and probe_at is not None:
-                due = self._schedule.not_past_a_mark(
-                    message.accepted_at, message.expires_at, now, max(probe_at, now + 1)
-                )
-            else:
-                hint = outcome.retry_after
-                due = self._schedule.next_try(
-                    message.accepted_at,
-                    message.expires_at,
-                    now,
-                    self._random.random(),
-                    None if hint is None else milliseconds(hint),
-                )
-            return Result(item.n, outcome, due)
-        return self._told(message, item, Result(item.n, outcome, placed=placed))
+    def _start_next(self, key: str, work: Work) -> None:
+        """Give the places of a destination to those that wait in hand for them."""
+        if work.local or work.site is None:
+            return
+        free = self._tries.pace(work).places - self._hand.under_way(key)
+        while free > 0 and (waiting := self._hand.next(key)) is not None:
+            self._start(waiting)
+            free -= 1
 
-    def _told(self, message: QueueMessage, item: QueueRecipient, result: Result) -> Result:
-        """Tick off at once what nobody wants to hear of."""
-        outcome = result.outcome
-        if message.reverse_path is not None:
-            good = isinstance(outcome, Delivered)
-            if good and outcome.dsn:  # type: ignore[union-attr] # Delivered, as just asked
-                pass  # the other host reports it (RFC 3461 section 6.2)
-            else:
-                state = State.DELIVERED if good else State.FAILED
-                row = QueueRecipient(item.n, item.recipient, item.destination, state)
-                if wants_report(row):
-                    return result
-        return Result(
-            result.n, outcome, result.due_at, result.expired, result.attempt, Told.END,
-            result.placed,
-        )  # fmt: skip
-
-    async def _aftermath(
-        self, message: QueueMessage, mine: Sequence[QueueRecipient], results: Sequence[Result]
-    ) -> None:
-        """Log, count, and tell the sender what is owed, unless others are still under way."""
-        owed = False
-        now = self._clock()
-        for result in results:
-            outcome = result.outcome
-            kind = type(outcome).__name__.lower() if not result.expired else "expired"
-            status = outcome.status
-            waits = isinstance(outcome, Deferred) and not result.expired
-            self._log.info(
-                kind,
-                queue_id=message.name,
-                to=str(next(item for item in mine if item.n == result.n).recipient.forward_path),
-                status=status.code,
-                text=str(status.remote) if status.remote else status.text,
-                host=status.host,
-                **({"next_try": result.due_at} if waits else {}),
-            )
-            self._meter.count("queue_tries", kind)
-            if waits:
-                owed |= self._schedule.marks_passed(message.accepted_at, now) > 0
-            else:
-                owed |= not result.told & Told.END
-        if owed and self._messages[message.queue_id] <= 1:
-            await self._reporter.report(message.queue_id)
+    # Leases
 
     async def _keep_leases(self) -> None:
-        """Renew what is in hand; free what dead workers have left behind."""
-        crashes = self._config.crashes
+        """Renew what is in hand; free what dead workers have left behind; mend lines."""
         while True:
             await asyncio.sleep(self._lease / 3000)
 
             def operation(tx: Tx) -> Steps[int]:
                 yield from spool.renew(tx, self._worker, self._lease)
-                freed = yield from spool.take_over(tx, self._worker, crashes, mine=False)
+                freed = yield from spool.take_over(tx, self._worker, self._crashes, mine=False)
                 return freed
 
             try:
                 freed = await self._store.write(operation)
+                mended = await self._store.write(destinations.mend)
                 await self._find_orphans()
             except StoreStopped:
                 return
@@ -570,6 +451,8 @@ class QueueRunner:
                 continue
             if freed:
                 self._log.warning("taken over from a dead worker", recipients=freed)
+            if mended:
+                self.wake()
 
     async def _find_orphans(self) -> None:
         """Let go of what stands in our name though we have nothing to do with it any more.
@@ -577,13 +460,8 @@ class QueueRunner:
         After a fault that nobody foresaw (a delivery that raised, a give-back on a full disk) our own
         renewals would keep it for ever. Seen at two looks, so that a claim on its way is not meant.
         """
-        in_hand = {
-            (work.queue_id, n)
-            for works in (self._running.values(), *self._pending.values())
-            for work in works
-            for n in work.numbers
-        }
-        orphans = set(self._store.read(spool.claimed(self._worker))) - in_hand
+        in_hand = {(work.queue_id, n) for work in self._hand for n in work.numbers}
+        orphans = set(await self._store.query(spool.claimed(self._worker))) - in_hand
         lost, self._orphans = sorted(orphans & self._orphans), orphans
 
         def operation(tx: Tx) -> Steps[None]:

@@ -2,15 +2,19 @@
 
 Wait = 1/3 of the age between 3 minutes and 2 hours, within 15 % at random: nine tries in the first
 hour, some 73 in five days. A try is always made exactly at the marks (delay notices, end of the
-lifetime), so that what a report tells has just been seen.
+lifetime), so that what a report tells has just been seen. What the other side says of itself moves
+the bounds: a time it names is kept between 30 s and 4 h, greylisting, policy and full mailboxes have
+a least wait of their own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from postillon.queue.config import QueueConfig
+from postillon.queue.reason import Reason
 
 FRACTION = 3  # of the age
 JITTER = 0.15
@@ -24,11 +28,15 @@ def milliseconds(duration: timedelta) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The rules in milliseconds. `marks` are the ages of the delay notices, ascending."""
+    """The rules in milliseconds. `marks` are the ages of the delay notices, ascending.
+
+    `least` has the waits of reasons that need more than `shortest`.
+    """
 
     shortest: int
     longest: int
     marks: tuple[int, int]
+    least: Mapping[Reason, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: QueueConfig) -> Schedule:
@@ -36,10 +44,21 @@ class Schedule:
             milliseconds(config.shortest_wait),
             milliseconds(config.longest_wait),
             (milliseconds(config.first_notice), milliseconds(config.second_notice)),
+            {
+                Reason.GREYLISTED: milliseconds(config.greylisted_wait),
+                Reason.POLICY: milliseconds(config.policy_wait),
+                Reason.FULL: milliseconds(config.full_wait),
+            },
         )
 
     def next_try(
-        self, accepted_at: int, expires_at: int, now: int, chance: float, hint: int | None = None
+        self,
+        accepted_at: int,
+        expires_at: int,
+        now: int,
+        chance: float,
+        hint: int | None = None,
+        reason: Reason = Reason.OTHER,
     ) -> int:
         """When to try next after a deferral at `now` (all ms).
 
@@ -50,16 +69,25 @@ class Schedule:
             wait = min(max(hint, SHORTEST_HINT), LONGEST_HINT)
             wait += round(wait * JITTER * chance)  # never earlier than the host asked
         else:
-            base = min(max((now - accepted_at) // FRACTION, self.shortest), self.longest)
-            wait = round(base * (1 + JITTER * (2 * chance - 1)))
+            least = min(max(self.least.get(reason, 0), self.shortest), LONGEST_HINT)
+            # A full mailbox is emptied by its owner, not by our asking: up to 4 hours.
+            longest = LONGEST_HINT if reason is Reason.FULL else self.longest
+            base = min(max((now - accepted_at) // FRACTION, least), max(longest, least))
+            if reason is Reason.GREYLISTED and base == least:
+                wait = round(base * (1 + JITTER * chance))  # one second too early costs a round
+            else:
+                wait = round(base * (1 + JITTER * (2 * chance - 1)))
+        wait = min(wait, LONGEST_HINT)
         return self.not_past_a_mark(accepted_at, expires_at, now, now + wait)
 
     def not_past_a_mark(self, accepted_at: int, expires_at: int, now: int, due: int) -> int:
         """`due`, or the first mark that lies between `now` and it."""
-        for mark in (*(accepted_at + age for age in self.marks), expires_at):
-            if now < mark < due:
-                return mark
-        return due
+        return min(due, self.next_mark(accepted_at, expires_at, now) or due)
+
+    def next_mark(self, accepted_at: int, expires_at: int, now: int) -> int | None:
+        """The next notice or the end of the lifetime; None when all have passed."""
+        ends = (*(accepted_at + age for age in self.marks), expires_at)
+        return min((mark for mark in ends if now < mark <= expires_at), default=None)
 
     def marks_passed(self, accepted_at: int, now: int) -> int:
         """How many delay notices a recipient that is still waiting at `now` should have had."""

@@ -40,7 +40,7 @@ _SELECT_RECIPIENTS = (
 )
 _FREE = (  # followed by one of the two conditions
     "UPDATE queue_recipient SET state = 'waiting', claimed_by = NULL, lease_until = NULL,"
-    " due_at = ? WHERE state = 'claimed' AND "
+    " waits_for = NULL, due_at = ? WHERE state = 'claimed' AND "
 )
 _CLAIMED = "SELECT queue_id, claimed_by FROM queue_recipient WHERE state = 'claimed' AND "
 # From the few suspects to their recipients: with `+ 0` the long index of what is due is not used.
@@ -52,12 +52,16 @@ _MINE = "substr(claimed_by, 1, ?) = ?"
 _LATE = "lease_until < ?"
 
 
+Loaded = tuple[QueueMessage, list[QueueRecipient]]
+
+
 @dataclass(frozen=True, slots=True)
 class InHand:
     """What a worker has claimed: a message and those of its recipients that wait for one place."""
 
     queue_id: QueueId
     destination: str
+    lane: Lane
     numbers: tuple[int, ...]
 
 
@@ -69,7 +73,7 @@ class Result:
     outcome: Outcome
     due_at: int = 0
     expired: bool = False
-    attempt: bool = True  # False: the destination was at fault, the recipient has not been tried
+    waits_for: str | None = None  # it joins the line of this destination; `due_at` is a mark of age
     told: Told = Told.NOTHING  # END when nobody wants to hear of a settled one
     placed: Placed | None = None
 
@@ -107,8 +111,8 @@ def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: 
         notify = item.recipient.notify
         yield (
             "INSERT INTO queue_recipient (queue_id, n, forward_path, original, notify, via,"
-            " destination, lane, state, due_at, claimed_by, lease_until, status, told, final_at)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " destination, lane, state, due_at, claimed_by, lease_until, status, told, final_at,"
+            " waits_for) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 message.queue_id,
                 item.n,
@@ -125,6 +129,7 @@ def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: 
                 status_text(item.status),
                 int(item.told),
                 item.final_at,
+                item.waits_for,
             ),
         )
 
@@ -133,26 +138,27 @@ def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: 
 
 
 def claim_due(
-    tx: Tx, worker: str, lease: int, limit: int, lanes: Sequence[Lane] = tuple(Lane)
+    tx: Tx, worker: str, lease: int, lanes: Sequence[tuple[Lane, int]]
 ) -> Steps[list[InHand]]:
-    """Take what is due, at most `limit` recipients, lane by lane in the order given.
+    """Take what is due, lane by lane in the order given, until so many recipients are in hand.
 
-    What no worker has died with; see `claim_suspect`. lease: ms from now.
+    What no worker has died with; see `claim_suspect`. lease: ms from now. lanes: each with the number
+    of recipients, of all lanes together, up to which it may be claimed from.
     """
     found: list[Row] = []
-    for lane in lanes:
+    for lane, limit in lanes:
         if len(found) >= limit:
-            break
+            continue
         rows = yield (
             "UPDATE queue_recipient SET state = 'claimed', claimed_by = ?, lease_until = ?"
             " WHERE state = 'waiting' AND (queue_id, n) IN (SELECT r.queue_id, r.n"
             " FROM queue_recipient r JOIN queue_message m ON m.queue_id = r.queue_id"
             " WHERE r.state = 'waiting' AND r.lane = ? AND r.due_at <= ? AND m.crashes = 0"
-            " ORDER BY r.due_at LIMIT ?) RETURNING queue_id, destination, n",
+            " ORDER BY r.due_at LIMIT ?) RETURNING queue_id, destination, lane, n",
             (worker, tx.now + lease, int(lane), tx.now, limit - len(found)),
         )
         found += rows
-    return _grouped(found)
+    return grouped(found)
 
 
 def claim_suspect(tx: Tx, worker: str, lease: int) -> Steps[list[InHand]]:
@@ -163,10 +169,10 @@ def claim_suspect(tx: Tx, worker: str, lease: int) -> Steps[list[InHand]]:
     rows = yield (
         "UPDATE queue_recipient SET state = 'claimed', claimed_by = ?, lease_until = ?"
         " WHERE state = 'waiting' AND due_at <= ? AND queue_id = ? AND destination = ?"
-        " RETURNING queue_id, destination, n",
+        " RETURNING queue_id, destination, lane, n",
         (worker, tx.now + lease, tx.now, *rows[0]),
     )
-    return _grouped(rows)
+    return grouped(rows)
 
 
 def suspect_waits(now: int) -> Steps[bool]:
@@ -174,10 +180,10 @@ def suspect_waits(now: int) -> Steps[bool]:
     return bool(rows)
 
 
-def next_due() -> Steps[int | None]:
-    """When the next recipient may be claimed (ms), held ones aside."""
+def next_due(lanes: Sequence[Lane] = tuple(Lane)) -> Steps[int | None]:
+    """When the next recipient of some lanes may be claimed (ms), held ones aside."""
     found: list[int] = []
-    for lane in Lane:
+    for lane in lanes:
         rows = yield (
             "SELECT MIN(due_at) FROM queue_recipient WHERE state = 'waiting' AND lane = ?"
             " AND due_at < ?",
@@ -207,7 +213,7 @@ def renew(tx: Tx, worker: str, lease: int) -> Steps[None]:
 # 3 to 6: tried -----------------------------------------------------------------------------------
 
 
-def load(queue_id: QueueId) -> Steps[tuple[QueueMessage, list[QueueRecipient]] | None]:
+def load(queue_id: QueueId) -> Steps[Loaded | None]:
     rows = yield (_SELECT_MESSAGE, (queue_id,))
     if not rows:
         return None
@@ -253,15 +259,17 @@ def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bo
     state = _state_of(result)
     status = result.outcome.status
     rows = yield (
-        "UPDATE queue_recipient SET state = ?, due_at = ?, attempts = attempts + ?, last_at = ?,"
+        "UPDATE queue_recipient SET state = ?, due_at = ?, attempts = attempts + 1, last_at = ?,"
+        " deferrals = deferrals + ?, waits_for = ?,"
         " claimed_by = NULL, lease_until = NULL, status = ?, told = told | ?, final_at = ?"
         " WHERE queue_id = ? AND n = ? AND state = 'claimed' AND claimed_by = ?"
         " RETURNING attempts, forward_path",
         (
             state.value,
             tx.now if state.settled else FAR if held else result.due_at,
-            int(result.attempt),
             tx.now,
+            int(isinstance(result.outcome, Deferred) and not result.outcome.destination),
+            None if held else result.waits_for,
             status_text(status),
             int(result.told),
             tx.now if state.settled else None,
@@ -273,15 +281,16 @@ def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bo
     if not rows:
         return  # the lease was lost: the new owner decides
     attempts, forward_path = rows[0]
-    if result.attempt:
-        yield from _attempt(tx, queue_id, result.n, attempts, state, status)
+    yield from _attempt(tx, queue_id, result.n, attempts, state, status)
     facts: dict[str, object] = {"to": forward_path, "status": f"{status.code} {status.text}"}
     if status.host:
         facts["host"] = status.host
     if status.remote is not None:
         facts["reply"] = str(status.remote)
     if state is State.WAITING:
-        facts["next_try"] = result.due_at
+        facts["next_try" if result.waits_for is None else "at_the_latest"] = result.due_at
+    if result.waits_for is not None:
+        facts["waits_for"] = result.waits_for
     if result.placed is not None:
         facts["mailbox"], facts["uid"] = result.placed.mailbox, result.placed.uid
     kind = "deferred" if state is State.WAITING else state.value
@@ -383,7 +392,7 @@ def give_back(
     for n in numbers:
         yield (
             "UPDATE queue_recipient SET state = 'waiting', claimed_by = NULL, lease_until = NULL,"
-            " due_at = CASE WHEN EXISTS (SELECT 1 FROM queue_message m WHERE"
+            " waits_for = NULL, due_at = CASE WHEN EXISTS (SELECT 1 FROM queue_message m WHERE"
             " m.queue_id = queue_recipient.queue_id AND m.held <> 0) THEN ? ELSE ? END"
             " WHERE queue_id = ? AND n = ? AND state = 'claimed' AND claimed_by = ?",
             (FAR, due_at, queue_id, n, worker),
@@ -394,7 +403,8 @@ def give_all_back(tx: Tx, worker: str) -> Steps[None]:
     """At a clean stop: nothing stays in hand, and no crash is counted."""
     rows = yield (
         "UPDATE queue_recipient SET state = 'waiting', claimed_by = NULL, lease_until = NULL,"
-        " due_at = ? WHERE state = 'claimed' AND claimed_by = ? RETURNING queue_id",
+        " waits_for = NULL, due_at = ? WHERE state = 'claimed' AND claimed_by = ?"
+        " RETURNING queue_id",
         (tx.now, worker),
     )
     if rows:
@@ -430,11 +440,12 @@ def history(queue_id: QueueId, n: int) -> Steps[list[tuple[int, str, str]]]:
     return [(at, outcome, status) for at, outcome, status in rows]
 
 
-def _grouped(rows: Sequence[tuple[int, str, int]]) -> list[InHand]:
-    groups: dict[tuple[int, str], list[int]] = {}
-    for queue_id, destination, n in rows:
-        groups.setdefault((queue_id, destination), []).append(n)
+def grouped(rows: Sequence[tuple[int, str, int, int]]) -> list[InHand]:
+    """Claimed rows (message, destination, lane, number) by what travels together."""
+    groups: dict[tuple[int, str, int], list[int]] = {}
+    for queue_id, destination, lane, n in rows:
+        groups.setdefault((queue_id, destination, lane), []).append(n)
     return [
-        InHand(QueueId(queue_id), destination, tuple(sorted(numbers)))
-        for (queue_id, destination), numbers in groups.items()
+        InHand(QueueId(queue_id), destination, Lane(lane), tuple(sorted(numbers)))
+        for (queue_id, destination, lane), numbers in groups.items()
     ]

@@ -8,6 +8,7 @@ be asked, permanent where it said that there is nothing.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from postillon.route.security import TlsPolicy, policy_for_domain, policy_for_ho
 
 MAX_HOSTS = 20  # exchangers of one domain that are looked at, best first
 MAX_ADDRESSES = 16  # of one host
+MAX_KEY = 200  # characters of a host set's name; a longer one ends in a hash
 UNREACHABLE_DNS = "its mail servers could not be looked up"
 
 
@@ -43,7 +45,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The servers to try, in order. `key` names the set: domains that share it share limits."""
+    """The servers to try, in order. `key` names the set: domains that share it share limits.
+
+    A fixed next hop stands for itself, with its login: what one login earns is not another's.
+    """
 
     destination: str
     hosts: tuple[Host, ...]
@@ -55,7 +60,13 @@ class Hosts:
 
     @property
     def key(self) -> str:
-        return ",".join(sorted({f"{host.name}:{host.port}" for host in self.hosts}))
+        if is_next_hop(self.destination):
+            return self.destination
+        text = ",".join(sorted({f"{host.name}:{host.port}" for host in self.hosts}))
+        if len(text) <= MAX_KEY:
+            return text
+        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return f"{text[: MAX_KEY - 18]}..{digest[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

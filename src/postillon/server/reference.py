@@ -43,16 +43,22 @@ when the server is started again.
 
 def reference() -> str:
     """The whole page as Markdown."""
-    hints = get_type_hints(Configuration)
-    parts = [INTRODUCTION]
-    for item in dataclasses.fields(Configuration):
+    return "\n".join([INTRODUCTION, *_tables(Configuration, "")])
+
+
+def _tables(section: type, prefix: str) -> list[str]:
+    """The tables inside a section, each followed by its own."""
+    parts = []
+    hints = get_type_hints(section)
+    for item in dataclasses.fields(section):
         hint = hints[item.name]
+        name = f"{prefix}{item.name}"
         if dataclasses.is_dataclass(hint):
-            parts.append(_section(f"[{item.name}]", hint, ""))  # type: ignore[arg-type]
-        else:
-            [section, _] = get_args(hint)
-            parts.append(_section(f"[[{item.name}]]", section, item.metadata["purpose"]))
-    return "\n".join(parts)
+            parts.append(_section(f"[{name}]", hint, ""))  # type: ignore[arg-type]
+            parts += _tables(hint, f"{name}.")  # type: ignore[arg-type]
+        elif get_origin(hint) is tuple and dataclasses.is_dataclass(get_args(hint)[0]):
+            parts.append(_section(f"[[{name}]]", get_args(hint)[0], item.metadata["purpose"]))
+    return parts
 
 
 def _section(title: str, section: type, purpose: str) -> str:
@@ -61,6 +67,8 @@ def _section(title: str, section: type, purpose: str) -> str:
     lines += ["| Key | Type | Default | Purpose |", "| --- | --- | --- | --- |"]
     hints = get_type_hints(section)
     for item in settings_of(section):
+        if kind(hints[item.name], item.unit) == "list of table":
+            continue  # has a section of its own
         default = shown_value(item.default, item.unit)
         shown = f"`{default}`" if default else "none"
         cells = (f"`{item.name}`", kind(hints[item.name], item.unit), shown, item.purpose)

@@ -62,7 +62,9 @@ async def remote(*servers, security=Security.OPPORTUNISTIC, protocol="smtp", use
 
 
 async def deliver(agent, sent=None, recipients=None):
-    return await agent.deliver(sent or message(), "remote.example", recipients or to("bob"))
+    return await agent.deliver(
+        sent or message(), await agent.site("remote.example"), recipients or to("bob")
+    )
 
 
 def server_context():
@@ -88,7 +90,8 @@ async def test_a_message_is_relayed_with_the_words_of_the_other_side():
 async def test_nowhere_to_go_is_told_as_routing_said_it():
     for permanent, kind in ((True, Failed), (False, Deferred)):
         agent = RemoteAgent(Fixed(NoHosts(Status("4.4.3", "x"), permanent)), hostname="a.example")
-        outcomes = await agent.deliver(message(), "remote.example", to("bob", "eve"))
+        site = await agent.site("remote.example")
+        outcomes = await agent.deliver(message(), site, to("bob", "eve"))
         assert [type(outcome) for outcome in outcomes] == [kind, kind]
 
 

@@ -1,0 +1,51 @@
+"""Messages a minute to destinations whose rate is bounded: one account for all workers and servers.
+
+A worker books the time of a few messages at once in the destination's row, so that a bounded rate
+costs one small write for ten seconds of mail. Time that was booked and not used is lost, never saved
+up: no burst follows a pause.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from postillon.clock import Clock
+from postillon.deliver.agent import Site
+from postillon.queue import destinations
+from postillon.store.operation import Store
+
+SPAN = 10_000  # ms of mail that are booked at once, and that a delivery waits in hand at most
+
+
+class Rates:
+    """The booked times of one worker. Times in ms."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._booked: dict[str, deque[int]] = {}
+
+    async def soonest(self, site: Site, interval: int) -> int:
+        """When the next message to a site may go; books time when there is none left."""
+        now = self._clock()
+        booked = self._booked.setdefault(site.key, deque())
+        while booked and booked[0] < now - interval:
+            booked.popleft()
+        if not booked:
+            count = max(1, SPAN // interval)
+            start = await self._store.write(
+                lambda tx: destinations.pay(tx, site.key, site.hosts, interval, count)
+            )
+            booked.extend(start + n * interval for n in range(count))
+        return booked[0]
+
+    async def take(self, site: Site, interval: int) -> int | None:
+        """Use the next time, which is at most SPAN ahead; None: it is further away."""
+        at = await self.soonest(site, interval)
+        if at - self._clock() > SPAN:
+            return None
+        booked = self._booked[site.key]
+        booked.popleft()
+        if not booked:
+            del self._booked[site.key]
+        return at
