@@ -23,6 +23,7 @@ class AccountView:
     kind: str  # person or shared
     enabled: bool
     admin: bool
+    language: str  # a tag such as "fr" or "de-CH"; "" is not known
     addresses: tuple[str, ...]  # the primary one first
     quota: int | None  # octets; None is unlimited
     used: int  # octets
@@ -40,6 +41,7 @@ class NewAccount:
     shared: bool = False
     admin: bool = False
     quota: int | None = None  # octets; None is unlimited
+    language: str = ""  # of what the server writes to it, as in AccountView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class AccountChange:
     enabled: bool | None = None
     admin: bool | None = None
     quota: int | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,7 @@ async def create(desk: Desk, new: NewAccount) -> AccountView:
             kind=PrincipalKind.SHARED if new.shared else PrincipalKind.PERSON,
             admin=new.admin,
             quota=new.quota,
+            language=new.language,
         )
         return await _view(desk, principal)
 
@@ -110,7 +114,11 @@ async def change(desk: Desk, login: str, wanted: AccountChange) -> AccountView:
         if wanted.quota is not None:
             await desk.accounts.set_quota(login, wanted.quota or None)
         principal = await desk.directory.update(
-            login, name=wanted.name, enabled=wanted.enabled, admin=wanted.admin
+            login,
+            name=wanted.name,
+            enabled=wanted.enabled,
+            admin=wanted.admin,
+            language=wanted.language,
         )
         return await _view(desk, principal)
 
@@ -175,6 +183,7 @@ async def _view(desk: Desk, principal: Principal) -> AccountView:
         kind=principal.kind.value,
         enabled=principal.enabled,
         admin=principal.admin,
+        language=principal.language,
         addresses=(principal.login, *sorted(entries - {principal.login})),
         quota=quota,
         used=used,

@@ -17,6 +17,7 @@ from postillon.directory.domains import TOPIC
 from postillon.directory.errors import AddressTaken, BadName, PrincipalNotFound, WrongKind
 from postillon.directory.names import address_of
 from postillon.mail.address import Address, AddressError, parse_address
+from postillon.mail.wording.languages import is_tag
 from postillon.store.counters import next_id
 from postillon.store.operation import Row, Steps, Tx
 
@@ -106,6 +107,7 @@ def create(
 ) -> Steps[Principal]:
     """Raises BadName, DomainNotFound or AddressTaken."""
     _check_display_name(name)
+    _check_language(language)
     number = yield from next_id("principal")
     taken = GROUP if kind is PrincipalKind.GROUP else ACCOUNT
     entry = yield from addresses.add(text, taken, number)
@@ -142,6 +144,7 @@ def update(
         language=old.language if language is None else language,
     )
     _check_display_name(new.name)
+    _check_language(new.language)
     yield (
         "UPDATE principal SET name = ?, enabled = ?, admin = ?, language = ? WHERE principal = ?",
         (new.name, int(new.enabled), int(new.admin), new.language, new.id),
@@ -239,3 +242,9 @@ def administrator(domain: str) -> Steps[Principal | None]:
 def _check_display_name(name: str) -> None:
     if len(name) > MAX_DISPLAY_NAME or any(ord(character) < 32 for character in name):
         raise BadName(name[:MAX_DISPLAY_NAME], "a name is one line of at most 200 characters")
+
+
+def _check_language(language: str) -> None:
+    """ "" is not known; else a tag of RFC 5646, whether or not anything here speaks it."""
+    if language and not is_tag(language):
+        raise BadName(language[:35], "a language is a tag such as en, fr or de-CH")

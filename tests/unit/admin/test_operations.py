@@ -75,6 +75,12 @@ async def test_an_account_has_room_addresses_and_a_password(desk: Desk) -> None:
     )
     assert (view.quota, view.name, view.admin) == (2**31, "Ada L.", True)
     assert (await accounts.change(desk, "ada@example.org", AccountChange(quota=0))).quota is None
+    french = await accounts.change(desk, "ada@example.org", AccountChange(language="fr-CA"))
+    assert french.language == "fr-CA"
+    with pytest.raises(Refused, match="a language is a tag such as"):
+        await accounts.change(desk, "ada@example.org", AccountChange(language="français"))
+    forgotten = await accounts.change(desk, "ada@example.org", AccountChange(language=""))
+    assert forgotten.language == ""
     view = await accounts.add_address(desk, "ada@example.org", "info@example.org")
     assert view.addresses == ("ada@example.org", "info@example.org")
     await accounts.set_password(desk, "ada@example.org", "correct horse")

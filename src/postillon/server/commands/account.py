@@ -68,6 +68,7 @@ def show(place: Place, login: str) -> None:
 @click.argument("login")
 @click.option("--name", default="", help="Name of the person, for people.")
 @click.option("--quota", type=QUOTA, help='Room for mail, e.g. "2 GiB"; default: no limit.')
+@click.option("--language", default="", help="Language of reports to it: fr, de-CH, ...")
 @click.option("--admin", is_flag=True, help="May administer this server.")
 @click.option("--shared", is_flag=True, help="Nobody logs in to it; it has no password.")
 @click.option("--no-password", is_flag=True, help="Set none now; nobody can log in yet.")
@@ -78,6 +79,7 @@ def add(
     login: str,
     name: str,
     quota: int | None,
+    language: str,
     admin: bool,
     shared: bool,
     no_password: bool,
@@ -91,8 +93,9 @@ def add(
     elif password_file is not None or generate:
         raise click.UsageError("--shared and --no-password take no password")
     new = NewAccount(
-        login=login, name=name, password=password, shared=shared, admin=admin, quota=quota or None
-    )
+        login=login, name=name, password=password, shared=shared, admin=admin, quota=quota or None,
+        language=language,
+    )  # fmt: skip
     view = place.at_desk(lambda desk: accounts.create(desk, new))
     _answer_with_password(place, view, f"added account {view.login}", password if made else None)
 
@@ -101,6 +104,7 @@ def add(
 @click.argument("login")
 @click.option("--name", help="Name of the person, for people.")
 @click.option("--quota", type=QUOTA, help='Room for mail, e.g. "2 GiB", or "none".')
+@click.option("--language", help='Language of reports to it: fr, de-CH, ...; "" forgets it.')
 @click.option("--admin/--no-admin", default=None, help="May administer this server.")
 @click.option("--enable/--disable", "enabled", default=None, help="A disabled one takes no mail.")
 @place_options
@@ -202,6 +206,7 @@ def _facts(view: AccountView) -> str:
             ("Name", view.name or None),
             ("Addresses", view.addresses),
             ("Kind", "administrator" if view.admin else view.kind),
+            ("Language", view.language or None),
             ("Enabled", view.enabled),
             ("Emails", view.emails),
             ("Used", f"{format_size(view.used)} of {quota(view.quota)}"),
