@@ -21,7 +21,7 @@ from postillon.store.checkpoint import checkpoint
 from postillon.store.compact import Compactor, remove_retired, sweep
 from postillon.store.config import StoreConfig
 from postillon.store.files import OsFiles
-from postillon.store.operation import BlobLost, NewBlob
+from postillon.store.operation import BlobLost, Brief, NewBlob
 from postillon.store.sqlite import SqliteStore, open_store
 from postillon.store.verify import verify
 from support import mailrows
@@ -60,7 +60,7 @@ async def work(
             content = chance.randbytes(chance.choice((0, 1, 300, 3_000, 12_000)))
             account = chance.randrange(ACCOUNTS) + 1
             placed = await store.write(
-                mailrows.put(account, content), NewBlob(content, b"envelope")
+                Brief(mailrows.put(account, content)), NewBlob(content, b"envelope")
             )
             recorder.acknowledged(("put", placed))
             mine.append(placed)

@@ -16,7 +16,7 @@ from postillon.setting import KIB
 from postillon.store.checkpoint import checkpoint
 from postillon.store.compact import Compactor, remove_retired, sweep
 from postillon.store.config import StoreConfig
-from postillon.store.operation import NewBlob, Steps, Tx
+from postillon.store.operation import Brief, NewBlob, Steps, Tx
 from postillon.store.sqlite import open_store
 from postillon.store.verify import verify
 from support import mailrows
@@ -63,13 +63,18 @@ class StoreMachine(RuleBasedStateMachine):
         self.uids[placed.account] = placed.uid
         self.model[(placed.account, placed.email)] = content
 
-    @rule(account=ACCOUNT, content=CONTENTS)
-    def put(self, account: int, content: bytes) -> None:
+    @rule(account=ACCOUNT, content=CONTENTS, brief=st.booleans())
+    def put(self, account: int, content: bytes, brief: bool) -> None:
         operation = mailrows.put(account, content)
+        if brief:
+            operation = Brief(operation)
         self.note(self.runner.run(self.store.write(operation, NewBlob(content, b"env"))), content)
 
-    @rule(many=st.lists(st.tuples(ACCOUNT, CONTENTS, st.booleans()), min_size=2, max_size=9))
-    def put_many_at_once(self, many: list[tuple[int, bytes, bool]]) -> None:
+    @rule(
+        many=st.lists(st.tuples(ACCOUNT, CONTENTS, st.booleans()), min_size=2, max_size=9),
+        brief=st.booleans(),
+    )
+    def put_many_at_once(self, many: list[tuple[int, bytes, bool]], brief: bool) -> None:
         """Those with True fail after their statements and leave nothing."""
 
         def failing(account: int, content: bytes):  # type: ignore[no-untyped-def]
@@ -79,11 +84,14 @@ class StoreMachine(RuleBasedStateMachine):
 
             return operation
 
+        as_is = Brief if brief else (lambda operation: operation)
+
         async def together() -> list[mailrows.Put | BaseException]:
             return await asyncio.gather(
                 *(
                     self.store.write(
-                        (failing if fails else mailrows.put)(account, content), NewBlob(content)
+                        as_is((failing if fails else mailrows.put)(account, content)),
+                        NewBlob(content),
                     )
                     for account, content, fails in many
                 ),

@@ -30,7 +30,7 @@ from postillon.queue.schedule import milliseconds
 from postillon.queue.trace import IdTaken
 from postillon.route.recipient import Lookup, Recipients
 from postillon.setting import MIB
-from postillon.store.operation import NewBlob, Steps, Store, Tx
+from postillon.store.operation import Brief, NewBlob, Steps, Store, Tx
 
 __all__ = ["Accepted", "Submission", "SubmissionRefused", "Submitter"]
 
@@ -77,7 +77,7 @@ class Submitter:
             return accept(tx, made, self._lease)
 
         try:
-            accepted = await self._store.write(operation, NewBlob(submission.content))
+            accepted = await self._store.write(Brief(operation), NewBlob(submission.content))
         except IdTaken:
             return await self.submit(replace(submission, queue_id=new_queue_id(self._clock())))
         if accepted.message is not None:

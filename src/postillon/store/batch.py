@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
-from postillon.store.operation import BlobRef, NewBlob, WriteOperation
+from postillon.store.operation import BlobRef, Brief, NewBlob, WriteOperation
 from postillon.store.pack import PackWriter, record_size
+
+MOST_HERE = (
+    100  # brief operations of one batch that may run in the loop's thread: some milliseconds
+)
+OCTETS_HERE = 2 << 20  # of their blobs
 
 
 class Job:
     """One operation on its way: who waits for it, and later what became of it."""
 
-    __slots__ = ("blobs", "error", "first", "future", "octets", "operation", "result")
+    __slots__ = ("blobs", "brief", "error", "first", "future", "octets", "operation", "result")
 
     def __init__(
         self,
@@ -24,12 +30,105 @@ class Job:
         future: asyncio.Future[Any],
     ) -> None:
         self.operation = operation
+        self.brief = isinstance(operation, Brief)
         self.blobs = blobs
         self.future = future
         self.octets = sum(map(record_size, blobs)) if blobs else 0
         self.first = 0  # index of its first blob in the batch
         self.result: Any = None
         self.error: BaseException | None = None
+
+
+class Batch:
+    """Operations that become durable together, and how far they have come.
+
+    refs: where their blobs lie; synced: octets of the pack that were durable before they were appended.
+    trouble: what ended the writing, for the thread that would have gone on with it.
+    """
+
+    __slots__ = (
+        "appended", "changes", "committed", "jobs", "refs", "synced", "syncing", "topics", "trouble",
+    )  # fmt: skip
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = jobs
+        self.refs: list[BlobRef] = []
+        self.appended = False
+        self.syncing = False  # the sync of the pack has begun
+        self.synced = 0
+        self.committed = False
+        self.changes: list[tuple[int, int]] = []
+        self.topics: list[str] = []
+        self.trouble: Exception | None = None
+
+    def forget(self) -> None:
+        """Nothing of it is to be told: it has failed."""
+        self.changes.clear()
+        self.topics.clear()
+
+    @property
+    def light(self) -> bool:
+        """Whether it may be written in the loop's thread."""
+        jobs = self.jobs
+        return (
+            len(jobs) <= MOST_HERE
+            and all(job.brief for job in jobs)
+            and sum(job.octets for job in jobs) <= OCTETS_HERE
+        )
+
+
+class Turnstile:
+    """Makes batches of what waits, one at a time: while one is under way the next one collects.
+
+    Belongs to the loop's thread. A batch begins behind the turn of the loop in which an operation has
+    joined, so that all that arrived in this turn comes along; there is no timer.
+    begin: takes a batch; `passed` is to be called once it is finished.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        begin: Callable[[Batch], None],
+        most: int,
+        most_octets: int,
+    ) -> None:
+        self._loop = loop
+        self._begin = begin
+        self._most = most
+        self._most_octets = most_octets
+        self._waiting: deque[Job] = deque()
+        self._closed = False  # a batch is under way, or is about to begin
+        self._idle: asyncio.Future[None] | None = None
+
+    def join(self, job: Job) -> None:
+        self._waiting.append(job)
+        if not self._closed:
+            self._closed = True
+            self._loop.call_soon(self._turn)
+
+    def passed(self) -> None:
+        """The batch under way is finished: the next one may begin, behind the answers to this one."""
+        if self._waiting:
+            self._loop.call_soon(self._turn)
+            return
+        self._closed = False
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def emptied(self) -> None:
+        """Wait until nothing waits and nothing is under way."""
+        while self._closed:
+            self._idle = self._loop.create_future()
+            await self._idle
+
+    def _turn(self) -> None:
+        waiting, most, bound = self._waiting, self._most, self._most_octets
+        jobs = [waiting.popleft()]
+        octets = jobs[0].octets
+        while waiting and len(jobs) < most and octets + waiting[0].octets <= bound:
+            octets += waiting[0].octets
+            jobs.append(waiting.popleft())
+        self._begin(Batch(jobs))
 
 
 class BatchTx:

@@ -1,6 +1,7 @@
-"""The parallel commit: one thread that makes batches of operations durable.
+"""The parallel commit: batches of operations become durable, one batch after the other.
 
-While a batch is being committed the next one collects; there is no timer. For each batch the thread
+While a batch is being committed the next one collects; there is no timer. For each batch the thread of
+the store, or for steps 1 and 2 of a light one the loop's thread,
 
 1. appends the blobs to the pack and starts its fdatasync in a second thread,
 2. takes the lock shared by all writers, runs the operations in one transaction, each in a savepoint,
@@ -19,19 +20,18 @@ import errno
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import apsw
 
 from postillon.clock import Clock
 from postillon.log import Log
 from postillon.store import counters
-from postillon.store.batch import BatchTx, Job, SyncThread
+from postillon.store.batch import Batch, BatchTx, Job, SyncThread
 from postillon.store.config import StoreConfig
 from postillon.store.database import run, sync_failed, translated
 from postillon.store.files import Files
 from postillon.store.operation import (
-    BlobRef,
     NewBlob,
     StoreError,
     StoreFull,
@@ -48,14 +48,14 @@ class SyncFailed(Exception):
     """The disk did not take what it had been given. Final."""
 
 
-Finish = Callable[[list[Job], list[tuple[int, int]], list[str]], None]
+Finish = Callable[[Batch], None]
 
 
 class Committer:
-    """Owns the writing connection, the open pack and the log's descriptor; all used in its thread.
+    """Owns the writing connection, the open pack and the log's descriptor, for one batch at a time.
 
-    finish: called in this thread with a batch that is durable or has failed; must not raise.
-    stop: called in this thread when a sync has failed; afterwards every job fails with StoreStopped.
+    finish: called in its thread with a batch that is durable or has failed; must not raise.
+    stop: called in its thread when a sync has failed; afterwards every job fails with StoreStopped.
     """
 
     def __init__(
@@ -90,14 +90,34 @@ class Committer:
         self._finish = finish
         self._stop = stop
         self._stopped = False
-        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
-        self.join = self._inbox.put  # add a job to the next batch, from any thread
+        self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
         self._syncer = SyncThread(f"store-sync-{owner}")
         self._thread = threading.Thread(target=self._run, name=f"store-{owner}", daemon=True)
         self._thread.start()
 
+    def begin(self, batch: Batch) -> None:
+        """Take the next batch, once the last one is finished. In the loop's thread.
+
+        A light one is written here if the pack has room and no other process holds the lock: threads
+        that want the interpreter by turns cost more than its few statements. Syncs are the thread's.
+        """
+        pack = self.pack
+        room = pack is not None and pack.size < self._config.pack_octets
+        try:
+            if room and batch.light and not self._stopped:
+                self._append(batch)
+                if self._lock.try_acquire():
+                    try:
+                        self._transact(batch)
+                    finally:
+                        self._lock.release()
+        except Exception as error:  # the thread deals with it
+            batch.trouble = error
+        finally:
+            self._inbox.put(batch)
+
     def close(self) -> None:
-        """Commit what has joined, then end. Blocks; jobs that join later are never run."""
+        """End. Blocks; no batch may be under way."""
         self._inbox.put(None)
         self._thread.join()
         self._syncer.close()
@@ -105,91 +125,65 @@ class Committer:
     # The thread
 
     def _run(self) -> None:
-        get, get_now = self._inbox.get, self._inbox.get_nowait
-        most, bound = self._config.batch_operations, self._config.batch_octets
-        job = get()
-        while job is not None:
-            batch = [job]
-            octets = job.octets
-            job = None
-            open_ended = True
-            while len(batch) < most:
-                try:
-                    job = get_now()
-                except Empty:
-                    break
-                if job is None:
-                    open_ended = False
-                    break
-                if octets + job.octets > bound:
-                    break  # it begins the next batch
-                batch.append(job)
-                octets += job.octets
-                job = None
+        while (batch := self._inbox.get()) is not None:
             self._commit(batch)
-            if job is None and open_ended:
-                job = get()
 
-    def _commit(self, batch: list[Job]) -> None:
-        changes: list[tuple[int, int]] = []
-        topics: list[str] = []
+    def _commit(self, batch: Batch) -> None:
         if not self._stopped:
             try:
-                self._make_durable(batch, changes, topics)
+                self._make_durable(batch)
             except SyncFailed as error:
                 self._stopped = True
                 self._log.error("store sync failed", error=str(error))
                 self._stop()
             except Exception as error:  # whatever it was, nobody may wait for ever
                 self._log.error("store batch failed", error=repr(error))
-                _fail(batch, error if isinstance(error, StoreError) else StoreError(repr(error)))
-                changes.clear()
-                topics.clear()
+                _fail(
+                    batch.jobs, error if isinstance(error, StoreError) else StoreError(repr(error))
+                )
+                batch.forget()
         if self._stopped:
-            for job in batch:  # even those that were committed: that they are durable is not known
+            for job in batch.jobs:  # even those committed: that they are durable is not known
                 job.error = StoreStopped("the store has stopped")
-            changes.clear()
-            topics.clear()
+            batch.forget()
         self.batches += 1
-        self.operations += len(batch)
-        self._finish(batch, changes, topics)
+        self.operations += len(batch.jobs)
+        self._finish(batch)
 
-    def _make_durable(
-        self, batch: list[Job], changes: list[tuple[int, int]], topics: list[str]
-    ) -> None:
-        refs: list[BlobRef] = []
-        blobs: list[NewBlob] = []
-        for job in batch:
-            if job.blobs:
-                job.first = len(blobs)
-                blobs += job.blobs
-        synced = 0
-        if blobs:
-            refs = self._append(batch, blobs)
-            if refs and self.pack is not None:
-                synced = self.pack.synced
-                self._syncer.start(self.pack)
+    def _make_durable(self, batch: Batch) -> None:
         try:
-            ready = [job for job in batch if job.error is None]
-            if ready:
-                self._transact(ready, refs, synced, changes, topics)
-                try:
-                    self._files.sync_data(self._wal_fd)
-                except OSError as error:
-                    raise SyncFailed(f"write-ahead log: {error}") from error
+            if batch.trouble is not None:
+                raise batch.trouble
+            if not batch.appended:
+                self._append(batch)
+            if not batch.committed:
+                with self._lock:
+                    self._transact(batch)
+            try:
+                self._files.sync_data(self._wal_fd)
+            except OSError as error:
+                raise SyncFailed(f"write-ahead log: {error}") from error
         finally:
-            if refs and (failed := self._syncer.join()) is not None:
+            if batch.syncing and (failed := self._syncer.join()) is not None:
                 raise SyncFailed(f"pack: {failed}") from failed
 
     # Packs
 
-    def _append(self, batch: list[Job], blobs: list[NewBlob]) -> list[BlobRef]:
-        """Where the blobs lie now; empty if there is no room, and the jobs with blobs have failed."""
+    def _append(self, batch: Batch) -> None:
+        """Write the blobs and begin their sync. Without room, the jobs with blobs have failed."""
+        batch.appended = True
+        blobs: list[NewBlob] = []
+        for job in batch.jobs:
+            if job.blobs:
+                job.first = len(blobs)
+                blobs += job.blobs
+        if not blobs:
+            return
         try:
             pack = self.pack
             if pack is None or pack.size >= self._config.pack_octets:
                 pack = self._next_pack()
-            return pack.append(blobs)
+            batch.refs = pack.append(blobs)
         except OSError as error:
             self._log.warning("pack append failed", error=str(error), blobs=len(blobs))
             if error.errno in NO_ROOM:
@@ -198,8 +192,11 @@ class Committer:
                 failure = StoreError(f"message octets cannot be written: {error}")
         except StoreError as error:
             failure = error
-        _fail([job for job in batch if job.blobs], failure)
-        return []
+        else:
+            batch.synced, batch.syncing = pack.synced, True
+            self._syncer.start(pack)
+            return
+        _fail([job for job in batch.jobs if job.blobs], failure)
 
     def _next_pack(self) -> PackWriter:
         """Seal the pack that is full and begin one. Its file, name and row are durable on return."""
@@ -256,49 +253,49 @@ class Committer:
 
     # Rows
 
-    def _transact(
-        self,
-        ready: list[Job],
-        refs: Sequence[BlobRef],
-        synced: int,
-        changes: list[tuple[int, int]],
-        topics: list[str],
-    ) -> None:
+    def _transact(self, batch: Batch) -> None:
+        """Run the operations and commit; the caller holds the lock. Failures are the jobs' own."""
         execute = self._execute
-        connection = self._connection
-        with self._lock:
-            self._begin()
-            try:
-                now = self._clock()
-                for job in ready:
-                    tx = BatchTx(now, refs, job.first, [], [])
-                    execute("SAVEPOINT operation")
-                    try:
-                        job.result = run(execute, job.operation(tx))
-                    except Exception as error:  # it belongs to the caller
-                        job.error = self._trouble(error) if isinstance(error, apsw.Error) else error
-                        if not connection.in_transaction:  # a full disk may end it all
-                            raise job.error from error
-                        execute("ROLLBACK TO operation")
-                    else:
-                        changes += tx.changes
-                        topics += tx.topics
-                    execute("RELEASE operation")
-                if refs and self.pack is not None:
-                    execute(
-                        "UPDATE pack SET size = ?, synced = ?, changed_at = ? WHERE pack = ?",
-                        (self.pack.size, synced, now, self.pack.pack),
-                    )
-                execute("COMMIT")
-            except BaseException as error:
-                self._roll_back()
-                changes.clear()
-                topics.clear()
-                failure = self._trouble(error) if isinstance(error, apsw.Error) else error
-                if not isinstance(failure, StoreError):
-                    raise
-                self._log.warning("commit failed", error=str(failure), operations=len(ready))
-                _fail(ready, failure)
+        batch.committed = True
+        ready = [job for job in batch.jobs if job.error is None]
+        if not ready:
+            return
+        self._begin()
+        try:
+            now = self._clock()
+            for job in ready:
+                self._run_apart(job, batch, now)
+            if batch.refs and self.pack is not None:
+                execute(
+                    "UPDATE pack SET size = ?, synced = ?, changed_at = ? WHERE pack = ?",
+                    (self.pack.size, batch.synced, now, self.pack.pack),
+                )
+            execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            batch.forget()
+            failure = self._trouble(error) if isinstance(error, apsw.Error) else error
+            if not isinstance(failure, StoreError):
+                raise
+            self._log.warning("commit failed", error=str(failure), operations=len(ready))
+            _fail(ready, failure)
+
+    def _run_apart(self, job: Job, batch: Batch, now: int) -> None:
+        """Run an operation in a savepoint, so that one that fails undoes itself only."""
+        execute = self._execute
+        tx = BatchTx(now, batch.refs, job.first, [], [])
+        execute("SAVEPOINT operation")
+        try:
+            job.result = run(execute, job.operation(tx))
+        except Exception as error:  # it belongs to the caller
+            job.error = self._trouble(error) if isinstance(error, apsw.Error) else error
+            if not self._connection.in_transaction:  # a full disk may end it all
+                raise job.error from error
+            execute("ROLLBACK TO operation")
+        else:
+            batch.changes += tx.changes
+            batch.topics += tx.topics
+        execute("RELEASE operation")
 
     def _begin(self) -> None:
         try:

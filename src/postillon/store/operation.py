@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from postillon.mail.octets import Octets
 
@@ -69,7 +69,24 @@ class Tx(Protocol):
         """Announce something else than an account ("queue", "directory") once durable."""
 
 
-WriteOperation = Callable[[Tx], Steps[T]]
+WriteOperation = Callable[[Tx], Steps[T]]  # may be run again from the beginning, with another Tx
+
+
+class Brief(Generic[T]):
+    """A write operation of few statements on few rows, all found by index: tens of microseconds.
+
+    A store may then run it in the loop's thread, where it costs least, instead of in another one.
+    """
+
+    __slots__ = ("_operation",)
+
+    def __init__(self, operation: WriteOperation[T]) -> None:
+        self._operation = operation
+
+    def __call__(self, tx: Tx) -> Steps[T]:
+        return self._operation(tx)
+
+
 EVERYTHING = "*"  # the topic of hints that were lost: look at all that one waits for
 # Called in the loop's thread once a batch is durable: (account, modseq) pairs and topics.
 CommitListener = Callable[[Sequence[tuple[int, int]], Sequence[str]], None]

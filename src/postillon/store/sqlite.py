@@ -14,7 +14,7 @@ import apsw
 
 from postillon.clock import Clock, system_clock
 from postillon.log import SILENT, Log
-from postillon.store.batch import Job
+from postillon.store.batch import Batch, Job, Turnstile
 from postillon.store.commit import Committer
 from postillon.store.config import StoreConfig
 from postillon.store.database import close, connect, run, translated
@@ -94,6 +94,9 @@ class SqliteStore:
             wal_fd=opened.wal_fd, lock=opened.lock, owner=opened.owner, pack=opened.pack,
             clock=clock, log=log, finish=self._finish_soon, stop=self.stop_soon,
         )  # fmt: skip
+        self._turnstile = Turnstile(
+            self._loop, self._committer.begin, config.batch_operations, config.batch_octets
+        )
 
     # Reading
 
@@ -146,7 +149,7 @@ class SqliteStore:
             if len(blob.content) > MAX_PAYLOAD or len(blob.envelope) > MAX_ENVELOPE:
                 raise ValueError("a blob or its envelope is too large for a pack")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._committer.join(Job(operation, blobs, future))
+        self._turnstile.join(Job(operation, blobs, future))
         return await future
 
     def on_commit(self, listener: CommitListener) -> None:
@@ -158,17 +161,17 @@ class SqliteStore:
         """How many batches and operations have been committed."""
         return self._committer.batches, self._committer.operations
 
-    def _finish_soon(
-        self, batch: list[Job], changes: list[tuple[int, int]], topics: list[str]
-    ) -> None:
+    def _finish_soon(self, batch: Batch) -> None:
         """In the committing thread: the one wake-up of the loop for a batch."""
         try:
-            self._loop.call_soon_threadsafe(self._finish, batch, changes, topics)
+            self._loop.call_soon_threadsafe(self._finish, batch)
         except RuntimeError:
-            self.log.warning("loop gone", operations=len(batch))  # closed: nobody waits any more
+            self.log.warning(
+                "loop gone", operations=len(batch.jobs)
+            )  # closed: nobody waits any more
 
-    def _finish(self, batch: list[Job], changes: list[tuple[int, int]], topics: list[str]) -> None:
-        for job in batch:
+    def _finish(self, batch: Batch) -> None:
+        for job in batch.jobs:
             future = job.future
             if future.done():
                 continue  # the caller was cancelled
@@ -176,9 +179,11 @@ class SqliteStore:
                 future.set_result(job.result)
             else:
                 future.set_exception(job.error)
-        if changes or topics:
+        if batch.changes or batch.topics:
             # Behind the callers, whose turn has just been scheduled: answers, then notifications.
-            self._loop.call_soon(self._notify, changes, list(dict.fromkeys(topics)))
+            topics = list(dict.fromkeys(batch.topics))
+            self._loop.call_soon(self._notify, batch.changes, topics)
+        self._turnstile.passed()
 
     def _notify(self, changes: list[tuple[int, int]], topics: list[str]) -> None:
         for listener in self._listeners:
@@ -202,8 +207,8 @@ class SqliteStore:
         if self._refusal == "closed":
             return
         self._refusal = "closed"
+        await self._turnstile.emptied()
         await self._loop.run_in_executor(None, self._committer.close)
-        await asyncio.sleep(0)  # the last batch is answered
         clean = clean and not self.stopped.is_set()
         self._pool.shutdown(wait=True)
         self._reader.close()

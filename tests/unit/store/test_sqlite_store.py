@@ -14,10 +14,12 @@ import pytest
 from postillon.log import Level, Log
 from postillon.setting import KIB, ConfigError
 from postillon.store import counters
+from postillon.store.batch import MOST_HERE, OCTETS_HERE
 from postillon.store.config import StoreConfig
 from postillon.store.operation import (
     BlobLost,
     BlobRef,
+    Brief,
     NewBlob,
     Steps,
     StoreError,
@@ -66,8 +68,13 @@ async def test_a_write_is_read_at_once_and_after_a_restart(tmp_path: Path) -> No
     await store.close()
 
 
-async def test_a_failed_operation_leaves_nothing_and_disturbs_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("brief", [False, True])
+async def test_a_failed_operation_leaves_nothing_and_disturbs_nobody(
+    tmp_path: Path, brief: bool
+) -> None:
+    as_is = Brief if brief else lambda operation: operation
     store = await open_store(tmp_path, owner="w0")
+    await store.write(append, NewBlob(b"begins the pack"))
     told: list[tuple[int, int]] = []
     store.on_commit(lambda changes, topics: told.extend(changes))
 
@@ -81,8 +88,8 @@ async def test_a_failed_operation_leaves_nothing_and_disturbs_nobody(tmp_path: P
         yield from keep("kept")(tx)
 
     results = await asyncio.gather(
-        store.write(keep("first")), store.write(failing), store.write(good),
-        store.write(keep("first")), return_exceptions=True,
+        *(store.write(as_is(each)) for each in (keep("first"), failing, good, keep("first"))),
+        return_exceptions=True,
     )  # fmt: skip
     assert results[0] == "first"
     assert isinstance(results[1], KeyError)
@@ -91,6 +98,42 @@ async def test_a_failed_operation_leaves_nothing_and_disturbs_nobody(tmp_path: P
     assert store.read(keys()) == ["first", "kept"]
     await asyncio.sleep(0)
     assert told == [(2, 2)]
+    await store.close()
+
+
+async def test_brief_operations_run_in_the_loops_thread_and_others_apart(tmp_path: Path) -> None:
+    store = await open_store(tmp_path, owner="w0")
+
+    def where(tx: Tx) -> Steps[int]:
+        yield ("SELECT 1", ())
+        return threading.get_ident()
+
+    here = threading.get_ident()
+    assert await store.write(Brief(where), NewBlob(b"begins a pack, with waits of its own")) != here
+    assert await store.write(Brief(where), NewBlob(b"x")) == here
+    assert await store.write(where) != here
+    mixed = await asyncio.gather(store.write(Brief(where)), store.write(where))
+    assert here not in mixed
+    many = await asyncio.gather(*(store.write(Brief(where)) for _ in range(MOST_HERE + 1)))
+    assert here not in many, "too many to keep the loop for"
+    large = await store.write(Brief(where), NewBlob(b"x" * (OCTETS_HERE + 1)))
+    assert large != here
+    await store.close()
+
+
+async def test_a_brief_operation_never_keeps_the_loop_waiting_for_another_writer(
+    tmp_path: Path,
+) -> None:
+    store = await open_store(tmp_path, owner="w0")
+    await store.write(append, NewBlob(b"begins the pack"))
+    lock = store.opened.lock_again()
+    lock.acquire()
+    waiting = asyncio.ensure_future(store.write(Brief(keep("a"))))
+    done, _ = await asyncio.wait([waiting], timeout=0.05)
+    assert not done, "the loop goes on, the operation waits"
+    lock.release()
+    assert await waiting == "a"
+    lock.close()
     await store.close()
 
 
