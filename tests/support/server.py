@@ -16,14 +16,17 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from postillon.admin.desk import Desk
 from postillon.net.tls import self_signed
 from postillon.server import config as configuration
+from postillon.store.choice import open_any
 from postillon.store.operation import Steps
-from postillon.store.sqlite import SqliteStore, open_store
 from postillon.store.verify import Finding, verify
+
+if TYPE_CHECKING:
+    from postillon.store.choice import AnyStore
 
 T = TypeVar("T")
 
@@ -57,6 +60,7 @@ class Server:
     """Starts as a process group of its own; `kill` ends all of it as a power cut would.
 
     settings: more TOML for the configuration, by section: {"smtp": "max_size = 1000"}.
+    populate: False where another server on the same database has made domains and accounts.
     log_level: None is the product's own default, for what is measured.
     """
 
@@ -71,6 +75,7 @@ class Server:
         settings: dict[str, str] | None = None,
         protocols: Sequence[str] = PROTOCOLS,
         log_level: str | None = "debug",
+        populate: bool = True,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -81,7 +86,7 @@ class Server:
         if not self.config_file.exists():
             self._write_config(workers, settings or {}, protocols, log_level)
         self.config = configuration.load(self.config_file)
-        if not self.data.exists():
+        if populate and not self.data.exists():
             asyncio.run(self._populate(logins))
 
     def port(self, protocol: str) -> int:
@@ -163,7 +168,7 @@ class Server:
     async def split(self, domain: str) -> None:
         """Let what is unknown at a domain of ours travel on, to where DNS says."""
 
-        async def question(store: SqliteStore) -> None:
+        async def question(store: AnyStore) -> None:
             desk = Desk.over(store, self.config.auth)
             known = {item.name for item in await desk.directory.domains()}
             change = (
@@ -173,8 +178,8 @@ class Server:
 
         await self.ask(question)
 
-    async def ask(self, question: Callable[[SqliteStore], Awaitable[T]]) -> T:
-        store = await open_store(self.data, self.config.store, owner="cli")
+    async def ask(self, question: Callable[[AnyStore], Awaitable[T]]) -> T:
+        store = await open_any(self.data, self.config.store, owner="cli")
         try:
             return await question(store)
         finally:
@@ -238,7 +243,7 @@ class Server:
         self.config_file.write_text("\n".join(lines))
 
     async def _populate(self, logins: Sequence[str]) -> None:
-        store = await open_store(self.data, self.config.store, owner="cli")
+        store = await open_any(self.data, self.config.store, owner="cli")
         try:
             desk = Desk.over(store, self.config.auth)
             password = await desk.credentials.prepare(PASSWORD)

@@ -42,3 +42,9 @@ class Hub:
             if listeners:
                 for listener in list(listeners.values()):
                     listener(ModSeq(modseq))
+
+    def notify_all(self) -> None:
+        """Hints were lost: have everybody look (MODSEQ 0)."""
+        for listeners in list(self._listeners.values()):
+            for listener in list(listeners.values()):
+                listener(ModSeq(0))

@@ -6,16 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from postillon.account.accounts import Accounts
+from postillon.admin.hints import Hints
 from postillon.directory.config import AuthConfig
 from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
 from postillon.log import SILENT, Log
-from postillon.net.bus import Bus
+from postillon.store.choice import open_any
 from postillon.store.config import StoreConfig
 from postillon.store.operation import Store
-from postillon.store.sqlite import SqliteStore, open_store
+
+if TYPE_CHECKING:
+    from postillon.store.choice import AnyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +39,18 @@ class Desk:
 @asynccontextmanager
 async def open_database(
     data: Path, config: StoreConfig, *, fresh_ok: bool = False, log: Log = SILENT
-) -> AsyncIterator[SqliteStore]:
+) -> AsyncIterator[AnyStore]:
     """Open the store in a data folder as a tool; what is changed is told to the server's processes.
 
     fresh_ok: whether a store may be made where there is none. Raises StoreError.
     """
-    store = await open_store(data, config, owner="cli", log=log, fresh_ok=fresh_ok)
+    store = await open_any(data, config, owner="cli", log=log, fresh_ok=fresh_ok)
     try:
-        bus = Bus(data / "run", "cli", log)
+        hints = Hints(store, data, "cli", log)
         try:
-            store.on_commit(bus.send)
             yield store
         finally:
-            bus.close()
+            hints.close()
     finally:
         await store.close()
 

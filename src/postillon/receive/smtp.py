@@ -63,8 +63,9 @@ from postillon.receive.checks import (
 )
 from postillon.receive.config import SmtpConfig
 from postillon.receive.content import Incoming
+from postillon.receive.header import TopHeader
 from postillon.route.recipient import Recipients
-from postillon.store.operation import StoreFull, StoreStopped
+from postillon.store.operation import StoreError, StoreFull, StoreStopped
 
 Kind = Literal["mx", "submission", "lmtp"]
 LMTP = "lmtp"
@@ -90,6 +91,7 @@ NO_ROOM = reply(452, "4.3.1", "No room for this message at present")
 STOPPING = reply(421, "4.3.2", "The server is stopping")
 BROKEN = reply(421, "4.3.0", "Something went wrong on our side")
 NOT_NOW = reply(451, "4.3.0", "The message could not be accepted; try again later")
+NO_LOGIN_NOW = reply(454, "4.7.0", "Nobody can log in at present; try again later")
 
 
 class SmtpServer:
@@ -219,40 +221,44 @@ class SmtpSession:
 
     async def _on(self, event: Event) -> None:
         decide = self._decide.get(type(event))
-        if decide is not None:
-            answer = decide(event)
-            if answer is None:
-                return
-        else:
-            match event:
-                case Mail():
-                    answer = await self._mail(event)
-                case Rcpt():
-                    answer = await self._rcpt(event)
-                case End():
-                    await self._end(event)
-                    return
-                case StartTls():
-                    answer = await self._starttls()
-                    if answer is None:
-                        return
-                case Auth(mechanism, initial):
-                    answer = await self._auth(mechanism, initial)
-                case AuthResponse(response):
-                    answer = await self._auth_response(response)
-                case Fault(answer, close):
-                    self._closing = self._closing or close
-                    if answer is None:
-                        self._log.info("not SMTP")
-                        return
-                case _:
-                    raise TypeError(f"no answer to {event!r}")
+        try:
+            answer = await self._await(event) if decide is None else decide(event)
+        except StoreError as error:  # no database to ask: later perhaps
+            self._server.meter.count("smtp_errors", self._server.kind)
+            self._log.warning("cannot look it up", error=str(error))
+            answer = NO_LOGIN_NOW if isinstance(event, Auth | AuthResponse) else NOT_NOW
+        if answer is None:
+            return
         self._engine.answered(event, answer.code)
         self._say(answer)
         if answer.code >= 500:
             self._errors += 1
             if self._errors >= self._config.max_errors and not self._closing:
                 self._hang_up(TOO_MANY_ERRORS)
+
+    async def _await(self, event: Event) -> Reply | None:
+        """What takes more than a look at the event itself."""
+        match event:
+            case Mail():
+                return await self._mail(event)
+            case Rcpt():
+                return await self._rcpt(event)
+            case End():
+                await self._end(event)
+                return None
+            case StartTls():
+                return await self._starttls()
+            case Auth(mechanism, initial):
+                return await self._auth(mechanism, initial)
+            case AuthResponse(response):
+                return await self._auth_response(response)
+            case Fault(answer, close):
+                self._closing = self._closing or close
+                if answer is None:
+                    self._log.info("not SMTP")
+                return answer
+            case _:
+                raise TypeError(f"no answer to {event!r}")
 
     def _say(self, answer: Reply) -> None:
         self._out += bytes(answer)
@@ -498,11 +504,10 @@ class SmtpSession:
         )
         if client.principal is not None:
             found = header.read(content)
-            for check in CONTENT_CHECKS:
-                refusal = await check(server.knowledge, client, arriving, found)
-                if refusal is not None:
-                    self._refused("content", refusal, str(arriving.envelope.reverse_path or ""))
-                    return [refusal] * count
+            refusal = await self._check_content(arriving, found)
+            if refusal is not None:
+                self._refused("content", refusal, str(arriving.envelope.reverse_path or ""))
+                return [refusal] * count
             author = arriving.envelope.reverse_path or client.principal.address
             lines += header.completion(found, author, server.hostname, now, server.random)
             content = drop_bcc(content)
@@ -547,6 +552,17 @@ class SmtpSession:
         if client.kind == LMTP:
             return lmtp.replies(accepted.outcomes, name)
         return [reply(250, "2.0.0", f"Accepted as {name}")]
+
+    async def _check_content(self, arriving: Arriving, found: TopHeader) -> Reply | None:
+        try:
+            for check in CONTENT_CHECKS:
+                refusal = await check(self._server.knowledge, self._client, arriving, found)
+                if refusal is not None:
+                    return refusal
+        except StoreError as error:
+            self._log.warning("cannot look it up", error=str(error))
+            return NOT_NOW
+        return None
 
     def _refused(self, stage: str, refusal: Reply, address: str) -> None:
         self._server.meter.count("smtp_refused", refusal.enhanced)

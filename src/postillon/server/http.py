@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -42,7 +42,7 @@ class StatusServer:
         self,
         sockets: Sequence[socket.socket],
         exposition: Callable[[], bytes],
-        healthy: Callable[[], bool],
+        healthy: Callable[[], Awaitable[bool]],
         log: Log = SILENT,
     ) -> None:
         self._sockets = sockets
@@ -76,6 +76,6 @@ class StatusServer:
         return web.Response(body=self._exposition(), headers={"Content-Type": EXPOSITION_TYPE})
 
     async def _health(self, request: web.Request) -> web.Response:
-        if self._healthy():
+        if await self._healthy():
             return web.Response(text="ok\n")
         return web.Response(status=503, text="not accepting mail\n")

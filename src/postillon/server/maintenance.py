@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from postillon.account.accounts import Accounts
+from postillon.admin.hints import Hints
 from postillon.log import Log
-from postillon.net.bus import Bus
 from postillon.queue.trace import forget
 from postillon.server.config import Configuration
 from postillon.server.handover import Listening
@@ -20,10 +21,14 @@ from postillon.server.http import StatusServer
 from postillon.server.metrics import exposition
 from postillon.server.process import main
 from postillon.store.checkpoint import checkpoint
+from postillon.store.choice import open_any
 from postillon.store.compact import Compactor, remove_retired, seal_abandoned, sweep
 from postillon.store.expire import drain, expire
-from postillon.store.operation import Steps, StoreStopped
-from postillon.store.sqlite import SqliteStore, open_store
+from postillon.store.operation import Steps, StoreError, StoreStopped
+from postillon.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from postillon.store.choice import AnyStore
 
 CHECKPOINT_S = 2.0  # 24 MB of log are some seconds of full load
 COMPACT_S = 30.0
@@ -47,14 +52,13 @@ class Maintenance:
     """The running process, for `process.main` and for tests."""
 
     def __init__(
-        self, store: SqliteStore, config: Configuration, listening: list[Listening], log: Log
+        self, store: AnyStore, config: Configuration, listening: list[Listening], log: Log
     ) -> None:
         self.failed = store.stopped
         self._store = store
         self._log = log
         self._trace_days = config.queue.trace_days
-        self._bus = Bus(config.server.data / "run", "m", log)
-        store.on_commit(self._bus.send)
+        self._hints = Hints(store, config.server.data, "m", log)
         self._status = StatusServer(
             [item.sock for item in listening],
             exposition if config.metrics.enabled else bytes,
@@ -73,7 +77,7 @@ class Maintenance:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._status.close()
-        self._bus.close()
+        self._hints.close()
         await self._store.close()
 
     def reload(self) -> None:
@@ -81,14 +85,9 @@ class Maintenance:
 
     def _list_duties(self) -> list[Duty]:
         store = self._store
-        compactor = Compactor(store)
         accounts = Accounts(store)
         return [
-            Duty("checkpoint", CHECKPOINT_S, lambda: checkpoint(store)),
-            Duty("compact", COMPACT_S, compactor.compact_once),
-            Duty("remove packs", TIDY_S, lambda: remove_retired(store)),
-            Duty("seal packs", TIDY_S, lambda: seal_abandoned(store)),
-            Duty("sweep packs", EXPIRE_S, lambda: sweep(store)),
+            *_duties_of(store),
             Duty("expire", EXPIRE_S, lambda: expire(store)),
             Duty("forget traces", EXPIRE_S, self._forget_traces),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
@@ -104,16 +103,36 @@ class Maintenance:
             await asyncio.sleep(wait)
             wait = duty.every_s
             try:
-                await duty.call()
+                if await self._store.leads():
+                    await duty.call()
             except StoreStopped:
                 return
             except Exception as error:
                 self._log.error("duty_failed", duty=duty.name, error=repr(error))
 
-    def _healthy(self) -> bool:
+    async def _healthy(self) -> bool:
         if self._store.stopped.is_set():
             return False
-        return self._store.read(_alive())
+        try:
+            return await self._store.query(_alive())
+        except StoreError:
+            return False
+
+
+def _duties_of(store: AnyStore) -> list[Duty]:
+    """What the database itself asks for."""
+    if isinstance(store, SqliteStore):
+        compactor = Compactor(store)
+        return [
+            Duty("checkpoint", CHECKPOINT_S, lambda: checkpoint(store)),
+            Duty("compact", COMPACT_S, compactor.compact_once),
+            Duty("remove packs", TIDY_S, lambda: remove_retired(store)),
+            Duty("seal packs", TIDY_S, lambda: seal_abandoned(store)),
+            Duty("sweep packs", EXPIRE_S, lambda: sweep(store)),
+        ]
+    from postillon.store.postgresql.collect import Collector
+
+    return [Duty("collect", COMPACT_S, Collector(store).collect_once)]
 
 
 def _alive() -> Steps[bool]:
@@ -124,7 +143,7 @@ def _alive() -> Steps[bool]:
 async def make(
     config: Configuration, role: str, listening: list[Listening], log: Log
 ) -> Maintenance:
-    store = await open_store(config.server.data, config.store, owner=role, log=log)
+    store = await open_any(config.server.data, config.store, owner=role, log=log)
     return Maintenance(store, config, listening, log)
 
 

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from postillon.access.imap.server import ImapServer
 from postillon.access.pop3.server import Pop3Server
 from postillon.account.accounts import Accounts
+from postillon.admin.hints import Hints
 from postillon.clock import Clock, system_clock
 from postillon.deliver.agent import DeliveryAgent
 from postillon.deliver.remote import RemoteAgent
@@ -27,7 +28,6 @@ from postillon.directory.signin import SignIns
 from postillon.directory.throttle import Throttle
 from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
-from postillon.net.bus import Bus
 from postillon.net.limits import ConnectionLimits, is_loopback
 from postillon.net.listen import Handler, Listener, listen
 from postillon.net.resolver import Resolver
@@ -47,8 +47,11 @@ from postillon.server.handover import Listening
 from postillon.server.metrics import PrometheusMeter
 from postillon.server.process import main
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
-from postillon.store.operation import Store
-from postillon.store.sqlite import SqliteStore, open_store
+from postillon.store.choice import open_any
+from postillon.store.operation import EVERYTHING, Store
+
+if TYPE_CHECKING:
+    from postillon.store.choice import AnyStore
 
 CERTIFICATE_CHECK_S = 60.0  # between looks at the certificate's files
 
@@ -158,8 +161,10 @@ class Assembly:
 
     def hear(self, changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
         """What has become durable, here or in another process: pass it to who waits for it."""
+        if EVERYTHING in topics:
+            self.accounts.hub.notify_all()
         self.accounts.hub.notify(changes)
-        if TOPIC in topics:
+        if TOPIC in topics or EVERYTHING in topics:
             self.runner.wake()
 
     def handler(self, listener: ListenerConfig) -> Handler:
@@ -227,7 +232,7 @@ class Worker:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: AnyStore,
         assembly: Assembly,
         role: str,
         listening: Sequence[Listening],
@@ -239,13 +244,12 @@ class Worker:
         self._listening = listening
         self._log = log
         self._config = assembly.config.server
-        self._bus = Bus(self._config.data / "run", role, log)
+        self._hints = Hints(store, self._config.data, role, log)
         self._listeners: list[tuple[str, Listener]] = []
         self._look: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        await self._bus.open(self._assembly.hear)
-        self._store.on_commit(self._bus.send)
+        await self._hints.listen(self._assembly.hear)
         self._store.on_commit(self._assembly.hear)
         await self._assembly.start()
         limits = ConnectionLimits(
@@ -280,7 +284,7 @@ class Worker:
             if number:
                 self._assembly.meter.count("sessions_cut", protocol, number)
         await self._assembly.stop()
-        self._bus.close()
+        self._hints.close()
         await self._store.close()
 
     def reload(self) -> None:
@@ -341,10 +345,10 @@ async def make(config: Configuration, role: str, listening: list[Listening], log
     tls = server_tls(config)
     spool = config.server.data / "run" / "spool"
     spool.mkdir(mode=0o700, exist_ok=True)
-    store = await open_store(config.server.data, config.store, owner=role, log=log)
+    store = await open_any(config.server.data, config.store, owner=role, log=log)
     meter: Meter = PrometheusMeter() if config.metrics.enabled else SILENT_METER
     assembly = Assembly(
-        store, config, role=role, instance=_instance(), spool_folder=spool, tls=tls, log=log,
+        store, config, role=store.owner, instance=_instance(), spool_folder=spool, tls=tls, log=log,
         meter=meter,
     )  # fmt: skip
     return Worker(store, assembly, role, listening, log)

@@ -3,8 +3,10 @@
 An operation is a generator that yields `(sql, arguments)` and is given the rows as a list of tuples;
 what it returns is the caller's result. SQL is the common dialect of SQLite and PostgreSQL with `?`
 placeholders: integers, text, blobs, ON CONFLICT, RETURNING, CTEs. Helpers compose with `yield from`.
-The SQLite driver runs a batch of operations in one transaction, each in a savepoint: an exception
-that leaves the generator undoes that operation only and reaches its caller.
+A driver runs a batch of operations in one transaction, each in a savepoint: an exception that leaves
+the generator undoes that operation only and reaches its caller. SQLite's runs the whole batch in its
+thread, PostgreSQL's awaits each answer. Either has one writer at a time, over all processes and
+servers, so an operation may read and then write without looking for others.
 """
 
 from __future__ import annotations
@@ -95,13 +97,11 @@ CommitListener = Callable[[Sequence[tuple[int, int]], Sequence[str]], None]
 class Store(Protocol):
     """What the stations see of the store, whatever database is behind it."""
 
-    def read(self, steps: Steps[T]) -> T:
-        """Run a bounded, index-backed read now, in the caller's thread, in one read transaction."""
-
     async def query(self, steps: Steps[T]) -> T:
         """Run a bounded, index-backed read in one read transaction, whatever the database.
 
         SQLite does it at once, without letting another task run; PostgreSQL awaits its answers.
+        Raises StoreError while the database cannot be reached.
         """
 
     async def read_apart(self, steps: Steps[T]) -> T:
@@ -114,14 +114,8 @@ class Store(Protocol):
         Cancelling the caller does not undo an operation that has joined a batch.
         """
 
-    def content(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
+    async def fetch(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
         """The octets of a blob, or a slice of them. A whole read verifies the checksum.
 
-        Raises BlobLost.
+        Raises BlobLost. Large reads do not hold up the loop.
         """
-
-    async def fetch(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
-        """As `content`, whatever the database; large reads happen in another thread."""
-
-    async def content_apart(self, ref: BlobRef) -> bytes:
-        """As `content`, in another thread: for large blobs."""

@@ -101,6 +101,7 @@ class SqliteStore:
     # Reading
 
     def read(self, steps: Steps[T]) -> T:
+        """As `query`, for what belongs to SQLite alone."""
         return self._reader.read(steps)
 
     async def query(self, steps: Steps[T]) -> T:
@@ -133,9 +134,6 @@ class SqliteStore:
             return self.packs.read(ref, start, stop)
         return await self._loop.run_in_executor(self._pool, self.packs.read, ref, start, stop)
 
-    async def content_apart(self, ref: BlobRef) -> bytes:
-        return await self._loop.run_in_executor(self._pool, self.packs.read, ref)
-
     async def apart(self, call: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking call of maintenance in a thread of the pool."""
         return await self._loop.run_in_executor(self._pool, call, *arguments)
@@ -155,6 +153,10 @@ class SqliteStore:
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener` after each batch of this process that changed or announced something."""
         self._listeners.append(listener)
+
+    async def leads(self) -> bool:
+        """Whether maintenance is this process's to do: of SQLite there is one alone."""
+        return True
 
     @property
     def batches(self) -> tuple[int, int]:

@@ -8,10 +8,10 @@ what has a mend (store.mending), one transaction each, and looks again until not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from postillon.store import mending
 from postillon.store.checks import ACCOUNT_CHECKS, STORE_CHECKS, Check
@@ -28,6 +28,9 @@ from postillon.store.pack import (
 from postillon.store.progress import Pace
 from postillon.store.sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from postillon.store.choice import AnyStore
+
 T = TypeVar("T")
 
 AT_ONCE = 500  # rows, records or accounts of one piece
@@ -41,14 +44,11 @@ NOWHERE = "messages name it, and it has neither row nor file"
 class Provable(Protocol):
     """What is read: a store, or a backup of one."""
 
-    @property
-    def packs(self) -> PackReader: ...
-
-    def read(self, steps: Steps[T]) -> T: ...
+    async def query(self, steps: Steps[T]) -> T: ...
 
     async def read_apart(self, steps: Steps[T]) -> T: ...
 
-    async def apart(self, call: Callable[..., T], *arguments: Any) -> T: ...  # Any: of the call
+    async def fetch(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Finding:
 
 
 async def verify(
-    store: SqliteStore, *, octets: bool = True, pace: Pace | None = None
+    store: AnyStore, *, octets: bool = True, pace: Pace | None = None
 ) -> list[Finding]:
     """Everything that is wrong, MAX_FINDINGS at most; empty is sound.
 
@@ -73,9 +73,11 @@ async def verify(
     it all.
     """
     pace = pace or Pace()
-    pace.begin("database")
-    findings = await store.read_apart(_database())
-    findings += await _packs(store)
+    findings: list[Finding] = []
+    if isinstance(store, SqliteStore):  # of PostgreSQL's own files PostgreSQL takes care
+        pace.begin("database")
+        findings += await store.read_apart(_database())
+        findings += await _packs(store)
     findings += await verify_rows(store, octets=octets, pace=pace)
     return findings[:MAX_FINDINGS]
 
@@ -95,7 +97,7 @@ async def verify_rows(
 
 
 async def repair(
-    store: SqliteStore,
+    store: AnyStore,
     *,
     octets: bool = True,
     others: Iterable[PackReader] = (),
@@ -128,7 +130,7 @@ def _key(finding: Finding) -> tuple[str, str, str]:
     return finding.kind, finding.where, finding.problem
 
 
-async def _mend(store: SqliteStore, finding: Finding, backups: list[PackReader]) -> bool:
+async def _mend(store: AnyStore, finding: Finding, backups: list[PackReader]) -> bool:
     """Whether something was changed."""
     try:
         if finding.mend is not None:
@@ -136,36 +138,48 @@ async def _mend(store: SqliteStore, finding: Finding, backups: list[PackReader])
             return True
         if finding.blob is None:
             return False
-        content = await store.apart(
-            _sound_copy, store, finding.blob, finding.digest,
-            await store.read_apart(_same_digest(finding.digest)), backups,
-        )  # fmt: skip
+        twins = await store.read_apart(_same_digest(finding.digest))
+        content = await _sound_copy(store, finding.blob, finding.digest, twins, backups)
         if content is None:
             return False
         await store.write(mending.point_to(finding.blob, finding.digest), NewBlob(content))
-    except StoreError as error:  # SQLite refuses: the database itself is damaged there
+    except StoreError as error:  # refused: the database itself is damaged there
         store.log.error("not mended", where=finding.where, error=str(error))
         return False
     return True
 
 
-def _sound_copy(
-    store: SqliteStore,
+async def _sound_copy(
+    store: Provable,
     lost: BlobRef,
     digest: bytes,
     twins: list[BlobRef],
     backups: list[PackReader],
 ) -> bytes | None:
     """The octets of a lost blob from a message that is the same, or from a backup."""
-    places = [(store.packs, ref) for ref in twins] + [(packs, lost) for packs in backups]
-    for packs, ref in places:
+    for ref in twins:
+        content, _ = await _read(store, ref, digest)
+        if content is not None:
+            return content
+    for packs in backups:
         try:
-            content = packs.read(ref)
+            content = packs.read(lost)
         except (BlobLost, OSError):
             continue
         if hashlib.sha256(content).digest() == digest:
             return content
     return None
+
+
+async def _read(store: Provable, ref: BlobRef, digest: bytes) -> tuple[bytes | None, str]:
+    """The octets of a blob if they are sound and the right ones; else why not, in words."""
+    try:
+        content = await store.fetch(ref)
+    except (BlobLost, OSError):
+        return None, "no sound record lies there"
+    if hashlib.sha256(content).digest() != digest:
+        return None, "another message lies there"
+    return content, ""
 
 
 def _same_digest(digest: bytes) -> Steps[list[BlobRef]]:
@@ -249,11 +263,11 @@ def _pack_problem(path: Path, pack: int, synced: int) -> str | None:
 
 async def _accounts(store: Provable, pace: Pace) -> list[Finding]:
     findings: list[Finding] = []
-    [(octets,)] = store.read(_query("SELECT coalesce(sum(used), 0) FROM account"))
+    [(octets,)] = await store.query(_query("SELECT coalesce(sum(used), 0) FROM account"))
     pace.begin("accounts", octets)
     last = 0
     while True:
-        accounts = store.read(_query(
+        accounts = await store.query(_query(
             "SELECT account, used FROM account WHERE account > ? ORDER BY account LIMIT ?",
             last, AT_ONCE,
         ))  # fmt: skip
@@ -296,9 +310,9 @@ async def _blobs(store: Provable, pace: Pace) -> list[Finding]:
             if not refs:
                 break
             place = refs[-1]
-            for ref, digest, problem in await store.apart(_unsound, store.packs, refs, pace):
+            for ref, digest, problem in await _unsound(store, refs, pace):
                 # Compacted between the two looks? Then the row names another place now.
-                owners = store.read(_owners(table, ref))
+                owners = await store.query(_owners(table, ref))
                 if owners:
                     where = f"{table} {ref.pack}:{ref.offset}"
                     said = f"{problem} ({', '.join(owners)})"
@@ -339,17 +353,13 @@ def _owners(table: str, ref: BlobRef) -> Steps[list[str]]:
     return [f"{table.replace('_', ' ')} {row[0]}" for row in rows]
 
 
-def _unsound(
-    packs: PackReader, refs: list[tuple[BlobRef, bytes]], pace: Pace
+async def _unsound(
+    store: Provable, refs: list[tuple[BlobRef, bytes]], pace: Pace
 ) -> list[tuple[BlobRef, bytes, str]]:
     found = []
     for ref, digest in refs:
-        try:
-            content = packs.read(ref)
-        except (BlobLost, OSError):
-            found.append((ref, digest, "no sound record lies there"))
-        else:
-            if hashlib.sha256(content).digest() != digest:
-                found.append((ref, digest, "another message lies there"))
+        content, problem = await _read(store, ref, digest)
+        if content is None:
+            found.append((ref, digest, problem))
         pace.step(ref.length, 1)
     return found

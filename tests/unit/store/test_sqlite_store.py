@@ -62,7 +62,7 @@ async def test_a_write_is_read_at_once_and_after_a_restart(tmp_path: Path) -> No
     await store.close()
     store = await open_store(tmp_path, owner="w0", fresh_ok=False)
     assert store.read(keys()) == ["a"]
-    assert await store.content_apart(ref) == b"content"
+    assert await store.fetch(ref) == b"content"
     again = await store.write(append, NewBlob(b"more"))
     assert again.pack == ref.pack, "a sound pack goes on"
     await store.close()
@@ -384,7 +384,7 @@ async def test_a_missing_blob_is_lost(tmp_path: Path) -> None:
     with pytest.raises(BlobLost):
         store.content(BlobRef(99, 24, 1))
     with pytest.raises(BlobLost):
-        await store.content_apart(BlobRef(99, 24, 1))
+        await store.fetch(BlobRef(99, 24, 1))
     await store.close()
 
 

@@ -21,6 +21,7 @@ from postillon.store.operation import StoreError
 
 if TYPE_CHECKING:
     from postillon.admin.desk import Desk
+    from postillon.store.choice import AnyStore
     from postillon.store.sqlite import SqliteStore
 
 P = ParamSpec("P")
@@ -70,7 +71,7 @@ def at_desk(
     return run(opened())
 
 
-def at_database(config: Configuration, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+def at_database(config: Configuration, work: Callable[[AnyStore], Awaitable[T]]) -> T:
     """Open the store alone and do the work."""
     from postillon.admin.desk import open_database
 
@@ -80,6 +81,19 @@ def at_database(config: Configuration, work: Callable[[SqliteStore], Awaitable[T
 
     enter(config)
     return run(opened())
+
+
+def at_files(config: Configuration, work: Callable[[SqliteStore], Awaitable[T]]) -> T:
+    """As `at_database`, for what only SQLite has. Raises Refused with another database."""
+    from postillon.store.sqlite import SqliteStore
+
+    async def checked(store: AnyStore) -> T:
+        if isinstance(store, SqliteStore):
+            return await work(store)
+        hint = "use PostgreSQL's own tools for it, such as pg_dump and pg_basebackup"
+        raise Refused("the store is in PostgreSQL, which this cannot do", hint)
+
+    return at_database(config, checked)
 
 
 def enter(config: Configuration, fresh_ok: bool = False) -> None:

@@ -17,7 +17,7 @@ from postillon.store.postgresql.dialect import translated_schema
 # Advisory locks of the database: (class, number). The class is "PSTL" in ASCII.
 LOCK_CLASS = 0x5053544C
 OWNER_CLASS = LOCK_CLASS + 1  # its numbers are hashes of owners
-MIGRATION_LOCK, COMMIT_LOCK = 1, 2
+MIGRATION_LOCK, COMMIT_LOCK, LEADER_LOCK = 1, 2, 3
 PATIENCE_S = 3600.0  # for a migration of large tables
 # The package of the files, and the table that records them.
 SERIES = ((SCHEMA, "migration"), (f"{SCHEMA}.postgresql", "migration_postgresql"))

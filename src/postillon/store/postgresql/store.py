@@ -21,6 +21,7 @@ from postillon.store.operation import (
     NewBlob,
     Steps,
     StoreStopped,
+    Tx,
     WriteOperation,
 )
 from postillon.store.pack import MAX_PAYLOAD
@@ -29,7 +30,7 @@ from postillon.store.postgresql.commit import Committer, writing_connection
 from postillon.store.postgresql.connection import Connection, close
 from postillon.store.postgresql.node import node_of
 from postillon.store.postgresql.readers import Readers
-from postillon.store.postgresql.schema import migrate
+from postillon.store.postgresql.schema import LEADER_LOCK, LOCK_CLASS, migrate
 from postillon.store.postgresql.signals import Signals
 from postillon.store.slots import CLI, FileLock, claim
 
@@ -102,6 +103,13 @@ class PostgresStore:
     async def listen(self, listener: CommitListener) -> None:
         """Call `listener` with what other processes, of any server, have changed or announced."""
         await self._signals.listen(listener)
+
+    async def leads(self) -> bool:
+        """Whether the maintenance of the whole database is this process's, of all servers'.
+
+        The first that asks has it as long as its writing connection lasts. Raises StoreError.
+        """
+        return await self.write(_lead)
 
     @property
     def batches(self) -> tuple[int, int]:
@@ -178,6 +186,12 @@ async def open_postgres(
         slot.close()
         raise
     return PostgresStore(folder, slot, full, connection, config, log=log, clock=clock)
+
+
+def _lead(tx: Tx) -> Steps[bool]:
+    """A lock of the session, not of the transaction; who has it gets it again."""
+    rows = yield f"SELECT pg_try_advisory_lock({LOCK_CLASS}, {LEADER_LOCK})", ()
+    return bool(rows[0][0])
 
 
 def _claim(folder: Path, owner: str) -> tuple[Path, str, FileLock]:
