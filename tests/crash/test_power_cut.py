@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import shutil
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,10 +106,15 @@ async def record(
 
 
 async def losses_after(
-    recorder: Recorder, cut: int, target: Path, chance: random.Random, workers: int
+    recorder: Recorder,
+    cut: int,
+    target: Path,
+    chance: random.Random,
+    workers: int,
+    **kept: Any,
 ) -> list[str]:
     """Cut, start again, and say what of the promises is broken."""
-    recorder.disk_after(cut, target, chance)
+    recorder.disk_after(cut, target, chance, **kept)
     promised: dict[tuple[int, int], Put] = {}
     removed: set[tuple[int, int]] = set()
     seen_uid = dict.fromkeys(range(1, ACCOUNTS + 1), 0)
@@ -173,6 +180,36 @@ async def test_a_power_cut_loses_nothing_acknowledged_and_breaks_nothing(
 ) -> None:
     recorder = await record(tmp_path, rounds=16, seed=1, workers=workers)
     assert await cuts(recorder, tmp_path, 40 // (workers + 1), seed=1, workers=workers) == []
+
+
+@pytest.mark.parametrize("first", ["-wal", ".pack"])
+async def test_a_cut_while_a_pack_is_compacted_keeps_its_mail_whichever_file_was_faster(
+    tmp_path: Path, first: str
+) -> None:
+    """Rows that move to a copy are old mail: unlike new rows they may never lack their octets."""
+    store = await open_store(tmp_path / "store", CONFIG, owner="w0")
+    await store.write(mailrows.accounts(ACCOUNTS))
+    contents = [bytes([n]) * 9_000 for n in range(10)]
+    placed = [await store.write(mailrows.put(1, text), NewBlob(text)) for text in contents]
+    for item in placed[1:7]:
+        await store.write(mailrows.remove(1, item.email))
+    await store.close()
+    other = {"-wal": ".pack", ".pack": "-wal"}[first]
+    recorder = Recorder(tmp_path / "store", tmp_path / "base", slow_sync=other)
+    name = f"recorder-{next(_names)}"
+    vfs = recorder.vfs(name)
+    store = await open_store(tmp_path / "store", CONFIG, owner="w0", files=recorder, vfs=name)
+    for item in (placed[0], *placed[7:]):
+        recorder.acknowledged(("put", item))
+    begun = len(recorder.events)
+    assert await Compactor(store).compact_once() is not None
+    await store.close()
+    vfs.unregister()
+    for cut in range(begun, len(recorder.events) + 1):
+        target = tmp_path / f"cut-{cut}"
+        kept = {first: 1.0, other: 0.0}
+        assert await losses_after(recorder, cut, target, random.Random(cut), 1, kept=kept) == []
+        shutil.rmtree(target)
 
 
 @pytest.mark.parametrize("unsynced", ["-wal", ".pack"])

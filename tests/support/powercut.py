@@ -13,7 +13,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ import apsw
 from postillon.store.files import Buffer, OsFiles
 
 SECTOR = 512  # octets a disk writes whole
+_ALL_ALIKE: Mapping[str, float] = {}
 LATENCIES = (0.0, 0.0005, 0.002)  # seconds a sync of the simulated disk takes
+SLOW = 0.05  # seconds: longer than any transaction
 
 
 @dataclass(slots=True)
@@ -45,6 +47,7 @@ class Recorder(OsFiles):
     folder: Path
     base: Path  # where the state at the beginning is kept
     skip_sync: str = "nothing"  # a control: files whose name ends so are never synced
+    slow_sync: str = "nothing"  # files whose name ends so take SLOW to be synced
     boot: str = "boot-1"
     events: list[Event] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -86,7 +89,8 @@ class Recorder(OsFiles):
         if self.names[fd].endswith(self.skip_sync):
             return
         begun = len(self.events)
-        time.sleep(self.chance.choice(LATENCIES))  # the other thread goes on meanwhile
+        slow = self.names[fd].endswith(self.slow_sync)
+        time.sleep(SLOW if slow else self.chance.choice(LATENCIES))  # the other thread goes on
         self.add(Event("sync", self.names[fd], begun=begun))
 
     def sync_folder(self, path: Path) -> None:
@@ -104,23 +108,27 @@ class Recorder(OsFiles):
 
     # Disks after a cut
 
-    def disk_after(self, cut: int, target: Path, chance: random.Random) -> None:
+    def disk_after(
+        self, cut: int, target: Path, chance: random.Random, kept: Mapping[str, float] = _ALL_ALIKE
+    ) -> None:
         """Make up the folder as it may be if the power fails before event number `cut`.
 
         One draw decides how much of what was not synced survives at all, so that both extremes occur.
+        kept: how much instead, by the ends of names.
         """
         shutil.copytree(self.base, target)
         durable: dict[str, int] = {}  # path: events before this one have reached the disk
         for event in self.events[:cut]:
             if event.kind in ("sync", "folder"):  # of several at once, an earlier one may end later
                 durable[event.path] = max(event.begun, durable.get(event.path, 0))
-        keep, tear = chance.choice((0.0, 0.3, 0.6, 0.95, 1.0)), chance.choice((0.0, 0.3))
+        share, tear = chance.choice((0.0, 0.3, 0.6, 0.95, 1.0)), chance.choice((0.0, 0.3))
         content: dict[str, bytearray] = {}
         gone: set[str] = set()
         for number, event in enumerate(self.events[:cut]):
             if event.kind in ("sync", "folder", "acknowledged"):
                 continue
             path = event.path
+            keep = next((kept[end] for end in kept if path.endswith(end)), share)
             if event.kind in ("create", "unlink"):
                 # POSIX promises a name only with its folder; many file systems are kinder.
                 sure = number < durable.get(os.path.dirname(path) or ".", 0)

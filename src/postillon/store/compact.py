@@ -3,8 +3,10 @@
 States of a pack, and what a crash between them leaves:
 
     open      appended to by its owner, or left by a dead one; checked when a process starts
-    sealed    complete. Records are copied through the ordinary commit, so a copy and the rows that
-              move to it are durable together or not at all; a crash leaves some rows here, some there
+    sealed    complete. Records are copied by one commit, and rows move to the copies by a second one,
+              once the octets are durable: recovery drops rows without sound octets, because none
+              was ever acknowledged, and these have been. A crash in between leaves copies that no
+              row names, and some rows here, some there
     retired   no row names it. Kept for `grace`, for readers and a running backup that hold an old
               row; if a row names it again meanwhile, it is sealed again and copied anew
     (no row)  the file is unlinked once the removal of the row is durable; a crash in between leaves
@@ -93,7 +95,8 @@ class Compactor:
             if blobs is None:
                 self._unsound.add(pack)
                 return Compaction(pack, moved, octets, size)
-            await store.write(_switch(pack, chunk), *blobs)
+            copies = await store.write(_copies(len(blobs)), *blobs)
+            await store.write(_switch(pack, chunk, copies))
             moved += len(chunk)
             octets += sum(length for _, length in chunk)
         if await store.write(_retire(pack)):
@@ -147,10 +150,21 @@ def _places(pack: int) -> Steps[list[tuple[int, int]]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def _switch(pack: int, chunk: list[tuple[int, int]]) -> Any:  # a WriteOperation
+def _copies(count: int) -> Any:  # a WriteOperation
+    """Only to be told where the blobs lie; they are durable then, and nothing names them."""
+
+    def operation(tx: Tx) -> Steps[list[BlobRef]]:
+        yield from ()
+        return [tx.blob(index) for index in range(count)]
+
+    return operation
+
+
+def _switch(pack: int, chunk: list[tuple[int, int]], copies: list[BlobRef]) -> Any:
+    """A WriteOperation: let rows name the copies."""
+
     def operation(tx: Tx) -> Steps[None]:
-        for index, (start, _) in enumerate(chunk):
-            ref: BlobRef = tx.blob(index)
+        for (start, _), ref in zip(chunk, copies, strict=True):
             for table in BLOB_TABLES:  # a row removed meanwhile is simply not there
                 yield (
                     f"UPDATE {table} SET pack = ?, start = ? WHERE pack = ? AND start = ?",  # noqa: S608
