@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from postillon.account import setup
+from postillon.account import imports, setup
 from postillon.account.account import Account
 from postillon.account.changes import KEEP_MS, expire
 from postillon.account.emails import room
@@ -89,7 +89,7 @@ class Accounts:
         await self._store.write(operation)
 
     async def tidy(self, now: int) -> None:
-        """For the maintenance process: finish removals and deletions, forget old changes.
+        """For the maintenance process: finish removals and deletions, forget old changes and imports.
 
         now: ms. Each step is one bounded operation.
         """
@@ -101,6 +101,8 @@ class Accounts:
                 await self.open(account).sweep()
             while old and await self._forget(account, before):
                 pass
+        while await self._store.write(lambda tx: imports.forget(tx, now - imports.KEEP_MS)):
+            pass
 
     async def _forget(self, account: AccountId, before: int) -> int:
         return await self._store.write(lambda tx: expire(tx, account, before))

@@ -20,11 +20,13 @@ _TABLES = (
     "upload",
     "change",
     "subscription",
+    "imported",
     "mailbox",
 )
 _KEYS = {
     "placement": "mailbox, uid", "email": "email", "thread_key": "key", "item": "item",
-    "upload": "upload", "change": "modseq, n", "subscription": "path", "mailbox": "mailbox",
+    "upload": "upload", "change": "modseq, n", "subscription": "path", "imported": "mark",
+    "mailbox": "mailbox",
 }  # fmt: skip
 
 

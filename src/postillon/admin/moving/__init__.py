@@ -1,0 +1,1 @@
+"""Mail that comes from elsewhere or goes there: mbox, Maildir, plain files, backups, accounts."""
