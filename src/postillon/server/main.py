@@ -23,7 +23,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "queue": ("queue", "queue", "Mail that waits: what, why and until when; what to do about it."),
     "trace": ("trace", "trace", "What happened to a message, and why."),
     "explain": ("explain", "explain", "How a message would travel; nothing is sent."),
-    "verify": ("verify", "verify", "Prove rows and message octets against each other."),
+    "backup": ("backup", "backup", "A consistent copy of everything, beside the running server."),
+    "restore": ("restore", "restore", "From a backup: everything, an account, a mailbox, a message."),
+    "export": ("export", "export", "An account's mail as mbox, Maildir or plain files."),
+    "import": ("import_", "import_", "Mail from mbox files, Maildirs and exports."),
+    "verify": ("verify", "verify", "Prove rows and octets against each other; mend them."),
     "completion": ("completion", "completion", "Completion for bash, zsh or fish."),
 }
 
