@@ -43,6 +43,7 @@ from postillon.protocol.imap.engine import ImapEngine
 from postillon.protocol.imap.words import Refused
 from postillon.protocol.imap.writer import human
 from postillon.protocol.imap.writer import mailbox as mailbox_name
+from postillon.store.operation import StoreError
 
 if TYPE_CHECKING:
     from postillon.access.imap.server import ImapServer
@@ -415,7 +416,10 @@ class Session:
         else:
             answer = bad("Not in this state")
         if self.view is not None and not self.closing:
-            await self.tell(expunge=rule.expunge or getattr(command.argument, "uid", False))
+            try:
+                await self.tell(expunge=rule.expunge or getattr(command.argument, "uid", False))
+            except StoreError as error:  # no database to ask: it is told with a later answer
+                self.log.warning("cannot_look", error=str(error))
             if rule.highest and self.condstore and answer.status == "OK" and not answer.code:
                 # RFC 7162 section 3.2.7: what is gone is part of what the client knows now.
                 answer = replace(answer, code=b"HIGHESTMODSEQ %d" % self.view.highest)
