@@ -7,11 +7,11 @@ steps of the modules beside this one are composed instead.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from postillon.account import changes, emails, hierarchy, mailboxes, transfer
+from postillon.account import changes, emails, hierarchy, mailboxes, metadata, transfer
 from postillon.account import flags as flagging  # `flags` is a parameter of half the methods
 from postillon.account.changes import MailboxChanges, Placement
 from postillon.account.emails import EmailRow, NewEmail, Placed
@@ -105,6 +105,14 @@ class Account:
     async def of_role(self, role: Role) -> Mailbox | None:
         return await self._store.query(_of_role(self.id, role))
 
+    async def deleted_octets(self, mailbox: MailboxId) -> int:
+        """What an EXPUNGE of the mailbox would remove from it, in octets."""
+        return await self._store.query(emails.deleted_octets(self.id, mailbox))
+
+    async def annotations(self, mailbox: MailboxId = metadata.ACCOUNT) -> dict[str, bytes]:
+        """All entries of a mailbox, or of the account itself, sorted by name."""
+        return await self._store.query(metadata.every(self.id, mailbox))
+
     def find_detail(self, detail: str) -> Steps[MailboxId | None]:
         """Steps to the mailbox that a sub-address means, or None: then INBOX is meant."""
         return mailboxes.find_detail(self.id, detail)
@@ -173,24 +181,13 @@ class Account:
 
     async def append_many(self, mailbox: MailboxId, messages: Sequence[ToAppend]) -> list[Placed]:
         """Put messages into a mailbox, all or none (RFC 3502). Raises as `append`."""
-        new = [
-            new_email(
-                message.scan,
-                hashlib.sha256(message.content).digest(),
-                -1 if message.received_at is None else message.received_at,
-                flags=message.flags & ALL_FLAGS,
-                keywords=join_keywords(check_keywords(message.keywords)),
-                mailbox=mailbox,
-            )
-            for message in messages
-        ]
+        new = [_new(message, mailbox) for message in messages]
 
         def operation(tx: Tx) -> Steps[list[Placed]]:
             placed = []
             for index, item in enumerate(new):
-                if item.received_at < 0:
-                    item = msgspec.structs.replace(item, received_at=tx.now)
-                placed.append((yield from emails.place(tx, self.id, item, tx.blob(index))))
+                dated = _dated(item, tx.now)
+                placed.append((yield from emails.place(tx, self.id, dated, tx.blob(index))))
             return placed
 
         blobs = [NewBlob(message.content) for message in messages]
@@ -223,6 +220,29 @@ class Account:
     async def move(self, mailbox: MailboxId, ranges: Ranges, target: MailboxId) -> CopyResult:
         """Raises MailboxNotFound; then nothing was moved."""
         return await self._write(lambda tx: transfer.move(tx, self.id, mailbox, ranges, target))
+
+    async def replace(
+        self, mailbox: MailboxId, uid: Uid, target: MailboxId, message: ToAppend
+    ) -> Placed:
+        """Put a message into `target` and remove another one, both or neither (RFC 8508).
+
+        Raises EmailGone when the other is not there, or as `append`.
+        """
+        new = _new(message, target)
+
+        def operation(tx: Tx) -> Steps[Placed]:
+            placed = yield from emails.place(tx, self.id, _dated(new, tx.now), tx.blob())
+            yield from transfer.discard(tx, self.id, mailbox, uid)
+            return placed
+
+        return await self._store.write(operation, NewBlob(message.content))
+
+    async def annotate(self, mailbox: MailboxId, values: Mapping[str, bytes | None]) -> None:
+        """Set entries, or remove those whose value is None, all or none. Names in lower case.
+
+        Raises MailboxNotFound or TooManyAnnotations.
+        """
+        await self._write(lambda tx: metadata.store(tx, self.id, mailbox, values))
 
     async def expunge(self, mailbox: MailboxId, ranges: Ranges | None = None) -> list[Uid]:
         """Remove what has \\Deleted, of these UIDs or (None) of all. Raises MailboxNotFound."""
@@ -265,6 +285,21 @@ class Account:
 
     async def _write(self, operation: Callable[[Tx], Steps[T]]) -> T:
         return await self._store.write(operation)
+
+
+def _new(message: ToAppend, mailbox: MailboxId) -> NewEmail:
+    return new_email(
+        message.scan,
+        hashlib.sha256(message.content).digest(),
+        -1 if message.received_at is None else message.received_at,
+        flags=message.flags & ALL_FLAGS,
+        keywords=join_keywords(check_keywords(message.keywords)),
+        mailbox=mailbox,
+    )
+
+
+def _dated(item: NewEmail, now: int) -> NewEmail:
+    return msgspec.structs.replace(item, received_at=now) if item.received_at < 0 else item
 
 
 def _facts(account: AccountId) -> Steps[Facts]:

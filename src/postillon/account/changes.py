@@ -33,6 +33,7 @@ class Kind(IntEnum):
     MAILBOX_CREATED = 10
     MAILBOX_CHANGED = 11  # name, place, role or subscription; counts have their placements' records
     MAILBOX_DELETED = 12
+    ANNOTATED = 13  # annotations of the mailbox; of the account itself where `mailbox` is 0
 
 
 TOMBSTONES = frozenset({Kind.DELETED, Kind.MOVED})

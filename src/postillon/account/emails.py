@@ -183,6 +183,16 @@ def ref_of(account: AccountId, email: EmailId) -> Steps[BlobRef | None]:
     return BlobRef(*rows[0]) if rows else None
 
 
+def deleted_octets(account: AccountId, mailbox: MailboxId) -> Steps[int]:
+    """Octets of the emails marked \\Deleted in a mailbox."""
+    rows = yield (
+        f"SELECT sum(e.size) FROM placement p JOIN email e ON e.account = p.account"  # noqa: S608
+        f" AND e.email = p.email WHERE p.account = ? AND p.mailbox = ? AND p.flags & {DELETED} <> 0",
+        (account, mailbox),
+    )
+    return int(rows[0][0] or 0)
+
+
 def uids(account: AccountId, mailbox: MailboxId) -> Steps[list[Uid]]:
     """All UIDs of a mailbox, ascending. Empty also for a mailbox that is not there."""
     rows = yield (

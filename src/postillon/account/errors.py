@@ -61,6 +61,12 @@ class TooManyMailboxes(AccountError):
         self.allowed = allowed
 
 
+class TooManyAnnotations(AccountError):
+    def __init__(self, found: int, allowed: int) -> None:
+        super().__init__(f"{found} annotations at one mailbox, {allowed} are allowed")
+        self.found, self.allowed = found, allowed
+
+
 class OverQuota(AccountError):
     def __init__(self, used: int, allowed: int, wanted: int) -> None:  # octets
         super().__init__(f"{used} of {allowed} octets used, {wanted} more wanted")

@@ -141,6 +141,7 @@ def sweep(tx: Tx, account: AccountId, limit: int = SWEEP) -> Steps[bool]:
     mailbox = rows[0][0]
     removed = yield from transfer.empty(tx, account, mailbox, limit)
     if removed < limit:
+        yield ("DELETE FROM annotation WHERE account = ? AND mailbox = ?", (account, mailbox))
         yield ("DELETE FROM mailbox WHERE account = ? AND mailbox = ?", (account, mailbox))
     return True
 

@@ -20,12 +20,14 @@ _TABLES = (
     "upload",
     "change",
     "subscription",
+    "annotation",
     "imported",
     "mailbox",
 )
 _KEYS = {
     "placement": "mailbox, uid", "email": "email", "thread_key": "key", "item": "item",
-    "upload": "upload", "change": "modseq, n", "subscription": "path", "imported": "mark",
+    "upload": "upload", "change": "modseq, n", "subscription": "path",
+    "annotation": "mailbox, entry", "imported": "mark",
     "mailbox": "mailbox",
 }  # fmt: skip
 

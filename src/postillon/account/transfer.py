@@ -8,6 +8,7 @@ import msgspec
 
 from postillon.account.changes import Kind, record
 from postillon.account.counters import add, charge, next_modseq, require_mailbox
+from postillon.account.errors import EmailGone
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
 from postillon.account.keywords import DELETED, SEEN
 from postillon.account.ranges import EVERYTHING, Ranges, lists, select_in, tables
@@ -95,6 +96,14 @@ def expunge(
         return []
     yield from remove(tx, account, mailbox, rows)
     return [Uid(row[0]) for row in rows]
+
+
+def discard(tx: Tx, account: AccountId, mailbox: MailboxId, uid: Uid) -> Steps[None]:
+    """Remove one email whatever its flags. Raises EmailGone."""
+    rows = yield from select_in(_FACTS, _JOIN, account, mailbox, ((uid, uid),))
+    if not rows:
+        raise EmailGone(uid)
+    yield from remove(tx, account, mailbox, rows)
 
 
 def empty(tx: Tx, account: AccountId, mailbox: MailboxId, limit: int) -> Steps[int]:

@@ -14,10 +14,12 @@ from postillon.account.errors import (
     EmailGone,
     MailboxNotFound,
     OverQuota,
+    TooManyAnnotations,
     TooManyKeywords,
 )
 from postillon.account.ids import AccountId, MailboxId
 from postillon.account.keywords import ANSWERED, DELETED, FLAGGED, MAX_KEYWORDS, SEEN
+from postillon.account.metadata import MAX_ANNOTATIONS
 from postillon.account.ranges import EVERYTHING
 from postillon.account.roles import INBOX_ID, Role
 from postillon.mail.mime import scan
@@ -340,3 +342,44 @@ async def test_listeners_hear_of_their_account_only(tmp_path: Path) -> None:
         assert await heard.get() == last.modseq
         again()
         assert heard.empty()
+
+
+async def test_a_message_is_replaced_or_nothing_happens(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        account = await home.account()
+        old = await append(account, message("draft"), INBOX_ID)
+        content = message("draft, better")
+        new = await account.replace(INBOX_ID, old.uid, INBOX_ID, ToAppend(content, scan(content)))
+        assert await account.uids(INBOX_ID) == [new.uid]
+        used = (await account.facts()).used
+        with pytest.raises(EmailGone):
+            await account.replace(INBOX_ID, old.uid, INBOX_ID, ToAppend(content, scan(content)))
+        assert await account.uids(INBOX_ID) == [new.uid]
+        assert (await account.facts()).used == used == len(content)
+
+
+async def test_annotations_are_kept_counted_and_removed(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        account = await home.account()
+        await account.annotate(INBOX_ID, {"/private/comment": b"mine", "/shared/x": b"\0"})
+        assert await account.annotations(INBOX_ID) == {
+            "/private/comment": b"mine", "/shared/x": b"\0",
+        }  # fmt: skip
+        await account.annotate(INBOX_ID, {"/private/comment": None, "/shared/x": b"new"})
+        assert await account.annotations(INBOX_ID) == {"/shared/x": b"new"}
+        many = {f"/private/{number}": b"" for number in range(MAX_ANNOTATIONS)}
+        with pytest.raises(TooManyAnnotations):
+            await account.annotate(INBOX_ID, many)
+        assert await account.annotations(INBOX_ID) == {"/shared/x": b"new"}
+        assert await account.annotations() == {}
+        with pytest.raises(MailboxNotFound):
+            await account.annotate(MailboxId(999), {"/private/comment": b""})
+
+
+async def test_annotations_go_with_their_mailbox(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        account = await home.account()
+        made = await account.create(("Projects",))
+        await account.annotate(made.id, {"/private/comment": b"mine"})
+        await account.delete(made.id)
+        assert await account.annotations(made.id) == {}

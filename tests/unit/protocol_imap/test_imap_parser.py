@@ -95,7 +95,7 @@ def test_list() -> None:
     assert argument(b'LIST "" %') == c.List(b"", (b"%",))
     assert argument(b'LIST (subscribed) "" ("*" a%) RETURN (CHILDREN STATUS (MESSAGES))') == c.List(
         b"", (b"*", b"a%"), frozenset({"SUBSCRIBED"}), frozenset({"CHILDREN", "STATUS"}),
-        ("MESSAGES",), True,
+        ("MESSAGES",), (), True,
     )  # fmt: skip
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import mmap
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from postillon.access.imap import flags
 from postillon.access.imap.answer import Answer, no, ok
+from postillon.access.imap.changing import NO_SUCH, READ_ONLY
 from postillon.access.imap.errors import REFUSABLE, refusal
 from postillon.account.account import ToAppend
+from postillon.account.emails import Placed
 from postillon.account.errors import MailboxNotFound
-from postillon.account.ids import MailboxId
+from postillon.account.ids import MailboxId, Uid
 from postillon.account.keywords import check_keywords
 from postillon.mail.mime import scan
 from postillon.mail.octets import Octets
@@ -142,26 +145,71 @@ async def finish(session: Session, command: commands.Command) -> Answer:
     upload, session.upload = session.upload, None
     assert upload is not None
     try:
-        if upload.has_nul:
-            # RFC 3501 section 4.3.1; in a literal8 it is allowed and yet not kept (RFC 3516).
-            return no("A message holds NUL", b"UNKNOWN-CTE" if upload.binary else b"CANNOT")
-        messages = [
-            ToAppend(
-                message.content,
-                scan(message.content)
-                if len(message.content) <= SCANNED_HERE
-                else await asyncio.to_thread(scan, message.content),
-                message.flags,
-                message.keywords,
-                message.received_at,
-            )
-            for message in upload.messages
-        ]
+        refused = _unfit(upload)
+        if refused is not None:
+            return refused
+        messages = await _scanned(upload)
         placed = await session.account.append_many(upload.mailbox, messages)
         messages.clear()
     except MailboxNotFound:
         return no("The mailbox is gone", b"TRYCREATE")
     finally:
         upload.discard()
+    return ok("Appended", _appenduid(placed))
+
+
+async def replace(session: Session, command: commands.Command) -> Answer:
+    """RFC 8508: the new message comes and the old one goes, both or neither."""
+    argument = command.argument
+    assert isinstance(argument, commands.AppendDone)
+    assert argument.replaces is not None
+    upload, session.upload = session.upload, None
+    assert upload is not None
+    view = session.selected
+    try:
+        named = ((argument.replaces, argument.replaces),)
+        ranges, _ = view.pick(named, uid=argument.uid)
+        refused = _unfit(upload)
+        if view.read_only:
+            return READ_ONLY
+        if not ranges or refused is not None:
+            return refused or no("There is no such message", b"NONEXISTENT")
+        [message] = await _scanned(upload)
+        uid = Uid(ranges[0][0])
+        placed = await session.account.replace(view.mailbox, uid, upload.mailbox, message)
+        del message
+    except ValueError:
+        return NO_SUCH
+    except MailboxNotFound:
+        return no("The mailbox is gone", b"TRYCREATE")
+    finally:
+        upload.discard()
+    session.say(b"* OK [%b] Replaced\r\n" % _appenduid([placed]))
+    return ok("Replaced")
+
+
+def _unfit(upload: Uploads) -> Answer | None:
+    if not upload.has_nul:
+        return None
+    # RFC 3501 section 4.3.1; in a literal8 it is allowed and yet not kept (RFC 3516).
+    return no("A message holds NUL", b"UNKNOWN-CTE" if upload.binary else b"CANNOT")
+
+
+async def _scanned(upload: Uploads) -> list[ToAppend]:
+    return [
+        ToAppend(
+            message.content,
+            scan(message.content)
+            if len(message.content) <= SCANNED_HERE
+            else await asyncio.to_thread(scan, message.content),
+            message.flags,
+            message.keywords,
+            message.received_at,
+        )
+        for message in upload.messages
+    ]
+
+
+def _appenduid(placed: Sequence[Placed]) -> bytes:
     uids = numbers.write(numbers.join(item.uid for item in placed))
-    return ok("Appended", b"APPENDUID %d %b" % (placed[0].uid_validity, uids))
+    return b"APPENDUID %d %b" % (placed[0].uid_validity, uids)

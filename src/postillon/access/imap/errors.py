@@ -18,6 +18,7 @@ REFUSALS: dict[type[Exception], tuple[str, str]] = {
     errors.RoleTaken: ("USEATTR", "Another mailbox has this use already"),
     errors.TooManyMailboxes: ("LIMIT", "There are too many mailboxes"),
     errors.OverQuota: ("OVERQUOTA", "The quota is used up"),
+    errors.TooManyAnnotations: ("METADATA TOOMANY", "There are too many annotations"),
     errors.BadKeyword: ("CANNOT", "This keyword cannot be set"),
     errors.TooManyKeywords: ("LIMIT", "There are too many keywords on a message"),
     errors.EmailGone: ("EXPUNGEISSUED", "A message is gone"),

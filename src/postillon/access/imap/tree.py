@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from postillon.access.imap import metadata
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.objects import mailbox_id
@@ -107,6 +108,10 @@ async def list_(session: Session, command: commands.Command) -> Answer:
         session.say(b'* LIST (%b) "/" %b%b\r\n' % (b" ".join(attributes), text, info))
         if argument.status and item is not None and item.selectable:
             await _say_status(session, item, text, argument.status)
+        if argument.metadata and item is not None:
+            there = await session.account.annotations(item.id)
+            values = {entry: there[entry] for entry in argument.metadata if entry in there}
+            metadata.say(session, text, argument.metadata, values, there)
     return ok()
 
 
@@ -162,6 +167,7 @@ _STATUS = frozenset(
         "APPENDLIMIT",
         "HIGHESTMODSEQ",
         "MAILBOXID",
+        "DELETED-STORAGE",
     )
 )
 
@@ -203,6 +209,8 @@ async def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iter
         elif name == "HIGHESTMODSEQ":
             session.use(Extra.CONDSTORE)
             value = max(item.modseq, 1)
+        elif name == "DELETED-STORAGE":  # RFC 9208 section 5.1, in octets
+            value = await session.account.deleted_octets(item.id) if item.deleted else 0
         elif name == "SIZE":
             value = item.octets
         elif name == "APPENDLIMIT":

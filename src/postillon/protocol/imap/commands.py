@@ -70,6 +70,7 @@ class List:
     selection: frozenset[str] = frozenset()
     returns: frozenset[str] = frozenset()
     status: tuple[str, ...] = ()  # of RETURN (STATUS (...)), RFC 5819
+    metadata: tuple[str, ...] = ()  # of RETURN (METADATA (...)), RFC 9590
     extended: bool = False
 
 
@@ -95,8 +96,36 @@ class Compress:
 
 
 @dataclass(frozen=True, slots=True)
+class GetMetadata:
+    """RFC 5464 section 4.2. Names in small letters."""
+
+    mailbox: bytes
+    entries: tuple[str, ...]
+    depth: int = 0  # levels below the entries that are wanted too
+    max_size: int | None = None  # octets; larger values are left out
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata:
+    mailbox: bytes
+    values: tuple[tuple[str, bytes | None], ...]  # None removes
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """GETQUOTA and SETQUOTA; what the latter would set is not kept."""
+
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AppendDone:
-    """The last message of an APPEND has been uploaded and the command line has ended."""
+    """The last message of an APPEND or REPLACE has been uploaded, and the command line has ended."""
+
+    uid: bool = False
+    replaces: int | None = (
+        None  # number or UID of the message that goes (RFC 8508); STAR is the last
+    )
 
 
 class Attribute(Enum):
@@ -309,7 +338,7 @@ class Search:
 
 Argument = (
     Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
-    | AppendDone | Fetch | Store | Copy | Expunge | Search
+    | GetMetadata | SetMetadata | Root | AppendDone | Fetch | Store | Copy | Expunge | Search
 )  # fmt: skip
 
 

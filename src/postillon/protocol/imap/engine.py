@@ -24,7 +24,9 @@ MAX_THROWN_AWAY = (
 )  # octets of one refused literal that we read to stay in step; ours
 
 _LITERAL = re.compile(rb"(~?)\{([0-9]{1,15})(\+?)\}\Z")
-_APPEND = re.compile(rb'[^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64} APPEND [^\x00]', re.IGNORECASE)
+_APPEND = re.compile(
+    rb'[^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64} (?:APPEND|(?:UID )?REPLACE) [^\x00]', re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,9 @@ class _State(Enum):
 class ImapEngine:
     """One conversation. CRLF ends a line; a bare LF is taken for it, a bare CR is refused."""
 
-    __slots__ = ("_buffer", "_fault", "_literals", "_message", "_overlong", "_remaining", "_scanned",
-                 "_start", "_state", "_text", "_upload", "_used", "_waits",
-                 "_wrapped", "max_command")  # fmt: skip
+    __slots__ = ("_buffer", "_done", "_fault", "_literals", "_message", "_overlong", "_remaining",
+                 "_scanned", "_start", "_state", "_text", "_upload", "_used", "_waits", "_wrapped",
+                 "max_command")  # fmt: skip
 
     def __init__(self) -> None:
         self.max_command = MAX_BEFORE_LOGIN
@@ -109,6 +111,7 @@ class ImapEngine:
         self._used = 0  # octets counted against max_command
         self._fault: Refusal | None = None  # earned already; told when the command has ended
         self._message = False  # the command is an APPEND whose mailbox is known
+        self._done = AppendDone()  # what the command will be when all has come
         self._wrapped = False  # the literal of its last message stands in UTF8 (...)
         self._start = 0  # where the words before the next message begin in the text
         self._waits = False
@@ -261,7 +264,7 @@ class ImapEngine:
         if not _APPEND.match(self._text):
             return False
         try:
-            _, reader = parser.parse_append_head(self._text, [*self._literals, b""])
+            _, _, reader = parser.parse_append_head(self._text, [*self._literals, b""])
         except Refused as refused:
             self._fault = self._refusal(refused.text)
             return False
@@ -273,8 +276,11 @@ class ImapEngine:
 
     def _offer(self, size: int, waits: bool, binary: bool) -> Event | None:
         try:
-            mailbox, reader = parser.parse_append_head(self._text, self._literals)
+            mailbox, done, reader = parser.parse_append_head(self._text, self._literals)
             first = reader.position == self._start
+            if not first and done.replaces is not None:
+                raise Refused("REPLACE takes one message")
+            self._done = done
             reader.position = self._start
             if self._wrapped:
                 reader.need(b")")
@@ -304,14 +310,15 @@ class ImapEngine:
     def _end(self) -> Event:
         """The command is complete."""
         text, literals, fault = self._text, self._literals, self._fault
-        message, start, wrapped = self._message, self._start, self._wrapped
+        message, start, wrapped, done = self._message, self._start, self._wrapped, self._done
         self._clear()
         if fault is not None:
             return fault
         if message:
             if text[start:].rstrip(b" ") != (b")" if wrapped else b""):
                 return Refusal(parser.tag_of(text), "Expected the end of the command")
-            return Command(parser.tag_of(text), "APPEND", AppendDone())
+            verb = "APPEND" if done.replaces is None else "REPLACE"
+            return Command(parser.tag_of(text), verb, done)
         try:
             return parser.parse(text, literals)
         except Refused as refused:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from postillon.protocol.imap import commands, fetching, searching
+from postillon.protocol.imap import commands, fetching, metadata, numbers, searching
 from postillon.protocol.imap.words import (
     FLAG,
     LIST_WORD,
@@ -52,13 +52,27 @@ def parse(text: bytes, literals: Sequence[bytes] = ()) -> commands.Command:
     return commands.Command(head[1].decode("ascii"), verb, argument)
 
 
-def parse_append_head(text: bytes, literals: Sequence[bytes]) -> tuple[bytes, Reader]:
-    """The mailbox of an APPEND and a reader at the space before its first message."""
+def parse_append_head(
+    text: bytes, literals: Sequence[bytes]
+) -> tuple[bytes, commands.AppendDone, Reader]:
+    """The mailbox of an APPEND or REPLACE, what it ends as, and a reader before its first message."""
     head = _HEAD.match(text)
     assert head is not None  # the engine has seen the verb
     reader = Reader(text, literals, head.end())
     reader.need(b" ")
-    return reader.astring(), reader
+    done = commands.AppendDone()
+    if head[3].upper() == b"REPLACE":  # RFC 8508 section 4
+        done = commands.AppendDone(bool(head[2]), _one(reader))
+        reader.need(b" ")
+    return reader.astring(), done, reader
+
+
+def _one(reader: Reader) -> int:
+    """The number of one message."""
+    found = number_set(reader)
+    if len(found) != 1 or found[0][0] != found[0][1] or found == numbers.SAVED:
+        raise Refused("Expected one number")
+    return found[0][0]
 
 
 def parse_append_message(reader: Reader) -> tuple[tuple[str, ...], bytes | None, bool]:
@@ -188,7 +202,7 @@ def _lsub(reader: Reader) -> commands.List:
 
 
 _LIST_SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "METADATA"})
 
 
 def _list(reader: Reader) -> commands.List:
@@ -198,6 +212,7 @@ def _list(reader: Reader) -> commands.List:
     selection: frozenset[str] = frozenset()
     returns: frozenset[str] = frozenset()
     status: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
     if reader.text.startswith(b"(", reader.position):
         extended = True
         selection = frozenset(reader.list_of(reader.keyword, empty=True))
@@ -220,8 +235,11 @@ def _list(reader: Reader) -> commands.List:
         reader.need(b" ")
 
         def option() -> str:
-            nonlocal status
+            nonlocal status, entries
             name = reader.keyword()
+            if name == "METADATA":
+                reader.need(b" ")
+                entries = metadata.entries(reader)
             if name == "STATUS":
                 reader.need(b" ")
                 status = tuple(reader.list_of(reader.keyword))
@@ -230,7 +248,7 @@ def _list(reader: Reader) -> commands.List:
         returns = frozenset(reader.list_of(option, empty=True))
         if not returns <= _LIST_RETURN:
             raise Refused("Unknown return option")
-    return commands.List(reference, patterns, selection, returns, status, extended)
+    return commands.List(reference, patterns, selection, returns, status, entries, extended)
 
 
 def _status(reader: Reader) -> commands.Status:
@@ -279,12 +297,12 @@ def _enable(reader: Reader) -> commands.Enable:
 def _fetch(uid: bool) -> Parse:
     def parse_fetch(reader: Reader) -> commands.Fetch:
         reader.need(b" ")
-        numbers = number_set(reader)
+        named = number_set(reader)
         reader.need(b" ")
         items = fetching.items(reader)
         if reader.skip(b" ") and not reader.at_end():
-            return _modified(commands.Fetch(uid, numbers, items), reader)
-        return commands.Fetch(uid, numbers, items)
+            return _modified(commands.Fetch(uid, named, items), reader)
+        return commands.Fetch(uid, named, items)
 
     return parse_fetch
 
@@ -321,7 +339,7 @@ _MODES = {b"": commands.Mode.REPLACE, b"+": commands.Mode.ADD, b"-": commands.Mo
 def _store(uid: bool) -> Parse:
     def parse_store(reader: Reader) -> commands.Store:
         reader.need(b" ")
-        numbers = number_set(reader)
+        named = number_set(reader)
         reader.need(b" ")
         unchanged = None
         if reader.skip(b"("):
@@ -341,7 +359,7 @@ def _store(uid: bool) -> Parse:
             while reader.skip(b" ") and not reader.at_end():
                 found.append(_flag(reader))
             flags = tuple(found)
-        return commands.Store(uid, numbers, _MODES[item[1]], bool(item[2]), flags, unchanged)
+        return commands.Store(uid, named, _MODES[item[1]], bool(item[2]), flags, unchanged)
 
     return parse_store
 
@@ -353,11 +371,29 @@ def _flag(reader: Reader) -> str:
 def _copy(uid: bool) -> Parse:
     def parse_copy(reader: Reader) -> commands.Copy:
         reader.need(b" ")
-        numbers = number_set(reader)
+        named = number_set(reader)
         reader.need(b" ")
-        return commands.Copy(uid, numbers, reader.astring())
+        return commands.Copy(uid, named, reader.astring())
 
     return parse_copy
+
+
+def _root(reader: Reader) -> commands.Root:
+    reader.need(b" ")
+    return commands.Root(reader.astring())
+
+
+def _set_quota(reader: Reader) -> commands.Root:
+    root = _root(reader)
+    reader.need(b" ")
+
+    def limit() -> None:
+        reader.keyword()
+        reader.need(b" ")
+        reader.number(0x7FFFFFFFFFFFFFFF)
+
+    reader.list_of(limit, empty=True)
+    return root
 
 
 def _expunge(reader: Reader) -> commands.Expunge:
@@ -395,6 +431,12 @@ _VERBS: dict[str, Parse] = {
     "ID": _id,
     "COMPRESS": _compress,
     "ENABLE": _enable,
+    "GETMETADATA": metadata.get,
+    "SETMETADATA": metadata.set_,
+    "GETQUOTA": _root,
+    "GETQUOTAROOT": _name,
+    "SETQUOTA": _set_quota,
+    "REPLACE": _no_append,
     "SELECT": _select,
     "EXAMINE": _select,
     "CREATE": _create,
@@ -414,6 +456,7 @@ _VERBS: dict[str, Parse] = {
     "MOVE": _copy(False),
 }
 _UID_VERBS: dict[str, Parse] = {
+    "REPLACE": _no_append,
     "FETCH": _fetch(True),
     "STORE": _store(True),
     "COPY": _copy(True),

@@ -123,11 +123,11 @@ class Reader:
             return None
         return self.string()
 
-    def literal(self) -> bytes:
+    def literal(self, *, nul: bool = False) -> bytes:
         self.word(MARKER, "a string")
         value = self._literals[self._used]
         self._used += 1
-        if 0 in value:
+        if 0 in value and not nul:
             raise Refused("NUL in a string")  # RFC 3501 section 4.3: CHAR8 excludes it
         return value
 
