@@ -14,6 +14,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.peers.aiosmtpd_peer import Aiosmtpd  # noqa: E402
-from benchmarks.peers.cell import Cell, control_groups  # noqa: E402
+from benchmarks.peers.cell import Cell, control_groups, machine_busy  # noqa: E402
 from benchmarks.peers.exim import Exim  # noqa: E402
 from benchmarks.peers.ground import Unavailable, enter  # noqa: E402
 from benchmarks.peers.opensmtpd import OpenSmtpd  # noqa: E402
@@ -37,7 +38,6 @@ from benchmarks.peers.results import Results, Server  # noqa: E402
 from benchmarks.peers.scenarios import QUICK, SCENARIOS, Scenario, measure  # noqa: E402
 
 PEERS: tuple[type[Peer], ...] = (Postillon, Postfix, PostfixDovecot, Exim, OpenSmtpd, Aiosmtpd)
-QUIET_LOAD = 0.3  # load average below which the machine counts as ours alone
 
 
 def options() -> argparse.Namespace:
@@ -92,7 +92,7 @@ def run(given: argparse.Namespace) -> Results:
     results = Results(
         machine(),
         datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-        os.getloadavg()[0] > QUIET_LOAD,
+        machine_busy(),
         given.seconds,
         scenarios=[(item.key, item.title) for item in scenarios],
     )
@@ -109,6 +109,7 @@ def run(given: argparse.Namespace) -> Results:
                 if scenario.relay and not peer.relays:
                     continue
                 one(given, results, round_, scenario, peer)
+    results.busy |= machine_busy()
     results.servers = [
         Server(peer.key, peer.title, peer.version(), peer.settings) for peer in ready
     ]
@@ -157,6 +158,7 @@ def main() -> None:
                 except Unavailable as error:
                     print(f"left out: {error}", file=sys.stderr)
         enter("benchmarks.peers", sys.argv[1:])
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
         results = run(given)
     print(tables(results))
     if given.save:

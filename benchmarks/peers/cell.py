@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SECTOR = 512  # octets, the unit of the kernel's disk statistics
 PATIENCE_S = 20.0  # for killed processes to go
+QUIET = 0.95  # idle share of all cores from which on the machine is ours alone
+LOOK_S = 3.0
 SAMPLE_S = 1.0  # between looks at the memory
 
 
@@ -78,14 +80,7 @@ class Cell:
         return total
 
     def memory(self) -> int:
-        """Octets of memory at this moment; what processes share is counted once (PSS)."""
-        total = 0
-        for process in self.processes():
-            with suppress(OSError):
-                for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Pss:"):
-                        total += int(line.split()[1]) * 1024
-        return total
+        return memory(self.processes())
 
     @contextmanager
     def watched(self) -> Iterator[list[int]]:
@@ -118,6 +113,31 @@ class Cell:
     def remove(self) -> None:
         self.kill()
         self._folder.rmdir()
+
+
+def memory(processes: Iterable[int]) -> int:
+    """Octets of memory at this moment; what processes share is counted once (PSS)."""
+    total = 0
+    for process in processes:
+        with suppress(OSError):
+            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+    return total
+
+
+def machine_busy() -> bool:
+    """Whether other programs want the processors now: looks for three seconds."""
+
+    def spent() -> tuple[int, int]:
+        fields = [
+            int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
+        ]
+        return sum(fields), fields[3] + fields[4]  # all, idle
+
+    (total, idle), _ = spent(), time.sleep(LOOK_S)
+    total_then, idle_then = spent()
+    return (idle_then - idle) / max(1, total_then - total) < QUIET
 
 
 def disk(folder: Path) -> int | None:

@@ -12,6 +12,13 @@ listen on {HOST} port {PORT} hostname mail.example.org
 smtp max-message-size {MAX_SIZE}
 smtp limit max-mails 1000000
 smtp limit max-rcpt 1000
+mta limit max-conn-per-host 20
+mta limit max-conn-per-route 20
+mta limit session-mail-max 1000
+mta limit conn-delay-host 0
+mta limit conn-delay-source 0
+mta limit conn-delay-connector 0
+mta limit conn-delay-relay 0
 table everybody {{ "@" = {MAIL_USER} }}
 action boxes maildir "/mail/%{{rcpt.user}}" virtual <everybody>
 action out relay host smtp://{HOST}:{SINK_PORT}
@@ -27,7 +34,7 @@ class OpenSmtpd(Unpacked):
     main = "opensmtpd"
     settings = (
         "its own `maildir` action; it syncs queue and mailbox files always. `smtp limit max-mails`"
-        " and `max-rcpt` raised."
+        " and `max-rcpt` raised; for relaying 20 connections to a host and no delay between them."
     )
 
     def files(self) -> Mapping[str, str]:

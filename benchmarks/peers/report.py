@@ -29,6 +29,8 @@ def tables(results: Results) -> str:
     """All tables and what stands with them, in Markdown."""
     parts = [_about(results)]
     for figure, heading, digits, compared in TABLES:
+        if figure == "disk" and results.busy:
+            continue  # the disk's own count knows no programs
         parts.append(f"**{heading}**\n\n{_table(results, figure, digits, compared)}")
     if results.failures:
         lines = [f"* {where}: {why}" for where, why in results.failures.items()]

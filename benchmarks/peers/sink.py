@@ -80,10 +80,10 @@ class Conversation(asyncio.Protocol):
             self._transport.write(b"".join(answers))
 
 
-async def serve(port: int) -> None:
+async def serve(host: str, port: int) -> None:
     loop = asyncio.get_running_loop()
     count = Count()
-    server = await loop.create_server(lambda: Conversation(count), HOST, port, backlog=1024)
+    server = await loop.create_server(lambda: Conversation(count), host, port, backlog=1024)
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     print("READY", flush=True)
@@ -95,10 +95,9 @@ async def serve(port: int) -> None:
 class Sink:
     """The sink in a process of its own, so that its work is nobody else's."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, host: str = HOST) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peers.sink", str(port)],
+            [sys.executable, "-m", "benchmarks.peers.sink", host, str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -134,7 +133,7 @@ class Sink:
 
 
 def main() -> None:
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(sys.argv[1], int(sys.argv[2])))
 
 
 if __name__ == "__main__":
