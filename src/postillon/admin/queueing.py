@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused
 from postillon.mail.outcome import Status
-from postillon.queue import overview, selection
+from postillon.queue import overview, selection, watching
+from postillon.queue.config import QueueConfig
 from postillon.queue.destinations import Destination
 from postillon.queue.ids import QueueId, parse_queue_id
 from postillon.queue.overview import Depth, Listed, Queue
+from postillon.queue.patience import Terms, mail_of, patience_of
 from postillon.queue.rows import FAR, Held, QueueMessage, QueueRecipient, State, read_status
 from postillon.queue.selection import Count, Selection, Standing
 
@@ -56,6 +58,18 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
+    """Something the watch has found. Times in ms; `ended_at` None: it goes on."""
+
+    kind: str
+    subject: str  # "" where the queue as a whole is meant
+    words: str  # as it began
+    remedy: str
+    began_at: int
+    ended_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """The queue at one moment. Counts are of recipients where nothing else is said."""
 
@@ -72,6 +86,7 @@ class Overview:
     destinations: tuple[QueueView, ...]
     destination_count: int
     held_messages: tuple[Queued, ...]  # held or isolated, some
+    alerts: tuple[AlertView, ...]  # that go on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +100,8 @@ class Waiting:
     attempts: int
     last_at: int | None
     status: str  # the last words, "" before the first try
+    gives_up_at: int  # when its sender is told that it failed
+    attempts_at_most: int  # after so many deferrals too; 0: no such limit
     line: Line | None  # the destination in whose line it stands
 
 
@@ -129,7 +146,7 @@ class QueuedStory:
     attempts: tuple[Try, ...]
 
 
-async def look(desk: Desk, now: int) -> Overview:
+async def look(desk: Desk, config: QueueConfig, now: int) -> Overview:
     """The overview. now: ms."""
     depth = await desk.store.query(overview.depth(now))
     found, number = await desk.store.query(overview.queues(SHOWN))
@@ -138,8 +155,10 @@ async def look(desk: Desk, now: int) -> Overview:
         for standing in (Standing.ISOLATED, Standing.HELD):
             meant = Selection(standing=standing, at=now)
             some = await desk.store.query(overview.listing(meant, limit=SHOWN - len(held)))
-            held += map(queued, some)
-    return _overview(now, depth, found, number, held)
+            held += [_queued(item, config) for item in some]
+    known = await desk.store.query(watching.alerts())
+    alerts = [_alert(item) for item in known if item.ended_at is None]
+    return _overview(now, depth, found, number, held, alerts)
 
 
 async def queues(desk: Desk, limit: int) -> tuple[list[QueueView], int]:
@@ -148,7 +167,7 @@ async def queues(desk: Desk, limit: int) -> tuple[list[QueueView], int]:
     return [_queue(item) for item in found], number
 
 
-async def listing(desk: Desk, meant: Selection, limit: int = 100) -> Page:
+async def listing(desk: Desk, config: QueueConfig, meant: Selection, limit: int = 100) -> Page:
     """Oldest first, at most `limit` recipients."""
     found = await desk.store.query(overview.listing(meant, limit=limit))
     total = Count()
@@ -157,13 +176,13 @@ async def listing(desk: Desk, meant: Selection, limit: int = 100) -> Page:
         total += await desk.store.query(selection.count(meant, after, end))
         after = end
     return Page(
-        messages=tuple(map(queued, found)),
+        messages=tuple(_queued(item, config) for item in found),
         recipients_in_all=total.acted,
         messages_in_all=total.messages,
     )
 
 
-async def show(desk: Desk, text: str) -> QueuedStory:
+async def show(desk: Desk, config: QueueConfig, text: str) -> QueuedStory:
     """Raises Refused."""
     queue_id = read_id(text)
     found = await desk.store.query(overview.show(queue_id))
@@ -182,7 +201,7 @@ async def show(desk: Desk, text: str) -> QueuedStory:
         )
         for item in sorted(attempts, key=lambda item: item.at)
     ]
-    return QueuedStory(message=queued(listed), attempts=tuple(tries))
+    return QueuedStory(message=_queued(listed, config), attempts=tuple(tries))
 
 
 def read_id(text: str) -> QueueId:
@@ -234,7 +253,12 @@ def _probe_at(row: Destination) -> int | None:
 
 
 def _overview(
-    now: int, depth: Depth, found: Sequence[Queue], number: int, held: Sequence[Queued]
+    now: int,
+    depth: Depth,
+    found: Sequence[Queue],
+    number: int,
+    held: Sequence[Queued],
+    alerts: Sequence[AlertView],
 ) -> Overview:
     return Overview(
         at=now,
@@ -253,6 +277,18 @@ def _overview(
         destinations=tuple(map(_queue, found)),
         destination_count=number,
         held_messages=tuple(held),
+        alerts=tuple(alerts),
+    )
+
+
+def _alert(item: watching.Standing) -> AlertView:
+    return AlertView(
+        kind=item.alert.kind.value,
+        subject=item.alert.subject,
+        words=item.alert.words,
+        remedy=item.alert.remedy,
+        began_at=item.began_at,
+        ended_at=item.ended_at,
     )
 
 
@@ -280,8 +316,16 @@ def _named(destination: str) -> str:
 _HELD = {Held.FREE: "", Held.BY_ADMINISTRATOR: "held", Held.ISOLATED: "isolated"}
 
 
-def queued(item: Listed) -> Queued:
+def _queued(item: Listed, config: QueueConfig) -> Queued:
     message = item.message
+    patience = patience_of(config)
+    mail = mail_of(message.reverse_path is None, message.lane)
+
+    def waiting(recipient: QueueRecipient) -> Waiting:
+        row = item.lines.get(recipient.n)
+        hosts = () if row is None else row.hosts
+        return _waiting(message, recipient, row, patience.terms(recipient.destination, hosts, mail))
+
     return Queued(
         id=message.name,
         reverse_path="" if message.reverse_path is None else str(message.reverse_path),
@@ -290,26 +334,23 @@ def queued(item: Listed) -> Queued:
         accepted_at=message.accepted_at,
         expires_at=message.expires_at,
         held=_HELD[message.held],
-        recipients=tuple(
-            _waiting(message, recipient, item.lines.get(recipient.n))
-            for recipient in item.recipients
-        ),
+        recipients=tuple(map(waiting, item.recipients)),
     )
 
 
-def _waiting(message: QueueMessage, item: QueueRecipient, row: Destination | None) -> Waiting:
+def _waiting(
+    message: QueueMessage, item: QueueRecipient, row: Destination | None, terms: Terms
+) -> Waiting:
     line = None
     if row is not None and item.state is State.WAITING:
         line = line_of(row.key, row, (item.destination,), 0)
     due: int | None = None
-    if item.state is State.WAITING and item.due_at < FAR:
-        due = item.due_at
-        if line is not None and (line.down_since is not None or line.held):
-            due = line.next_probe_at
+    if item.state is State.WAITING and (item.due_at < FAR or line is not None):
+        due = item.due_at if line is None else line.next_probe_at
     state = item.state.value
     if item.state is State.CLAIMED:
         state = Standing.IN_HAND.value
-    elif item.state is State.WAITING and item.due_at >= FAR:
+    elif item.state is State.WAITING and item.due_at >= FAR and line is None:
         state = _HELD[message.held] or Standing.HELD.value
     return Waiting(
         address=str(item.recipient.forward_path),
@@ -319,5 +360,7 @@ def _waiting(message: QueueMessage, item: QueueRecipient, row: Destination | Non
         attempts=item.attempts,
         last_at=item.last_at,
         status=words(item.status),
+        gives_up_at=min(message.expires_at, message.accepted_at + terms.lifetime),
+        attempts_at_most=terms.attempts,
         line=line,
     )

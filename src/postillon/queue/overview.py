@@ -104,9 +104,9 @@ def depth(now: int) -> Steps[Depth]:
     held = 0
     for lane in Lane:
         rows = yield (
-            "SELECT COUNT(*), MIN(queue_id) FROM queue_recipient WHERE state = 'waiting'"
-            " AND lane = ? AND due_at < ?",
-            (int(lane), FAR),
+            "SELECT COUNT(*), MIN(CASE WHEN due_at < ? THEN queue_id END) FROM queue_recipient"
+            " WHERE state = 'waiting' AND lane = ?",
+            (FAR, int(lane)),
         )
         number, first = rows[0]
         due = yield from _one(
@@ -115,13 +115,14 @@ def depth(now: int) -> Steps[Depth]:
             int(lane),
             now,
         )
-        held += yield from _one(
+        kept = yield from _one(
             "SELECT COUNT(*) FROM queue_recipient WHERE state = 'waiting' AND lane = ?"
-            " AND due_at >= ?",
+            " AND due_at >= ? AND waits_for IS NULL",
             int(lane),
             FAR,
         )
-        lanes[lane] = LaneDepth(number, due, None if first is None else accepted_at(first))
+        held += kept
+        lanes[lane] = LaneDepth(number - kept, due, None if first is None else accepted_at(first))
     in_hand = yield from _one("SELECT COUNT(*) FROM queue_recipient WHERE state = 'claimed'")
     in_line = yield from _one(
         "SELECT COUNT(*) FROM queue_recipient WHERE state = 'waiting' AND waits_for IS NOT NULL"
@@ -226,7 +227,7 @@ def listing(selection: Selection, after: Key = FIRST, limit: int = 100) -> Steps
         recipients: list[QueueRecipient] = []
         for n in some:
             recipients += map(recipient_of, (yield _RECIPIENT, (queue_id, n)))
-        lines = yield from _lines(queue_id, recipients, known)
+        lines = yield from _lines(recipients, known)
         listed.append(Listed(message_of(rows[0]), tuple(recipients), lines))
     return listed
 
@@ -243,28 +244,24 @@ def show(queue_id: QueueId) -> Steps[tuple[Listed, list[Attempt]] | None]:
         attempts += [Attempt(item.n, at, outcome, status) for at, outcome, status in tries]
         if len(attempts) > MAX_TRIES:
             break
-    lines = yield from _lines(queue_id, recipients, {})
+    lines = yield from _lines(recipients, {})
     return Listed(message, tuple(recipients), lines), attempts[:MAX_TRIES]
 
 
 def _lines(
-    queue_id: QueueId, recipients: Sequence[QueueRecipient], known: dict[str, Destination | None]
+    recipients: Sequence[QueueRecipient], known: dict[str, Destination | None]
 ) -> Steps[dict[int, Destination]]:
     """What is known of the destinations in whose lines they stand. known: those asked before."""
-    rows = yield (
-        "SELECT n, waits_for FROM queue_recipient WHERE queue_id = ? AND waits_for IS NOT NULL",
-        (queue_id,),
-    )
-    meant = {item.n for item in recipients}
     found: dict[int, Destination] = {}
-    for n, key in rows:
-        if n not in meant:
+    for item in recipients:
+        key = item.waits_for
+        if key is None:
             continue
         if key not in known:
             known[key] = yield from destinations.get(key)
         line = known[key]
         if line is not None:
-            found[n] = line
+            found[item.n] = line
     return found
 
 

@@ -38,16 +38,18 @@ class Standing(Enum):
     ENDED = "ended"  # settled; a report or another recipient is left
 
 
+# Held or isolated; in the line of a held destination `due_at` may be as far.
+HELD_HERE = f"r.state = 'waiting' AND r.due_at >= {FAR} AND r.waits_for IS NULL"
+NOT_HELD = f"r.state = 'waiting' AND (r.due_at < {FAR} OR r.waits_for IS NOT NULL)"
 # In SQL over m (queue_message) and r (queue_recipient). The first that is true counts.
 _STANDING = {
     Standing.ENDED: "r.state NOT IN ('waiting', 'claimed')",
     Standing.IN_HAND: "r.state = 'claimed'",
-    Standing.ISOLATED: f"r.state = 'waiting' AND r.due_at >= {FAR} AND m.held = {int(Held.ISOLATED)}",
-    Standing.HELD: f"r.state = 'waiting' AND r.due_at >= {FAR} AND m.held <> {int(Held.ISOLATED)}",
-    Standing.IN_LINE: f"r.state = 'waiting' AND r.due_at < {FAR} AND r.waits_for IS NOT NULL",
+    Standing.ISOLATED: f"{HELD_HERE} AND m.held = {int(Held.ISOLATED)}",
+    Standing.HELD: f"{HELD_HERE} AND m.held <> {int(Held.ISOLATED)}",
+    Standing.IN_LINE: "r.state = 'waiting' AND r.waits_for IS NOT NULL",
     Standing.WAITING: f"r.state = 'waiting' AND r.due_at < {FAR} AND r.waits_for IS NULL",
 }
-HELD_HERE = f"r.state = 'waiting' AND r.due_at >= {FAR}"  # held or isolated
 LOCAL = "r.via = 'local'"
 _WANTS_REPORT = (
     f"m.reverse_path IS NOT NULL AND (r.notify IS NULL OR r.notify & {Notify.FAILURE.value} <> 0)"
@@ -280,7 +282,7 @@ def count(selection: Selection, after: int, end: int, acts: str = "1 = 1") -> St
             _STANDING[Standing.IN_LINE],
             HELD_HERE,
             f"r.state = 'waiting' AND {LOCAL}",
-            f"r.state = 'waiting' AND r.due_at < {FAR}",
+            NOT_HELD,
         )
     )
     rows = yield (

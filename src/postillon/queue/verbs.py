@@ -17,7 +17,7 @@ from postillon.mail.outcome import Status
 from postillon.queue import trace
 from postillon.queue.ids import QueueId
 from postillon.queue.rows import FAR, Held, State, read_status, status_text
-from postillon.queue.selection import HELD_HERE, Key, Selection, among, keys
+from postillon.queue.selection import HELD_HERE, NOT_HELD, Key, Selection, among, keys
 from postillon.queue.spool import TOPIC, remove, remove_finished
 from postillon.store.operation import Row, Steps, Store, Tx, WriteOperation
 
@@ -57,7 +57,7 @@ class Order:
     @property
     def acts(self) -> str:
         """Which recipients of the selection it is done to, as SQL over m and r."""
-        free = f"r.state = 'waiting' AND r.due_at < {FAR}"
+        free = NOT_HELD
         whole = not self.selection.of_recipients
         match self.verb:
             case Verb.HOLD:

@@ -14,6 +14,7 @@ from postillon.access.config import ImapConfig, Pop3Config
 from postillon.deliver.config import DeliverConfig
 from postillon.directory.config import AuthConfig
 from postillon.net.config import ResolverConfig
+from postillon.queue.alerts import AlertConfig
 from postillon.queue.config import QueueConfig
 from postillon.receive.config import SmtpConfig
 from postillon.route.config import RouteConfig
@@ -48,6 +49,7 @@ class Configuration:
     pop3: Pop3Config = field(default_factory=Pop3Config)
     route: RouteConfig = field(default_factory=RouteConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    alerts: AlertConfig = field(default_factory=AlertConfig)
     deliver: DeliverConfig = field(default_factory=DeliverConfig)
     resolver: ResolverConfig = field(default_factory=ResolverConfig)
     store: StoreConfig = field(default_factory=StoreConfig)

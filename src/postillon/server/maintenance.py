@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING
 
 from postillon.account.accounts import Accounts
 from postillon.admin.hints import Hints
+from postillon.directory.directory import Directory
 from postillon.log import Log
+from postillon.queue.submit import Submitter
 from postillon.queue.trace import forget
+from postillon.route.recipient import Recipients
 from postillon.server.config import Configuration
+from postillon.server.gauges import queue_gauges
 from postillon.server.handover import Listening
 from postillon.server.http import StatusServer
 from postillon.server.metrics import exposition
 from postillon.server.process import main
+from postillon.server.watch import Watch, free_of
 from postillon.store.checkpoint import checkpoint
 from postillon.store.choice import open_any
 from postillon.store.compact import Compactor, remove_retired, seal_abandoned, sweep
@@ -46,6 +51,7 @@ class Duty:
     every_s: float
     call: Callable[[], Awaitable[object]]
     first_s: float = FIRST_S
+    everywhere: bool = False  # by each server of a shared database, not only by the one that leads
 
 
 class Maintenance:
@@ -58,10 +64,12 @@ class Maintenance:
         self._store = store
         self._log = log
         self._trace_days = config.queue.trace_days
+        self._watch = _watch(store, config, log)
+        self._watch_s = config.alerts.every.total_seconds()
         self._hints = Hints(store, config.server.data, "m", log)
         self._status = StatusServer(
             [item.sock for item in listening],
-            exposition if config.metrics.enabled else bytes,
+            self._figures if config.metrics.enabled else bytes,
             self._healthy,
             log,
         )
@@ -90,6 +98,7 @@ class Maintenance:
             *_duties_of(store),
             Duty("expire", EXPIRE_S, lambda: expire(store)),
             Duty("forget traces", EXPIRE_S, self._forget_traces),
+            Duty("watch", self._watch_s, self._watch.look, everywhere=True),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
         ]
 
@@ -103,12 +112,15 @@ class Maintenance:
             await asyncio.sleep(wait)
             wait = duty.every_s
             try:
-                if await self._store.leads():
+                if duty.everywhere or await self._store.leads():
                     await duty.call()
             except StoreStopped:
                 return
             except Exception as error:
                 self._log.error("duty_failed", duty=duty.name, error=repr(error))
+
+    def _figures(self) -> bytes:
+        return exposition(queue_gauges(self._watch.seen, self._store.clock()))
 
     async def _healthy(self) -> bool:
         if self._store.stopped.is_set():
@@ -117,6 +129,19 @@ class Maintenance:
             return await self._store.query(_alive())
         except StoreError:
             return False
+
+
+def _watch(store: AnyStore, config: Configuration, log: Log) -> Watch:
+    recipients = Recipients(Directory(store), config.route)
+    return Watch(
+        store,
+        config.alerts,
+        Submitter(store, recipients, config.queue, clock=store.clock, log=log),
+        hostname=config.server.hostname,
+        free=free_of(config.server.data),
+        clock=store.clock,
+        log=log,
+    )
 
 
 def _duties_of(store: AnyStore) -> list[Duty]:

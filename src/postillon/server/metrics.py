@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,13 +158,35 @@ class PrometheusMeter:
         return histogram
 
 
-def exposition() -> bytes:
-    """The sums over all processes, in Prometheus' text format."""
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A figure that stands for now, known to this process alone. values: by label, "" without one."""
+
+    name: str
+    help: str
+    values: Mapping[str, float]
+    label: str = ""
+
+
+def exposition(gauges: Iterable[Gauge] = ()) -> bytes:
+    """The sums over all processes and the gauges of this one, in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.core import GaugeMetricFamily
     from prometheus_client.multiprocess import MultiProcessCollector
+    from prometheus_client.registry import Collector
+
+    class Now(Collector):
+        def collect(self) -> Iterator[GaugeMetricFamily]:
+            for gauge in gauges:
+                labels = [gauge.label] if gauge.label else []
+                family = GaugeMetricFamily(f"{PREFIX}_{gauge.name}", gauge.help, labels=labels)
+                for value, number in gauge.values.items():
+                    family.add_metric([value] if gauge.label else [], number)
+                yield family
 
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(Now())
     return generate_latest(registry)
 
 

@@ -44,7 +44,7 @@ def overview(place: Place) -> None:
     """What waits, which destinations are down, what is held, and what to do next."""
     now = system_clock()
     config = place.configuration()
-    found = place.at_desk(lambda desk: queueing.look(desk, now))
+    found = place.at_desk(lambda desk: queueing.look(desk, config.queue, now))
     running = runs(config.server.data)
     answer(place.as_json, found, lambda: queue_text.overview(found, running))
 
@@ -69,10 +69,11 @@ def list_(place: Place, meant: Meant, limit: int) -> None:
     In place of an ID stands also an address, a domain or a next hop: whatever has to do with it.
     """
     now = system_clock()
+    config = place.configuration()
 
     async def read(desk: Desk) -> Page:
         selection = await ordering.with_destination(desk, meant.selection, meant.destination)
-        return await queueing.listing(desk, selection, limit)
+        return await queueing.listing(desk, config.queue, selection, limit)
 
     page = place.at_desk(read)
     what = ordering.phrase(meant.selection, meant.destination)
@@ -85,7 +86,8 @@ def list_(place: Place, meant: Meant, limit: int) -> None:
 def show(place: Place, queue_id: str) -> None:
     """Show one message: what each recipient waits for, until when, and all tries."""
     now = system_clock()
-    story = place.at_desk(lambda desk: queueing.show(desk, queue_id))
+    config = place.configuration()
+    story = place.at_desk(lambda desk: queueing.show(desk, config.queue, queue_id))
     answer(place.as_json, story, lambda: queue_text.story(story, now))
 
 

@@ -8,7 +8,6 @@ from postillon.admin.queueing import (
     Line,
     Overview,
     Page,
-    Queued,
     QueuedStory,
     QueueView,
     Waiting,
@@ -17,7 +16,7 @@ from postillon.admin.units import format_size
 from postillon.queue.rows import State
 from postillon.queue.selection import Standing
 from postillon.server.commands.moments import ago, exact, lasting, moment
-from postillon.server.commands.tables import Many, facts, table
+from postillon.server.commands.tables import Many, facts, table, visible
 
 WORDS = 72  # characters of last words in a column
 NAMES = 40  # characters of a list of servers in a column
@@ -27,6 +26,8 @@ ADVISED = 3  # destinations that are named in what to do
 def overview(found: Overview, running: bool) -> str:
     """The whole answer of `postillon queue`."""
     parts = [_head(found, running)]
+    if found.alerts:
+        parts.append(_alerts(found))
     if found.messages:
         parts.append(_lanes(found))
     if found.destinations:
@@ -46,6 +47,14 @@ def _head(found: Overview, running: bool) -> str:
         f"{count(found.messages, 'message')} in the queue: "
         f"{count(found.waiting, 'recipient')} waiting{wait}.{state}"
     )
+
+
+def _alerts(found: Overview) -> str:
+    lines = ["Alerts"]
+    for alert in found.alerts:
+        since = f"  since {moment(alert.began_at, found.at)}: {alert.words}"
+        lines += [visible(since), visible(f"      {alert.remedy}")]
+    return "\n".join(lines)
 
 
 def _lanes(found: Overview) -> str:
@@ -205,7 +214,7 @@ def listing(page: Page, what: str, now: int) -> str:
             ("Size", lambda row: format_size(row[0].size)),
             ("From", lambda row: row[0].reverse_path or "<>"),
             ("To", lambda row: row[1].address),
-            ("Forecast", lambda row: forecast(row[0], row[1], now)),
+            ("Forecast", lambda row: forecast(row[1], now)),
             ("Last words", lambda row: cut(row[1].status, WORDS) or None),
         ],
         f"Nothing in the queue is {what}." if what else "The queue is empty.",
@@ -218,7 +227,7 @@ def listing(page: Page, what: str, now: int) -> str:
     )
 
 
-def forecast(message: Queued, item: Waiting, now: int) -> str:
+def forecast(item: Waiting, now: int) -> str:
     """ "down 40 min; next try 11:20; given up Friday 09:00"."""
     if item.state == Standing.IN_HAND.value:
         return "being tried now"
@@ -228,7 +237,9 @@ def forecast(message: Queued, item: Waiting, now: int) -> str:
         return "held until released"
     if item.state != State.WAITING.value:
         return f"{item.state}; its sender is to be told"
-    end = f"given up {moment(message.expires_at, now)}"
+    end = f"given up {moment(item.gives_up_at, now)}"
+    if item.attempts_at_most:
+        end += f", at the latest at deferral {item.attempts_at_most}"
     line = item.line
     if line is None:
         return f"{_try(item.due_at, now)}; {end}"
@@ -258,7 +269,7 @@ def story(found: QueuedStory, now: int) -> str:
             *([("Held", message.held)] if message.held else []),
         ]
     )
-    parts = [head, *(_recipient(message, item, now) for item in message.recipients)]
+    parts = [head, *(_recipient(item, now) for item in message.recipients)]
     if found.attempts:
         parts.append(
             table(
@@ -278,11 +289,11 @@ def story(found: QueuedStory, now: int) -> str:
 _OUTCOMES = {State.WAITING.value: "deferred"}
 
 
-def _recipient(message: Queued, item: Waiting, now: int) -> str:
+def _recipient(item: Waiting, now: int) -> str:
     line = item.line
     pairs: list[tuple[str, object]] = [
         ("To", item.address),
-        ("Forecast", forecast(message, item, now)),
+        ("Forecast", forecast(item, now)),
         ("By", item.destination),
         ("Attempts", item.attempts),
         ("Last try", f"{exact(item.last_at)}" if item.last_at else "none yet"),
