@@ -39,6 +39,7 @@ class Reported:
     last_try_at: int | None = None
     next_try_at: int | None = None
     give_up_at: int | None = None
+    down_since: int | None = None  # the server has not been reached: it is tried for all its mail
     expired_after: int | None = None  # ms from acceptance until we gave up; None: it was refused
 
     @property

@@ -145,12 +145,15 @@ def _what(wording: Wording, one: Reported) -> str:
 def _history(wording: Wording, one: Reported, offset: int) -> list[str]:
     """The first try, how many there were, the last answer; for one that waits, what comes next."""
     facts = []
-    if one.first_try_at is not None and one.last_try_at is not None and one.tries:
-        facts.append((wording.label_first_try, _when(wording, one.first_try_at, offset)))
-        span = one.last_try_at - one.first_try_at
-        tries = wording.count(wording.tries, one.tries)
-        if one.tries > 1 and span >= _MINUTE:
-            tries = wording.count(wording.tries_over, one.tries, span=_span(wording, span))
+    began = one.first_try_at if one.down_since is None else one.down_since
+    if began is not None and one.last_try_at is not None and one.tries:
+        label = wording.label_first_try if one.down_since is None else wording.label_down_since
+        facts.append((label, _when(wording, began, offset)))
+        span = one.last_try_at - began
+        forms = wording.tries_over if one.down_since is None else wording.tries_for_all
+        if one.down_since is None and (one.tries == 1 or span < _MINUTE):
+            forms = wording.tries
+        tries = wording.count(forms, one.tries, span=_span(wording, span))
         facts.append((wording.label_tries, tries))
         moment = _when(wording, one.last_try_at, offset)
         facts.append((_answer_label(wording, one), f"{moment}\n{_said(wording, one)}"))

@@ -113,25 +113,41 @@ def tick(queue_id: QueueId, bits: dict[int, Told]) -> Steps[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is known of the destination a recipient waits for. Times in ms; None: not known."""
+    """What is known of the destination a recipient waits for, or waited for until it expired.
+
+    Times in ms; None: not known. `probes` since it is down, each for all mail that waits for it.
+    """
 
     status: Status | None
     said_at: int | None
     next_at: int | None
+    down_since: int | None
+    probes: int
+    held: bool
 
 
 def lines_of(queue_id: QueueId) -> Steps[dict[int, Line]]:
-    """For each recipient that stands in the line of a destination, by number."""
+    """For each recipient that stands in the line of a destination, by number.
+
+    One that has expired stands in none any more; its last words are those of its destination.
+    """
     rows = yield (
-        "SELECT r.n, d.status, d.said_at, d.next_at, d.held FROM queue_recipient r"
-        " JOIN queue_destination d ON d.key = r.waits_for"
-        " WHERE r.queue_id = ? AND r.state = 'waiting' AND r.waits_for IS NOT NULL",
-        (queue_id,),
+        "SELECT r.n, d.status, d.said_at, d.next_at, d.down_since, d.probes, d.held"
+        " FROM queue_recipient r JOIN queue_destination d ON d.key = r.waits_for"
+        " WHERE r.queue_id = ? AND r.state = 'waiting' AND r.waits_for IS NOT NULL"
+        " UNION ALL SELECT r.n, d.status, d.said_at, d.next_at, d.down_since, d.probes, d.held"
+        " FROM queue_recipient r JOIN queue_destination d ON d.status = r.status"
+        " WHERE r.queue_id = ? AND r.state = 'expired' AND r.status <> '{}'"
+        " AND d.down_since IS NOT NULL",
+        (queue_id, queue_id),
     )
     return {
-        n: Line(read_status(status), said_at, None if held or next_at >= FAR else next_at)
-        for n, status, said_at, next_at, held in rows
-    }
+        n: Line(
+            read_status(status), said_at, None if held or next_at >= FAR else next_at,
+            down_since, probes, bool(held),
+        )
+        for n, status, said_at, next_at, down_since, probes, held in rows
+    }  # fmt: skip
 
 
 # What is owed to a sender over all messages --------------------------------------------------------

@@ -34,6 +34,7 @@ from postillon.queue.debt import (
     tick_failures,
 )
 from postillon.queue.ids import QueueId, new_queue_id
+from postillon.queue.patience import Patience, mail_of
 from postillon.queue.reporting import Seen, histories, reported, see
 from postillon.queue.restraint import Restraint, Verdict
 from postillon.queue.rows import Lane, QueueMessage, QueueRecipient, Told
@@ -79,6 +80,7 @@ class Reporter:
         self._log = log
         self._meter = meter
         self._schedule = Schedule.of(config)
+        self._patience = Patience(config)
         self._restraint = Restraint(config)
 
     async def report(self, queue_id: QueueId) -> bool:
@@ -233,12 +235,27 @@ class Reporter:
         numbers = [item.n for item in items]
         first = await self._store.query(histories(message.queue_id, numbers))
         lines = {}
-        if action is Action.DELAYED:
+        if action in (Action.FAILED, Action.DELAYED):
             lines = await self._store.query(lines_of(message.queue_id))
         return [
-            reported(message, item, action, first.get(item.n), lines.get(item.n), now)
+            reported(
+                item,
+                action,
+                message.accepted_at,
+                self._give_up_at(message, item),
+                first.get(item.n),
+                lines.get(item.n),
+                now,
+            )
             for item in items
         ]
+
+    def _give_up_at(self, message: QueueMessage, item: QueueRecipient) -> int:
+        """When a recipient is given up (ms): sooner than its message where a rule says so."""
+        host = item.status.host if item.status is not None else ""
+        mail = mail_of(message.reverse_path is None, message.lane)
+        terms = self._patience.terms(item.destination, (host,) if host else (), mail)
+        return min(message.expires_at, message.accepted_at + terms.lifetime)
 
     # The message it is about
 

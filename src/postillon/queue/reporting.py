@@ -71,9 +71,10 @@ def histories(queue_id: QueueId, numbers: Sequence[int]) -> Steps[dict[int, int]
 
 
 def reported(
-    message: QueueMessage,
     item: QueueRecipient,
     action: Action,
+    accepted_at: int,
+    give_up_at: int,
     first_try_at: int | None,
     line: Line | None,
     now: int,
@@ -81,16 +82,18 @@ def reported(
     """A recipient as its report shows it.
 
     first_try_at: ms; None when it has not been tried. line: what is known of the destination it waits
-    for, whose last words count if they are younger than its own.
+    for, which is tried for all its mail and whose last words hold for all.
     """
-    status, last_at = item.status, item.last_at
+    status, last_at, tries, down_since = item.status, item.last_at, item.attempts, None
     next_at: int | None = item.due_at
     if line is not None:
-        next_at = line.next_at
-        if line.status is not None and (line.said_at or 0) >= (last_at or 0):
-            status = line.status
+        next_at, status = line.next_at, line.status or status
+        if line.down_since is not None and not line.held:
+            down_since, tries, last_at = line.down_since, line.probes, line.said_at
     delayed = action is Action.DELAYED
     cause, note = _cause(item, status)
+    if line is not None and line.held:
+        cause, status, tries = Cause.HELD, None, 0
     expired = item.state is State.EXPIRED and item.final_at is not None
     return Reported(
         item.recipient.forward_path,
@@ -99,12 +102,13 @@ def reported(
         item.recipient.original,
         cause,
         note,
-        item.attempts,
+        tries,
         first_try_at,
         last_at,
         next_at if delayed and next_at is not None and now < next_at < FAR else None,
-        message.expires_at if delayed else None,
-        (item.final_at or 0) - message.accepted_at if expired else None,
+        give_up_at if delayed else None,
+        down_since,
+        (item.final_at or 0) - accepted_at if expired else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import json
+import re
 from datetime import timedelta
 from email import policy
 from email.message import EmailMessage
@@ -16,8 +17,10 @@ from flufl.bounce import all_failures
 from postillon.mail.address import parse_address
 from postillon.mail.envelope import Notify, Recipient
 from postillon.mail.outcome import Deferred, Failed, Outcome, Status, reply
-from postillon.queue.config import QueueConfig
+from postillon.queue.config import QueueConfig, QueueRule
+from postillon.queue.rows import FAR, Held
 from postillon.queue.trace import find
+from postillon.store.operation import Steps, Tx
 from postillon.store.verify import verify
 from support.mailqueue import MESSAGE, RELAYED, Office, office, success
 from support.virtual import START, run
@@ -77,7 +80,9 @@ def told_strangers(here: Office) -> int:
 
 def test_a_notice_after_4_and_24_hours_and_the_end_with_its_history(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with office(tmp_path, QueueConfig(lifetime=timedelta(days=2))) as here:
+        async with office(
+            tmp_path, QueueConfig(lifetime=timedelta(days=2), longest_wait=timedelta(hours=4))
+        ) as here:
             here.agent.answer = always(FULL)
             await here.submit("far@remote.example")
             await asyncio.sleep(4 * HOUR + 60)
@@ -218,23 +223,23 @@ def test_what_is_too_large_is_returned_as_its_header(tmp_path: Path) -> None:
 
 
 def test_recipients_that_fail_at_different_times_share_reports(tmp_path: Path) -> None:
-    """Twelve failures over three days: one report a day, and one for the rest at the end."""
+    """Eight failures over 35 hours: one report a day, and one for the rest at the end."""
 
     def answer(now: int, destination: str, to: str) -> Outcome:
         number = int(to.partition("@")[0][1:])
-        return NEVER if now >= START + number * 6 * HOUR * 1000 else FULL
+        return NEVER if now >= START + number * 5 * HOUR * 1000 else FULL
 
     async def scene() -> None:
-        async with office(tmp_path) as here:
+        async with office(tmp_path, QueueConfig(longest_wait=timedelta(hours=12))) as here:
             here.agent.answer = answer
             silent = Notify.FAILURE
-            to = [Recipient(parse_address(f"u{n}@d{n}.example"), silent) for n in range(12)]
+            to = [Recipient(parse_address(f"u{n}@d{n}.example"), silent) for n in range(8)]
             await here.submit(*to)
-            await asyncio.sleep(4 * DAY)
+            await asyncio.sleep(42 * HOUR)
             told = await reports(here)
-            assert len(told) <= 5
-            assert set().union(*map(failures, told)) == {f"u{n}@d{n}.example" for n in range(12)}
-            assert sum(len(failures(item)) for item in told) == 12  # each of them once
+            assert len(told) <= 3
+            assert set().union(*map(failures, told)) == {f"u{n}@d{n}.example" for n in range(8)}
+            assert sum(len(failures(item)) for item in told) == 8  # each of them once
             assert here.empty()
 
     run(scene())
@@ -246,7 +251,7 @@ def test_successes_at_different_times_share_reports_too(tmp_path: Path) -> None:
         return RELAYED if now >= START + number * HOUR * 1000 else FULL
 
     async def scene() -> None:
-        async with office(tmp_path) as here:
+        async with office(tmp_path, QueueConfig(longest_wait=timedelta(hours=8))) as here:
             here.agent.answer = answer
             await here.submit(*(success(f"u{n}@d{n}.example") for n in range(8)))
             await asyncio.sleep(DAY)
@@ -435,5 +440,77 @@ def test_two_workers_report_once(tmp_path: Path) -> None:
             await asyncio.sleep(60)
             assert len(await reports(here)) == 1
             assert here.empty()
+
+    run(scene())
+
+
+# A destination that is down -------------------------------------------------------------------------
+
+
+def test_all_mail_for_a_server_that_is_down_is_told_of_its_probes(tmp_path: Path) -> None:
+    """Also what arrived while it was down and was never tried itself; at both notices and the end."""
+    down = Deferred(Status("4.4.1", "no answer to the connection", host=MX), destination=True)
+
+    async def scene() -> None:
+        async with office(
+            tmp_path, QueueConfig(lifetime=timedelta(hours=30), longest_probe=timedelta(hours=1))
+        ) as here:
+            here.agent.answer = always(down)
+            await here.submit("first@remote.example")
+            await asyncio.sleep(HOUR)
+            await here.submit("second@remote.example", sender="bob@example.net")
+            await asyncio.sleep(4 * HOUR + 60)
+            [report] = await reports(here, "bob@example.net")
+            text = words(report)
+            assert report["Subject"].startswith("Delayed")
+            assert "The recipient's server cannot be reached" in text
+            assert "Out of reach since: Monday, 21 September 2026, 14:13 UTC" in text
+            assert re.search(r"Tries: \d+ in 5 hours, each for all mail to that server", text)
+            assert f"no answer from {MX}" in text
+            assert "Next try: Monday, 21 September 2026, " in text
+            assert "We give up: Tuesday, 22 September 2026, 21:13 UTC" in text
+            assert "First try" not in text
+            [_, recipient] = fields(report)
+            assert recipient["Will-Retry-Until"] == "Tue, 22 Sep 2026 21:13:20 +0000"
+            await asyncio.sleep(30 * HOUR)
+            told = await reports(here, "bob@example.net")
+            assert [item["Subject"][:7] for item in told] == ["Delayed", "Delayed", "Not del"]
+            assert "although we kept trying for 30 hours" in words(told[-1])
+            assert re.search(r"Tries: \d+ in 31 hours, each for all", words(told[-1]))
+            assert len(await reports(here)) == 3
+            assert here.empty()
+
+    run(scene())
+
+
+def test_a_rule_that_gives_up_sooner_is_told(tmp_path: Path) -> None:
+    rule = QueueRule(match=("*",), lifetime=timedelta(hours=10))
+
+    async def scene() -> None:
+        async with office(tmp_path, QueueConfig(rule=(rule,))) as here:
+            here.agent.answer = always(FULL)
+            await here.submit("far@remote.example")
+            await asyncio.sleep(5 * HOUR)
+            [report] = await reports(here)
+            assert "We give up: Tuesday, 22 September 2026, 00:13 UTC" in words(report)
+            await asyncio.sleep(6 * HOUR)
+            assert (await reports(here))[-1]["Subject"].startswith("Not delivered")
+
+    run(scene())
+
+
+def test_mail_held_by_the_administrator_gets_no_notice(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with office(tmp_path) as here:
+            here.agent.answer = always(FULL)
+            await here.submit("far@remote.example")
+            await asyncio.sleep(60)
+            await here.store.write(hold_all)
+            await asyncio.sleep(DAY)
+            assert await reports(here) == []
+
+    def hold_all(tx: Tx) -> Steps[None]:
+        yield f"UPDATE queue_message SET held = {int(Held.BY_ADMINISTRATOR)}", ()
+        yield "UPDATE queue_recipient SET due_at = ?", (FAR,)
 
     run(scene())

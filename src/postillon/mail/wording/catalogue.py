@@ -42,6 +42,7 @@ class Cause(Enum):
     PROTOCOL = "protocol"
     OURS = "ours"
     ADMINISTRATOR = "administrator"
+    HELD = "held"
     WAITING = "waiting"
     OTHER = "other"
 
@@ -85,6 +86,7 @@ class Wording:
     label_sent: str
     label_first_try: str
     label_tries: str
+    label_down_since: str  # since when a server has not been reached
     label_last_answer: str
     label_last_try: str  # where there was no answer
     label_detail: str
@@ -99,6 +101,7 @@ class Wording:
 
     tries: Plural  # {count}
     tries_over: Plural  # {count} {span}
+    tries_for_all: Plural  # {count} {span}; of a server, each for all the mail that waits for it
     minutes: Plural  # {count}
     hours: Plural  # {count}
     days: Plural  # {count}

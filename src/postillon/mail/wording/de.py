@@ -79,6 +79,7 @@ GERMAN = Wording(
     label_sent="Gesendet:",
     label_first_try="Erster Versuch:",
     label_tries="Versuche:",
+    label_down_since="Nicht erreichbar seit:",
     label_last_answer="Letzte Antwort:",
     label_last_try="Letzter Versuch:",
     label_detail="Technische Angabe:",
@@ -90,6 +91,10 @@ GERMAN = Wording(
     what_was_tried="Was versucht wurde",
     tries=("{count}", "{count}"),
     tries_over=("{count} in {span}", "{count} in {span}"),
+    tries_for_all=(
+        "{count}, für alle Post an diesen Server",
+        "{count} in {span}, jeder für alle Post an diesen Server",
+    ),
     minutes=("{count} Minute", "{count} Minuten"),
     hours=("{count} Stunde", "{count} Stunden"),
     days=("{count} Tag", "{count} Tagen"),
@@ -238,6 +243,10 @@ GERMAN = Wording(
         ),
         Cause.ADMINISTRATOR: Explained(
             "Der Administrator unseres Servers hat die Nachricht an Sie zurückgegeben.",
+            "Wenn Sie den Grund nicht kennen, fragen Sie Ihren Administrator.",
+        ),
+        Cause.HELD: Explained(
+            "Der Administrator unseres Servers hält die Post dorthin zurzeit zurück.",
             "Wenn Sie den Grund nicht kennen, fragen Sie Ihren Administrator.",
         ),
         Cause.WAITING: Explained(

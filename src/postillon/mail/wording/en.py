@@ -65,6 +65,7 @@ ENGLISH = Wording(
     label_sent="Sent:",
     label_first_try="First try:",
     label_tries="Tries:",
+    label_down_since="Out of reach since:",
     label_last_answer="Last answer:",
     label_last_try="Last try:",
     label_detail="Technical detail:",
@@ -76,6 +77,10 @@ ENGLISH = Wording(
     what_was_tried="What was tried",
     tries=("{count}", "{count}"),
     tries_over=("{count} in {span}", "{count} in {span}"),
+    tries_for_all=(
+        "{count}, for all mail to that server",
+        "{count} in {span}, each for all mail to that server",
+    ),
     minutes=("{count} minute", "{count} minutes"),
     hours=("{count} hour", "{count} hours"),
     days=("{count} day", "{count} days"),
@@ -216,6 +221,10 @@ ENGLISH = Wording(
         ),
         Cause.ADMINISTRATOR: Explained(
             "The administrator of our server has returned the message to you.",
+            "If you do not know why, ask your administrator.",
+        ),
+        Cause.HELD: Explained(
+            "The administrator of our server is holding back mail for that place at the moment.",
             "If you do not know why, ask your administrator.",
         ),
         Cause.WAITING: Explained(

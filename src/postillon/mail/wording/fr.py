@@ -78,6 +78,7 @@ FRENCH = Wording(
     label_sent="Envoyé :",
     label_first_try="Première tentative :",
     label_tries="Tentatives :",
+    label_down_since="Injoignable depuis :",
     label_last_answer="Dernière réponse :",
     label_last_try="Dernière tentative :",
     label_detail="Détail technique :",
@@ -89,6 +90,10 @@ FRENCH = Wording(
     what_was_tried="Ce qui a été tenté",
     tries=("{count}", "{count}"),
     tries_over=("{count} en {span}", "{count} en {span}"),
+    tries_for_all=(
+        "{count}, pour tout le courrier destiné à ce serveur",
+        "{count} en {span}, chacune pour tout le courrier destiné à ce serveur",
+    ),
     minutes=("{count} minute", "{count} minutes"),
     hours=("{count} heure", "{count} heures"),
     days=("{count} jour", "{count} jours"),
@@ -237,6 +242,11 @@ FRENCH = Wording(
         ),
         Cause.ADMINISTRATOR: Explained(
             "L’administrateur de notre serveur vous a retourné le message.",
+            "Si vous n’en connaissez pas la raison, demandez-la à votre administrateur.",
+        ),
+        Cause.HELD: Explained(
+            "L’administrateur de notre serveur retient pour le moment le courrier vers cette"
+            " destination.",
             "Si vous n’en connaissez pas la raison, demandez-la à votre administrateur.",
         ),
         Cause.WAITING: Explained(
