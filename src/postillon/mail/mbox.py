@@ -25,7 +25,8 @@ from postillon.mail.header import header_end
 
 Read = Callable[[int, int], bytes]  # octets of the file from an offset on, at most so many
 
-WINDOW = 1 << 20  # octets looked through at once
+FIRST_WINDOW = 16 << 10  # octets looked through first: the next message is mostly near
+WINDOW = 1 << 20  # octets looked through at once, further on
 LINE = 1_000  # octets of a separator line that are looked at
 HEADER = 1 << 20  # octets in which the fields of the mailbox itself are looked for
 
@@ -151,8 +152,10 @@ def _line(read: Read, offset: int) -> bytes:
 def _next_separator(read: Read, offset: int, size: int) -> tuple[int, int]:
     """End of a message that begins at an offset, and where the next one begins."""
     position = max(offset - 1, 0)  # the line break before the first line
+    length = FIRST_WINDOW
     while position < size:
-        window = read(position, WINDOW)
+        window = read(position, length)
+        length = min(4 * length, WINDOW)
         at = window.find(_BREAK)
         while at >= 0:
             end = _ends_before(read, position + at + 1, offset)
@@ -190,8 +193,11 @@ def _empty_line(tail: bytes) -> int:
 
 def _counted(read: Read, content: int, size: int) -> tuple[int, int] | None:
     """End and next message by Content-Length, where both fit."""
-    head = read(content, HEADER)
+    head = read(content, FIRST_WINDOW)
     body = header_end(head, 0, len(head))
+    if body == len(head) == FIRST_WINDOW:
+        head = read(content, HEADER)
+        body = header_end(head, 0, len(head))
     match = _CONTENT_LENGTH.search(head, 0, body)
     if match is None:
         return None

@@ -231,7 +231,9 @@ async def test_a_file_goes_below_the_mailbox_that_is_named(tmp_path: Path) -> No
     file.write_bytes(FROM + b"Subject: a\n\na\n\n")
     async with desk_in(tmp_path) as desk:
         await take(desk, ADA, file, under=("Imported",))
-        assert list(await mail_of(desk.accounts.open(1))) == [("Imported", "old")]
+        source = open_source(file, nameless=True)
+        await operations.import_mail(desk, ADA, source, under=("Here",))
+        assert sorted(await mail_of(desk.accounts.open(1))) == [("Here",), ("Imported", "old")]
 
 
 async def test_the_variant_can_be_said(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_a_message_found_across_windows_is_whole(monkeypatch: pytest.MonkeyPatch
     octets = b"".join(FROM + b"A: %d\n\n%s\n\n" % (n, b"x" * n) for n in range(60))
     expected = split(octets)
     for window in (16, 17, 23, 64):
-        monkeypatch.setattr(mbox, "WINDOW", window)
+        monkeypatch.setattr(mbox, "FIRST_WINDOW", window)
+        monkeypatch.setattr(mbox, "WINDOW", 2 * window)
         assert split(octets) == expected
 
 

@@ -37,6 +37,7 @@ class AccountSource:
     ) -> None:
         self._account, self._under, self._wanted = account, under, wanted
         self._after: dict[int, int] = {}
+        self._selected: dict[MailboxId, list[Uid]] | None = None
         self.octets = 0
 
     def resume(self, after: dict[int, int]) -> None:
@@ -52,22 +53,46 @@ class AccountSource:
         ]
 
     async def mailboxes(self) -> list[Mailbox]:
-        """Those that can hold mail, each after the ones above it."""
-        found = await self._account.mailboxes()
+        """Those that can hold mail, each after the ones above it; of wanted messages, theirs only."""
         depth = len(self._under)
-        return [box for box in found if box.selectable and box.path[:depth] == self._under]
+        found = [
+            box
+            for box in await self._account.mailboxes()
+            if box.selectable and box.path[:depth] == self._under
+        ]
+        if self._wanted is None:
+            return found
+        selected = await self._select(found, self._wanted)
+        return [box for box in found if box.id in selected]
 
     async def items(self, folder: Folder) -> AsyncIterator[Item]:
         mailbox = MailboxId(int(folder.key))
         done = self._after.get(mailbox, 0)
-        uids = [uid for uid in await self._account.uids(mailbox) if uid > done]
+        if self._selected is None:
+            uids = await self._account.uids(mailbox)
+        else:
+            uids = self._selected.get(mailbox, [])
+        async for row in self._rows(mailbox, [uid for uid in uids if uid > done]):
+            item = await self._message(folder, row)
+            if item is not None:
+                yield item
+
+    async def _rows(self, mailbox: MailboxId, uids: Sequence[Uid]) -> AsyncIterator[EmailRow]:
         for first in range(0, len(uids), AT_ONCE):
-            some: list[Uid] = uids[first : first + AT_ONCE]
+            some = uids[first : first + AT_ONCE]
             for row in await self._account.emails(mailbox, ranges_of(some)):
-                if self._wanted is None or self._wanted(row):
-                    item = await self._message(folder, row)
-                    if item is not None:
-                        yield item
+                yield row
+
+    async def _select(self, boxes: Sequence[Mailbox], wanted: Wanted) -> dict[MailboxId, list[Uid]]:
+        """UIDs of the wanted messages, looked for once."""
+        if self._selected is None:
+            selected: dict[MailboxId, list[Uid]] = {}
+            for box in boxes:
+                async for row in self._rows(box.id, await self._account.uids(box.id)):
+                    if wanted(row):
+                        selected.setdefault(box.id, []).append(row.uid)
+            self._selected = selected
+        return self._selected
 
     async def _message(self, folder: Folder, row: EmailRow) -> Item | None:
         where = f"account {self._account.id} mailbox {'/'.join(folder.path)} UID {row.uid}"

@@ -27,22 +27,25 @@ SUFFIX, NESTED, INDEX, APPLE = ".mbox", ".sbd", ".msf", "mbox"
 
 
 class MboxSource:
-    """One file, or all mbox files below a folder. name: of the mailbox for a file; "" is its own.
+    """One file, or all mbox files below a folder.
 
-    Raises OSError, or Refused for an export whose journal is damaged.
+    nameless: what one file holds goes into the mailbox that everything is put below. Raises OSError,
+    or Refused for an export whose journal is damaged.
     """
 
-    def __init__(self, root: Path, variant: Variant = Variant.AUTO, *, name: str = "") -> None:
-        self._root, self._variant, self._name = root, variant, name
+    def __init__(
+        self, root: Path, variant: Variant = Variant.AUTO, *, nameless: bool = False
+    ) -> None:
+        self._root, self._variant, self._nameless = root, variant, nameless
         self._files = dict(self._find())
         self.octets = sum(path.stat().st_size for path in self._files.values())
 
     def _find(self) -> Iterator[tuple[Folder, Path]]:
         root = self._root
         if root.is_file():
-            name = self._name or root.name.removesuffix(SUFFIX)
-            inbox = name.lower() in ("inbox", APPLE)
-            yield Folder(("INBOX",) if inbox else (name,)), root
+            name = root.name.removesuffix(SUFFIX)
+            path = ("INBOX",) if name.lower() in ("inbox", APPLE) else (name,)
+            yield Folder(() if self._nameless else path), root
             return
         journal = Journal.read(root)
         if journal is None:

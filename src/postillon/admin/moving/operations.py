@@ -59,9 +59,12 @@ def mailbox_path(text: str) -> MailboxPath:
 
 
 def open_source(
-    root: Path, *, variant: Variant = Variant.AUTO, name: str = "", kind: str = "auto"
+    root: Path, *, variant: Variant = Variant.AUTO, nameless: bool = False, kind: str = "auto"
 ) -> Source:
-    """What lies at a path: an mbox or a tree of them, a Maildir, or our own export. Raises Refused."""
+    """What lies at a path: an mbox or a tree of them, a Maildir, or our own export.
+
+    nameless: an mbox file has no mailbox of its own name. Raises Refused.
+    """
     if not root.exists():
         raise Refused(f"there is no {root}")
     if kind == "auto":
@@ -70,7 +73,7 @@ def open_source(
         return ArchiveSource(root)
     if kind == "maildir":
         return MaildirSource(root)
-    return MboxSource(root, variant, name=name)
+    return MboxSource(root, variant, nameless=nameless)
 
 
 def _kind(root: Path) -> str:

@@ -36,7 +36,7 @@ VARIANTS = [variant.value for variant in Variant]
     default=Variant.AUTO.value,
     help="Quoting of an mbox; default: find out.",
 )
-@click.option("--into", metavar="MAILBOX", help="Put everything below this mailbox.")
+@click.option("--into", metavar="MAILBOX", help="Put folders below this mailbox, a file into it.")
 @click.option("--skip-bad", is_flag=True, help="Go on without what cannot be read, and name it.")
 @place_options
 def import_(
@@ -55,7 +55,7 @@ def import_(
     """
     under = operations.mailbox_path(into) if into else ()
     opened = operations.open_source(
-        source, variant=Variant(variant), kind=kind, name="" if into is None else "INBOX"
+        source, variant=Variant(variant), kind=kind, nameless=into is not None
     )
     pace = Pace(watch(place.as_json, "messages"))
     began = time.monotonic()
@@ -75,7 +75,10 @@ def imported_text(result: Imported, seconds: float) -> str:
     lines = facts(
         [
             ("Imported", f"{result.placed:,} messages, {format_size(result.octets)}"),
-            ("Speed", f"{result.placed / max(seconds, 0.001):,.0f} messages a second"),
+            (
+                "Speed",
+                f"{(result.placed + result.already) / max(seconds, 0.001):,.0f} messages a second",
+            ),
             *([("There already", f"{result.already:,}")] if result.already else []),
             *([("Mailboxes made", result.mailboxes)] if result.mailboxes else []),
             *(

@@ -15,6 +15,7 @@ from postillon.admin.moving.importing import Imported
 from postillon.admin.moving.operations import BackupView, Found, open_backup
 from postillon.admin.units import format_size
 from postillon.protocol.imap import names
+from postillon.server import config
 from postillon.server.commands.backup import generation_facts
 from postillon.server.commands.common import REFUSED, Place, become_owner, place_options
 from postillon.server.commands.export import exported_text
@@ -103,10 +104,13 @@ def _everything(
         become_owner(into)
     pace = Pace(watch(place.as_json, "files"))
     done = run(backups.make_again(backup, into, name=generation, moved=moved, pace=pace))
-    hints = [
-        f"Configuration and certificates from outside the data folder: {into / ELSEWHERE}",
-        f'Set data = "{into}" in [server], then: postillon verify, postillon serve',
-    ]
+    if (into / config.NAME).exists():  # a folder that has its configuration inside
+        hints = [f"Next: postillon verify --data {into}"]
+    else:
+        hints = [
+            f"Configuration and certificates from outside the data folder: {into / ELSEWHERE}",
+            f'Set data = "{into}" in [server], then: postillon verify, postillon serve',
+        ]
     if done.queued and not moved:
         hints.append(
             f"{done.queued} queued messages are held, as they may have been sent since:"
