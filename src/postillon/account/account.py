@@ -14,7 +14,7 @@ import msgspec
 from postillon.account import changes, emails, hierarchy, mailboxes, metadata, transfer
 from postillon.account import flags as flagging  # `flags` is a parameter of half the methods
 from postillon.account.changes import MailboxChanges, Placement
-from postillon.account.emails import EmailRow, NewEmail, Placed
+from postillon.account.emails import EmailRow, NewEmail, Placed, SortFacts
 from postillon.account.errors import AccountNotFound, EmailGone
 from postillon.account.flags import FlagMode, FlagResult
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
@@ -136,6 +136,14 @@ class Account:
     async def emails_apart(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """As `emails`, in another thread: for thousands."""
         return await self._store.read_apart(emails.rows_in(self.id, mailbox, ranges))
+
+    async def sort_facts(
+        self, mailbox: MailboxId, ranges: Ranges, *, header: bool
+    ) -> list[SortFacts]:
+        """What sorting and threading need of these emails, read in another thread."""
+        return await self._store.read_apart(
+            emails.sort_facts(self.id, mailbox, ranges, header=header)
+        )
 
     async def keywords(self, mailbox: MailboxId) -> list[str]:
         """All keywords in use in a mailbox, sorted."""

@@ -168,6 +168,30 @@ def rows_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[lis
     return [_email_row(row) for row in rows]
 
 
+class SortFacts(msgspec.Struct, frozen=True, gc=False):
+    """What an email is sorted and threaded by."""
+
+    uid: Uid
+    size: int
+    received_at: int
+    sent_at: int | None
+    header: bytes = b""  # only when it was asked for
+
+
+def sort_facts(
+    account: AccountId, mailbox: MailboxId, ranges: Ranges, *, header: bool
+) -> Steps[list[SortFacts]]:
+    """Of the emails of these UIDs that are there, ascending."""
+    rows = yield from select_in(
+        "p.uid, e.size, e.received_at, e.sent_at" + (", e.header" if header else ""),
+        "JOIN email e ON e.account = p.account AND e.email = p.email",
+        account,
+        mailbox,
+        ranges,
+    )
+    return [SortFacts(*row) for row in rows]
+
+
 def _email_row(row: Row) -> EmailRow:
     uid, email, thread, size, prefix, pack, start, length, *rest = row
     # The checker cannot count the rest.

@@ -18,6 +18,16 @@ _TRAILER = re.compile(r"\(fwd\)\Z", re.IGNORECASE)
 _FORWARD = re.compile(r"\[fwd:(.*)\]\Z", re.IGNORECASE | re.DOTALL)
 
 
+def is_reply(raw: bytes) -> bool:
+    """Whether a raw Subject value says that it answers or forwards (RFC 5256 section 2.1)."""
+    text = " ".join(decode_words(raw[: MAX_SUBJECT * 8]).split())[:MAX_SUBJECT]
+    position = 0
+    while match := _LEADING_BLOB.match(text, position):
+        position = match.end()
+    found = _LEADER.match(text) or _LEADER.match(text, position)
+    return bool(found or _TRAILER.search(text) or _FORWARD.match(text))
+
+
 def base_subject(raw: bytes) -> str:
     """The base subject of a raw Subject value; case and words are kept, spaces are single."""
     text = " ".join(decode_words(raw[: MAX_SUBJECT * 8]).split())[:MAX_SUBJECT]

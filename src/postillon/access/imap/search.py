@@ -30,14 +30,11 @@ async def search(session: Session, command: commands.Command) -> Answer:
     if argument.charset and Extra.UTF8 in session.extras:
         return bad("All text is UTF-8")  # RFC 9755 section 3
     save = returns is not None and "SAVE" in returns
-    by_modseq = _names_modseq(argument.key)
-    if by_modseq:
-        session.use(Extra.CONDSTORE)
     if save:
         saved, view.saved = view.saved, []  # empty should we fail (RFC 5182 section 2.1)
-        found, modseqs = await _find(session, _with_saved(argument.key, saved), by_modseq)
+        found, modseqs = await find(session, _with_saved(argument.key, saved))
     else:
-        found, modseqs = await _find(session, argument.key, by_modseq)
+        found, modseqs = await find(session, argument.key)
     if save:
         assert returns is not None
         view.saved = numbers.join(uid for _, uid in _chosen(returns, argument.partial, found))
@@ -62,11 +59,12 @@ async def search(session: Session, command: commands.Command) -> Answer:
 Found = list[tuple[int, int]]  # sequence number and UID, ascending
 
 
-async def _find(
-    session: Session, key: commands.SearchKey, by_modseq: bool
-) -> tuple[Found, dict[int, int]]:
+async def find(session: Session, key: commands.SearchKey) -> tuple[Found, dict[int, int]]:
     """What matches, and the MODSEQs of these by UID when the search is about them."""
     view = session.selected
+    by_modseq = _names_modseq(key)
+    if by_modseq:
+        session.use(Extra.CONDSTORE)
     parts = key.keys if isinstance(key, commands.All) else (key,)
     now = session.server.clock()
     tests = [compile_key(part, view, now) for part in parts]

@@ -24,6 +24,7 @@ from postillon.access.imap import (
     metadata,
     opening,
     search,
+    sorting,
     tree,
 )
 from postillon.access.imap.answer import Answer, bad, no
@@ -39,7 +40,7 @@ from postillon.net.deflate import DeflateStream
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import engine as engines
 from postillon.protocol.imap import names, numbers
-from postillon.protocol.imap.commands import Command
+from postillon.protocol.imap.commands import Command, Sort, Thread
 from postillon.protocol.imap.engine import ImapEngine
 from postillon.protocol.imap.words import Refused
 from postillon.protocol.imap.writer import human
@@ -113,9 +114,18 @@ RULES: dict[str, Rule] = {
     "FETCH": Rule(State.SELECTED, fetch.fetch, expunge=False),
     "STORE": Rule(State.SELECTED, changing.store, expunge=False),
     "SEARCH": Rule(State.SELECTED, search.search, expunge=False),
+    "SORT": Rule(State.SELECTED, sorting.sort, expunge=False),
+    "THREAD": Rule(State.SELECTED, sorting.thread, expunge=False),
     "COPY": Rule(State.SELECTED, changing.copy),
     "MOVE": Rule(State.SELECTED, changing.move, highest=True),
 }
+
+
+def _of_uids(command: Command) -> bool:
+    argument = command.argument
+    if isinstance(argument, Sort | Thread):
+        argument = argument.search
+    return getattr(argument, "uid", False)
 
 
 class Session:
@@ -424,7 +434,7 @@ class Session:
             answer = bad("Not in this state")
         if self.view is not None and not self.closing:
             try:
-                await self.tell(expunge=rule.expunge or getattr(command.argument, "uid", False))
+                await self.tell(expunge=rule.expunge or _of_uids(command))
             except StoreError as error:  # no database to ask: it is told with a later answer
                 self.log.warning("cannot_look", error=str(error))
             if rule.highest and self.condstore and answer.status == "OK" and not answer.code:

@@ -336,9 +336,36 @@ class Search:
     charset: bool = False  # CHARSET was given
 
 
+class SortKey(Enum):
+    """RFC 5256 section 3, RFC 5957."""
+
+    ARRIVAL = "ARRIVAL"
+    CC = "CC"
+    DATE = "DATE"
+    FROM = "FROM"
+    SIZE = "SIZE"
+    SUBJECT = "SUBJECT"
+    TO = "TO"
+    DISPLAY_FROM = "DISPLAYFROM"
+    DISPLAY_TO = "DISPLAYTO"
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    keys: tuple[tuple[SortKey, bool], ...]  # whether reversed
+    search: Search
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    algorithm: str
+    search: Search
+
+
 Argument = (
     Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
-    | GetMetadata | SetMetadata | Root | AppendDone | Fetch | Store | Copy | Expunge | Search
+    | GetMetadata | SetMetadata | Root | AppendDone | Fetch | Store | Copy | Expunge | Search | Sort
+    | Thread
 )  # fmt: skip
 
 

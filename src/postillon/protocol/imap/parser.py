@@ -450,6 +450,8 @@ _VERBS: dict[str, Parse] = {
     "APPEND": _no_append,
     "EXPUNGE": _expunge,
     "SEARCH": lambda reader: searching.search(reader, uid=False),
+    "SORT": lambda reader: searching.sort(reader, uid=False),
+    "THREAD": lambda reader: searching.thread(reader, uid=False),
     "FETCH": _fetch(False),
     "STORE": _store(False),
     "COPY": _copy(False),
@@ -462,6 +464,8 @@ _UID_VERBS: dict[str, Parse] = {
     "COPY": _copy(True),
     "MOVE": _copy(True),
     "SEARCH": lambda reader: searching.search(reader, uid=True),
+    "SORT": lambda reader: searching.sort(reader, uid=True),
+    "THREAD": lambda reader: searching.thread(reader, uid=True),
     "EXPUNGE": _uid_expunge,
 }
 VERBS = frozenset(_VERBS)

@@ -24,6 +24,9 @@ from postillon.protocol.imap.commands import (
     SearchKey,
     Since,
     Size,
+    Sort,
+    SortKey,
+    Thread,
 )
 from postillon.protocol.imap.dates import DATE, parse_date
 from postillon.protocol.imap.words import Reader, Refused, number_set
@@ -38,38 +41,86 @@ _FLAGS = {name.upper().lstrip("\\"): name for name in
 
 
 def search(reader: Reader, *, uid: bool) -> Search:
-    """Everything after the verb."""
-    returns = None
-    part: tuple[int, int] | None = None
+    """Everything after the verb of SEARCH."""
+    returns, part = _returns(reader)
     reader.need(b" ")
-    if reader.text[reader.position : reader.position + 8].upper() == b"RETURN (":
-        reader.position += 7
-
-        def option() -> str:
-            nonlocal part
-            name = reader.keyword()
-            if name == "PARTIAL":
-                if part is not None:
-                    raise Refused("PARTIAL only once")
-                reader.need(b" ")
-                part = partial(reader)
-            return name
-
-        returns = frozenset(reader.list_of(option, empty=True)) or frozenset({"ALL"})
-        if not returns <= RETURNS:
-            raise Refused("Unknown result option")
-        if part is not None and "ALL" in returns:
-            raise Refused("PARTIAL and ALL exclude each other")  # RFC 9394 section 3.1
-        reader.need(b" ")
-    charset, given = "utf-8", False
+    charset = None
     if reader.text[reader.position : reader.position + 8].upper() == b"CHARSET ":
         reader.position += 8
-        given = True
-        name = reader.astring().upper().decode("ascii", "replace")
-        if name not in CHARSETS:
-            raise Refused("Unknown charset", "NO", f"BADCHARSET ({' '.join(CHARSETS)})")
-        charset = CHARSETS[name]
+        charset = _charset(reader)
         reader.need(b" ")
+    return Search(uid, _program(reader, charset or "utf-8"), returns, part, charset is not None)
+
+
+def sort(reader: Reader, *, uid: bool) -> Sort:
+    """Everything after the verb of SORT (RFC 5256 section 3, RFC 5267 section 3)."""
+    returns, part = _returns(reader)
+    reader.need(b" ")
+
+    def key() -> tuple[SortKey, bool]:
+        name = reader.keyword()
+        reverse = name == "REVERSE"
+        if reverse:
+            reader.need(b" ")
+            name = reader.keyword()
+        try:
+            return SortKey(name), reverse
+        except ValueError:
+            raise Refused("Unknown sort key") from None
+
+    keys = tuple(reader.list_of(key))
+    return Sort(keys, _charset_and_program(reader, uid, returns, part))
+
+
+def thread(reader: Reader, *, uid: bool) -> Thread:
+    """Everything after the verb of THREAD (RFC 5256 section 3)."""
+    reader.need(b" ")
+    algorithm = reader.keyword()
+    return Thread(algorithm, _charset_and_program(reader, uid, None, None))
+
+
+def _charset_and_program(
+    reader: Reader, uid: bool, returns: frozenset[str] | None, part: tuple[int, int] | None
+) -> Search:
+    reader.need(b" ")
+    charset = _charset(reader)
+    reader.need(b" ")
+    return Search(uid, _program(reader, charset), returns, part)
+
+
+def _returns(reader: Reader) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
+    """RETURN (...) of RFC 4731, and the range of PARTIAL in it."""
+    if reader.text[reader.position : reader.position + 9].upper() != b" RETURN (":
+        return None, None
+    reader.position += 8
+    part: tuple[int, int] | None = None
+
+    def option() -> str:
+        nonlocal part
+        name = reader.keyword()
+        if name == "PARTIAL":
+            if part is not None:
+                raise Refused("PARTIAL only once")
+            reader.need(b" ")
+            part = partial(reader)
+        return name
+
+    returns = frozenset(reader.list_of(option, empty=True)) or frozenset({"ALL"})
+    if not returns <= RETURNS:
+        raise Refused("Unknown result option")
+    if part is not None and "ALL" in returns:
+        raise Refused("PARTIAL and ALL exclude each other")  # RFC 9394 section 3.1
+    return returns, part
+
+
+def _charset(reader: Reader) -> str:
+    name = reader.astring().upper().decode("ascii", "replace")
+    if name not in CHARSETS:
+        raise Refused("Unknown charset", "NO", f"BADCHARSET ({' '.join(CHARSETS)})")
+    return CHARSETS[name]
+
+
+def _program(reader: Reader, charset: str) -> SearchKey:
     grammar = _Keys(reader, charset)
     keys = [grammar.key(0)]
     while not reader.at_end() and reader.skip(b" "):
@@ -77,7 +128,7 @@ def search(reader: Reader, *, uid: bool) -> Search:
             break
         keys.append(grammar.key(0))
     reader.end()
-    return Search(uid, keys[0] if len(keys) == 1 else All(tuple(keys)), returns, part, given)
+    return keys[0] if len(keys) == 1 else All(tuple(keys))
 
 
 _PARTIAL = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})")
