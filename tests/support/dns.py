@@ -86,7 +86,7 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def serving(zone: Zone) -> AsyncIterator[str]:
+async def serving(zone: Zone, port: int = 0) -> AsyncIterator[str]:
     """Give the server's `address:port`, as the resolver's configuration takes it."""
     loop = asyncio.get_running_loop()
 
@@ -101,7 +101,7 @@ async def serving(zone: Zone) -> AsyncIterator[str]:
         finally:
             writer.close()
 
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
+    listener = await asyncio.start_server(handle, "127.0.0.1", port)
     port = listener.sockets[0].getsockname()[1]
     transport, _ = await loop.create_datagram_endpoint(
         lambda: _Udp(zone), local_addr=("127.0.0.1", port)

@@ -37,6 +37,7 @@ class RemoteServer:
     lmtp: bool = False
     injected: bytes = b""  # sent in clear text together with the reply to STARTTLS
     hangs_up: bool = False  # right after the handshake
+    stalls: int = 0  # handshakes in which it is silent until the other side has had enough
     commands: list[str] = field(default_factory=list)
     messages: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     connections: int = 0
@@ -96,6 +97,10 @@ class RemoteServer:
             elif verb == "STARTTLS" and said.startswith("220") and self.tls is not None:
                 writer.write(said.encode() + b"\r\n" + self.injected)
                 await writer.drain()
+                if self.stalls:
+                    self.stalls -= 1
+                    await reader.read(-1)
+                    return
                 await writer.start_tls(self.tls)
                 self.secured += 1
                 if self.hangs_up:

@@ -37,6 +37,8 @@ async def connect(
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
+        if family is not socket.AF_UNIX:  # asyncio does so only where the protocol number was given
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source is not None:
             sock.bind((source, 0))
         async with asyncio.timeout(timeout_s):

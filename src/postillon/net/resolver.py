@@ -31,6 +31,7 @@ from postillon.net.dns import DnsError, DnsTemporary, Mx, NoSuchName
 
 MAX_RECORDS = 64  # of one answer; the rest is cut off (FAULTS 22)
 TEMPORARY_TTL = 5_000  # ms a failure is remembered, so that a dead server is not asked at each mail
+NO_ANSWER = frozenset({dns.rdatatype.CNAME, dns.rdatatype.DNAME, dns.rdatatype.RRSIG})
 PAYLOAD = 1232  # octets of EDNS: what passes without fragments (DNS flag day 2020)
 PORT = 53
 
@@ -175,6 +176,9 @@ class Resolver:
             return self._known(name, tuple(chain.answer)[:MAX_RECORDS], None, ttl)
         if answer.rcode() == dns.rcode.NXDOMAIN:
             return self._known(name, (), NoSuchName(name, "this name does not exist"), ttl)
+        if any(found.rdtype not in NO_ANSWER for found in answer.answer):
+            # Answers, but to nothing that was asked: whether there are such records is not known.
+            raise dns.exception.FormError("records of another name")  # type: ignore[no-untyped-call]
         return self._known(name, (), None, ttl)
 
     def _temporary(self, name: str, reason: str) -> _Known:

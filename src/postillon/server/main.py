@@ -24,7 +24,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "trace": ("trace", "trace", "What happened to a message, and why."),
     "explain": ("explain", "explain", "How a message would travel; nothing is sent."),
     "backup": ("backup", "backup", "A consistent copy of everything, beside the running server."),
-    "restore": ("restore", "restore", "From a backup: everything, an account, a mailbox, a message."),
+    "restore": (
+        "restore",
+        "restore",
+        "From a backup: everything, an account, a mailbox, a message.",
+    ),
     "export": ("export", "export", "An account's mail as mbox, Maildir or plain files."),
     "import": ("import_", "import_", "Mail from mbox files, Maildirs and exports."),
     "verify": ("verify", "verify", "Prove rows and octets against each other; mend them."),

@@ -70,9 +70,7 @@ def _make(place: Place, target: Path, keep: int | None, pace: Pace) -> BackupMad
     target = target.absolute()
     os.nice(NICENESS)
     files = backups.state_files(config.server.data, config_file.absolute(), named_files(config))
-    return at_files(
-        config, lambda store: backups.make(store, target, files, keep=keep, pace=pace)
-    )
+    return at_files(config, lambda store: backups.make(store, target, files, keep=keep, pace=pace))
 
 
 def named_files(config: Configuration) -> Iterator[Path]:
