@@ -19,6 +19,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -135,11 +136,9 @@ class Cluster:
             finally:
                 await connection.close()
 
-        runner = asyncio.Runner()
-        try:
-            runner.run(connected())
-        finally:
-            runner.close()
+        # In a thread of its own: the caller may be inside a loop.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(connected())).result()
 
     def create(self, template: str = "template0") -> str:
         """A new database; returns its name. template: another to copy."""

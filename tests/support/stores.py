@@ -64,6 +64,22 @@ def using(kind: str) -> Iterator[None]:
         server.execute(_EMPTY, name)
 
 
+@contextmanager
+def fresh_database() -> Iterator[None]:
+    """Inside `using`: a database without any tables, where the test runs on PostgreSQL."""
+    server = cluster()
+    if not _url.get() or isinstance(server, NoPostgres):
+        yield
+        return
+    name = server.create()
+    token = _url.set(server.url(name))
+    try:
+        yield
+    finally:
+        _url.reset(token)
+        server.drop(name)
+
+
 def config_of_test(config: StoreConfig | None = None) -> StoreConfig:
     """The configuration with the database that the test runs on."""
     return replace(config or StoreConfig(), database=_url.get())

@@ -72,6 +72,7 @@ async def check(config: Configuration, *, network: bool = True) -> list[Finding]
     ]
     if network:
         found += [finding async for finding in _next_hops(config)]
+        found += await _database(config)
     return sorted(found, key=lambda finding: finding.weight is Weight.WARNING)
 
 
@@ -287,6 +288,24 @@ async def _next_hops(config: Configuration) -> AsyncIterator[Finding]:
         if not isinstance(answer, Hosts):
             weight = Weight.ERROR if answer.permanent else Weight.WARNING
             yield Finding(weight, key, f"{hop}: {answer.status.text}", "is the host name right?")
+
+
+async def _database(config: Configuration) -> list[Finding]:
+    """PostgreSQL, where one is configured: can it be used, and is it durable?"""
+    if not config.store.database:
+        return []
+    try:
+        from postillon.store.postgresql.diagnosis import diagnose
+    except ImportError:
+        hint = 'pip install "postillon[postgresql]"'
+        return [_error("store.database", "the package asyncpg is missing", hint)]
+    processes = 1 + (config.server.workers or os.cpu_count() or 1)  # maintenance, workers
+    return [
+        Finding(
+            Weight.ERROR if item.serious else Weight.WARNING, "store.database", item.what, item.hint
+        )
+        for item in await diagnose(config.store, processes)
+    ]
 
 
 def _on_loopback(address: str) -> bool:

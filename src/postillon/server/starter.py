@@ -19,7 +19,7 @@ data = {data}
 # Worker processes; 0 is one for each core.
 workers = 0
 
-[tls]
+{store}[tls]
 # Until a real certificate is named here, a self-signed one in the data folder is used.
 # Both files are read again when they change.
 # certificate = "/etc/letsencrypt/live/{plain_hostname}/fullchain.pem"
@@ -64,8 +64,13 @@ def starter(
     *,
     user: str = "",
     listeners: tuple[tuple[str, str, int], ...] = (),
+    database: str = "",
+    database_password: str = "",
 ) -> str:
     """The text of the file. listeners: protocol, address, port; none leaves the usual ones."""
+    store = [f"database = {shown_value(database)}"] if database else []
+    if database_password:
+        store.append(f"database_password = {shown_value(database_password)}")
     tables = "\n".join(
         f"[[listener]]\nprotocol = {shown_value(protocol)}\naddress = {shown_value(address)}\n"
         f"port = {port}\n"
@@ -77,4 +82,5 @@ def starter(
         data=shown_value(data),
         user=f"user = {shown_value(user)}" if user else '# user = "postillon"',
         listeners=tables or LISTENER_EXAMPLE,
+        store="\n".join(["[store]", *store, "", ""]) if store else "",
     )

@@ -57,6 +57,12 @@ LOOPBACK = (
 @click.option("--user", help="Account of the operating system that the server runs as.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Password, first line.")
 @click.option("--prompt", is_flag=True, help="Ask for the password instead of making one.")
+@click.option("--database", help="PostgreSQL instead of a file: postgresql://user@host/name.")
+@click.option(
+    "--database-password",
+    type=click.Path(path_type=Path),
+    help="File with the password of the database, first line.",
+)
 @click.option("--loopback", is_flag=True, help="Only 127.0.0.1 and ports above 3000: for a try.")
 @guarded
 def init(
@@ -68,9 +74,14 @@ def init(
     user: str | None,
     password_file: Path | None,
     prompt: bool,
+    database: str | None,
+    database_password: Path | None,
     loopback: bool,
 ) -> None:
-    """Set up a new server in FOLDER (default: here). Nothing that exists is overwritten."""
+    """Set up a new server in FOLDER (default: here). Nothing that exists is overwritten.
+
+    Where the database holds a store already, the server joins it, and no account is made.
+    """
     file, data = folder / NAME, named or folder / DATA
     _check_free(file, data)
     hostname = _domain(hostname or _ask("Full name of this machine", _own_name()))
@@ -84,6 +95,8 @@ def init(
         str(data.absolute()) if named else DATA,
         user=user or "",
         listeners=LOOPBACK if loopback else (),
+        database=database or "",
+        database_password=str(database_password.absolute()) if database_password else "",
     )
     with _undone(file, data, folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,12 +107,16 @@ def init(
         new = NewAccount(login=login, password=password, admin=True)
 
         async def first(desk: Desk) -> None:
-            await domains.create(desk, domain, DomainChange())
-            await accounts.create(desk, new)
+            present = await domains.every(desk)
+            if not present:
+                await domains.create(desk, domain, DomainChange())
+                await accounts.create(desk, new)
             own_certificate(config.server.data / "tls", [hostname])
+            _tell_account(len(present), login, password if made else None)
 
         _work_as(owner, lambda: at_desk(config, first, fresh_ok=True))
-    _tell(file, config.server.data, login, password if made else None)
+    click.echo(f"wrote     {file}")
+    click.echo(f"data      {config.server.data}")
     _tell_next(file, data, domain, hostname, loopback, user)
 
 
@@ -210,9 +227,10 @@ def _undone(file: Path, data: Path, folder: Path) -> Iterator[None]:
         raise
 
 
-def _tell(file: Path, data: Path, login: str, password: str | None) -> None:
-    click.echo(f"wrote     {file}")
-    click.echo(f"data      {data}")
+def _tell_account(present: int, login: str, password: str | None) -> None:
+    if present:
+        click.echo(f"joined    a store with {present} domains; no account was made")
+        return
     click.echo(f"account   {login} (administrator)")
     if password is not None:
         click.echo(f"password  {password}   shown only now")

@@ -5,7 +5,8 @@ While a batch is being committed the next one collects; there is no timer. For e
 1. begins a transaction and writes the octets of its blobs as one row of `object`,
 2. takes the commit lock, an advisory lock of the database that ends with the transaction: operations
    are written for one writer at a time, as SQLite has it, and so they are right on several servers,
-3. runs the operations, each in a savepoint, and commits with `synchronous_commit`,
+3. runs the operations and commits with `synchronous_commit`; if one of several fails, the batch is
+   rolled back and run again with a savepoint around each, so that the others stand,
 4. answers, then tells listeners and the other processes.
 
 A crash before the commit returns leaves nothing of the batch. If the connection is lost while the
@@ -39,7 +40,7 @@ from postillon.store.postgresql.connection import (
 from postillon.store.postgresql.schema import COMMIT_LOCK, LOCK_CLASS, OWNER_CLASS
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0  # between two attempts to connect; doubled each time
-_LOCK = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {COMMIT_LOCK}); SAVEPOINT operation"
+_LOCK = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {COMMIT_LOCK})"
 
 Finish = Callable[[list[Job], list[tuple[int, int]], list[str]], None]
 
@@ -130,6 +131,19 @@ class Committer:
     async def _commit(
         self, batch: list[Job], changes: list[tuple[int, int]], topics: list[str]
     ) -> None:
+        """Without savepoints, which most batches do not need; else once more, with them."""
+        if not await self._attempt(batch, changes, topics, careful=False):
+            await self._attempt(batch, changes, topics, careful=True)
+
+    async def _attempt(
+        self,
+        batch: list[Job],
+        changes: list[tuple[int, int]],
+        topics: list[str],
+        *,
+        careful: bool,
+    ) -> bool:
+        """Run and commit a batch. False: one of several operations failed, and nothing remains."""
         connection = await self._connected()
         execute = connection.execute
         await execute("BEGIN")
@@ -138,16 +152,22 @@ class Committer:
         now = self._clock()
         done = with_content = 0
         for job in batch:
-            if done:  # the last one's savepoint goes, this one's comes: one round trip
-                await execute("RELEASE operation; SAVEPOINT operation")
             tx = BatchTx(now, refs, job.first, [], [])
+            if careful:
+                await execute("SAVEPOINT operation")
             try:
                 job.result = await run(connection, job.operation(tx))
             except Exception as error:  # it belongs to the caller
                 if connection.is_closed() or isinstance(error, Unreachable):
                     raise
-                job.error = translated_error(error) if isinstance(error, REFUSED) else error
-                await execute("ROLLBACK TO operation")
+                if not careful and len(batch) > 1:
+                    await execute("ROLLBACK")
+                    changes.clear()
+                    topics.clear()
+                    return False
+                job.error = error
+                if careful:
+                    await execute("ROLLBACK TO operation")
             else:
                 done += 1
                 with_content += bool(job.blobs)
@@ -155,7 +175,7 @@ class Committer:
                 topics += tx.topics
         if not done:
             await execute("ROLLBACK")
-            return
+            return True
         if refs and not with_content:
             await connection.execute("DELETE FROM object WHERE pack = $1", refs[0].pack)
         try:
@@ -163,6 +183,7 @@ class Committer:
         except BaseException:
             self._unsure()
             raise
+        return True
 
     async def _write_blobs(self, connection: Connection, batch: list[Job]) -> list[BlobRef]:
         blobs: list[NewBlob] = []

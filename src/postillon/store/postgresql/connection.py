@@ -149,7 +149,10 @@ def translated_error(error: BaseException) -> StoreError:
 
 
 async def run(connection: Connection, steps: Steps[T]) -> T:
-    """Run an operation to its end. What PostgreSQL refuses is raised inside it, where it yielded."""
+    """Run an operation to its end. What PostgreSQL refuses is raised inside it, where it yielded.
+
+    It cannot go on from there, as PostgreSQL does not: whatever it does then, the refusal stays.
+    """
     send: Callable[[Any], Statement] = steps.send
     fetch = connection.fetch
     try:
@@ -158,8 +161,11 @@ async def run(connection: Connection, steps: Steps[T]) -> T:
             try:
                 rows: list[Row] = list(map(tuple, await fetch(translated(sql), *arguments)))
             except REFUSED as error:
-                sql, arguments = steps.throw(translated_error(error))
-                continue
+                failure = translated_error(error)
+                with suppress(StopIteration):
+                    steps.throw(failure)
+                steps.close()
+                raise failure from error
             sql, arguments = send(rows)
     except StopIteration as stop:
         result: T = stop.value

@@ -36,7 +36,7 @@ def node_of(folder: Path) -> str:
 
 def _make(path: Path) -> None:
     """Whole or not at all, and by the first of several processes."""
-    draft = path.with_name(f"{FILE}.{os.getpid()}")
+    draft = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
     try:
         with draft.open("w", encoding="ascii") as file:
             file.write(secrets.token_hex(4) + "\n")
