@@ -45,14 +45,14 @@ async def open_database(
     fresh_ok: whether a store may be made where there is none. Raises StoreError.
     """
     store = await open_any(data, config, owner="cli", log=log, fresh_ok=fresh_ok)
+    hints = Hints(store, data, "cli", log)
     try:
-        hints = Hints(store, data, "cli", log)
+        yield store
+    finally:
         try:
-            yield store
+            await store.close()  # the hints of the last commit go out before it has ended
         finally:
             hints.close()
-    finally:
-        await store.close()
 
 
 @asynccontextmanager

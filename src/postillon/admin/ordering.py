@@ -30,7 +30,10 @@ SAMPLE = 10  # recipients a preview shows
 MAX_SENDERS = 1_000  # different ones a preview tells apart
 TOP_SENDERS = 5  # of these are named
 MAX_LINES = 100  # destinations that are probed or named
-_SAMPLED = "r.queue_id, m.reverse_path, r.forward_path, r.destination, m.length, r.status"
+_SAMPLED = (
+    "r.queue_id, m.reverse_path, r.forward_path, r.destination, m.length + length(m.prefix),"
+    " r.status"
+)
 
 Progress = Callable[[Done], None]
 

@@ -14,8 +14,9 @@ from postillon.queue.destinations import Destination
 from postillon.queue.ids import QueueId, parse_queue_id
 from postillon.queue.overview import Depth, Listed, Queue
 from postillon.queue.patience import Terms, mail_of, patience_of
-from postillon.queue.rows import FAR, Held, QueueMessage, QueueRecipient, State, read_status
+from postillon.queue.rows import FAR, Held, QueueMessage, QueueRecipient, State, Told, read_status
 from postillon.queue.selection import Count, Selection, Standing
+from postillon.route.hop import is_next_hop
 
 SHOWN = 20  # destinations and messages an overview shows
 
@@ -100,6 +101,7 @@ class Waiting:
     attempts: int
     last_at: int | None
     status: str  # the last words, "" before the first try
+    told: bool  # of its end: its sender knows, or wants to hear nothing
     gives_up_at: int  # when its sender is told that it failed
     attempts_at_most: int  # after so many deferrals too; 0: no such limit
     line: Line | None  # the destination in whose line it stands
@@ -229,6 +231,8 @@ def sender_text(path: str | None) -> str:
 def line_of(key: str, row: Destination | None, domains: Sequence[str], recipients: int) -> Line:
     """row None: the destination's row is gone, as the last of its line just went."""
     name = ", ".join(domains[:3]) + (" …" if len(domains) > 3 else "")
+    if is_next_hop(key):
+        name = key
     if row is None:
         return Line(
             key=key, name=name or key, hosts=(), recipients=recipients, down_since=None,
@@ -236,7 +240,7 @@ def line_of(key: str, row: Destination | None, domains: Sequence[str], recipient
         )  # fmt: skip
     return Line(
         key=key,
-        name=name or " ".join(row.hosts) or key,
+        name=name or (" ".join(row.hosts) if ":" in key else key),
         hosts=row.hosts,
         recipients=recipients,
         down_since=row.down_since,
@@ -360,6 +364,7 @@ def _waiting(
         attempts=item.attempts,
         last_at=item.last_at,
         status=words(item.status),
+        told=bool(item.told & Told.END),
         gives_up_at=min(message.expires_at, message.accepted_at + terms.lifetime),
         attempts_at_most=terms.attempts,
         line=line,

@@ -254,6 +254,8 @@ def _ms(duration: timedelta) -> int:
 def _span(duration: timedelta) -> str:
     """In one unit, rounded down: "90 minutes", "4 hours", "3 days"."""
     minutes = _ms(duration) // 60_000
+    if minutes < 2:
+        return f"{_ms(duration) // 1000} seconds"
     if minutes < 120:
         return f"{minutes} minutes"
     return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // 1440} days"

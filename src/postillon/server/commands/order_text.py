@@ -109,9 +109,13 @@ def _left(found: Preview, now: int) -> list[str]:
     if found.held and found.verb in (Verb.HOLD, Verb.RETRY):
         then = "they stay so" if found.verb is Verb.HOLD else "release them first; they are left"
         lines.append(f"Held already: {found.held:,}; {then}.")
+    if found.held and found.verb is Verb.REROUTE:
+        lines.append(f"Held: {found.held:,}; they stay so, and go there when they are released.")
     if found.local and found.verb is Verb.REROUTE:
         lines.append(f"For mailboxes of this server: {found.local:,}; those are left.")
-    if found.verb is Verb.RETRY and found.lines:
+    if found.verb is Verb.RETRY and found.destination and found.in_line:
+        lines.append(f"In line for it: {count(found.in_line, 'recipient')}.")
+    elif found.verb is Verb.RETRY and found.lines:
         lines.append(
             f"In line for a destination: {found.in_line:,}. Each is probed at once, and they follow"
             " when it answers:"

@@ -53,7 +53,7 @@ def _alerts(found: Overview) -> str:
     lines = ["Alerts"]
     for alert in found.alerts:
         since = f"  since {moment(alert.began_at, found.at)}: {alert.words}"
-        lines += [visible(since), visible(f"      {alert.remedy}")]
+        lines += [visible(since), *(visible(f"      {part}") for part in alert.remedy.split("; "))]
     return "\n".join(lines)
 
 
@@ -236,7 +236,7 @@ def forecast(item: Waiting, now: int) -> str:
     if item.state == Standing.HELD.value:
         return "held until released"
     if item.state != State.WAITING.value:
-        return f"{item.state}; its sender is to be told"
+        return f"{item.state}; {'done with' if item.told else 'its sender is to be told'}"
     end = f"given up {moment(item.gives_up_at, now)}"
     if item.attempts_at_most:
         end += f", at the latest at deferral {item.attempts_at_most}"
@@ -303,7 +303,7 @@ def _recipient(item: Waiting, now: int) -> str:
         servers = " ".join(line.hosts)
         if servers and servers != item.destination:
             pairs.append(("Servers", servers))
-        if line.down_since is not None and line.words:
+        if line.down_since is not None and line.words and line.words != item.status:
             pairs.append(("They said", line.words))
     return facts(pairs)
 

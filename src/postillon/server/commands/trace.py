@@ -13,7 +13,7 @@ from postillon.queue.ids import format_queue_id
 from postillon.server.commands.common import Place, place_options
 from postillon.server.commands.tables import answer, facts, visible, when
 
-MOMENTS = {"next_try"}  # facts that are times
+MOMENTS = {"next_try", "at_the_latest"}  # facts that are times
 MESSAGES = {"about", "report"}  # facts that are queue ids
 
 
