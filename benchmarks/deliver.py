@@ -2,6 +2,7 @@
 
     python benchmarks/deliver.py      # 10 KB, 20 connections, 100 mailboxes; 1 and 2 workers
     python benchmarks/deliver.py --connections 200 --size 2000 --workers 2
+    python benchmarks/deliver.py --database postgresql     # a PostgreSQL of its own, durable
 
 Starts a real server (`postillon serve`) in a folder of its own, makes the accounts, sends numbered
 messages over loopback, then counts in the store what was acknowledged. CPU is that of the whole
@@ -12,17 +13,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.load import Load, Result, numbered_message  # noqa: E402
+from support import postgres  # noqa: E402
 from support.server import Server  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -38,10 +43,10 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def usage(pid: int) -> tuple[float, int]:
-    """CPU seconds and octets sent to the disk by a process tree."""
+def usage(*pids: int) -> tuple[float, int]:
+    """CPU seconds and octets sent to the disk by process trees."""
     cpu, written = 0.0, 0
-    for process in tree(pid):
+    for process in [process for pid in pids for process in tree(pid)]:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         cpu += sum(int(field) for field in fields[11:15]) / TICK
         for line in Path(f"/proc/{process}/io").read_text().splitlines():
@@ -66,15 +71,35 @@ def send(server: Server, options: argparse.Namespace, numbers: range, run: str) 
     return load.run(numbers)
 
 
+@contextmanager
+def database(kind: str) -> Iterator[tuple[dict[str, str], list[int]]]:
+    """Settings for the server, and the processes to count beside its own."""
+    if kind == "sqlite":
+        yield {}, []
+        return
+    cluster = postgres.new_cluster(durable=True)
+    try:
+        assert cluster.process is not None
+        yield {"store": f'database = "{cluster.url(cluster.create())}"'}, [cluster.process.pid]
+    finally:
+        cluster.stop()
+        shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
 def measure(workers: int, options: argparse.Namespace) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="postillon-bench-", dir=options.folder) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="postillon-bench-", dir=options.folder) as folder,
+        database(options.database) as (settings, others),
+    ):
         accounts = [f"box{n}@example.org" for n in range(options.mailboxes)]
-        with Server(Path(folder), workers=workers, logins=accounts, log_level=None) as server:
+        with Server(
+            Path(folder), workers=workers, logins=accounts, log_level=None, settings=settings
+        ) as server:
             send(server, options, range(1, 1 + options.messages // 10), "warm")
-            before_cpu, before_written = usage(server.process.pid)
+            before_cpu, before_written = usage(server.process.pid, *others)
             result = send(server, options, range(10_000_000, 10_000_000 + options.messages), "load")
             time.sleep(0.5)
-            after_cpu, after_written = usage(server.process.pid)
+            after_cpu, after_written = usage(server.process.pid, *others)
             count = len(result.acknowledged)
             expected = count + options.messages // 10
             stored = server.emails()
@@ -100,6 +125,7 @@ def main() -> None:
     parser.add_argument("--mailboxes", type=int, default=100)
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median is printed")
     parser.add_argument("--folder", default=None, help="where the server's data lies for the run")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--no-pipelining", action="store_true")
     parser.add_argument(
         "--distinct", action="store_true", help="make every body anew (slower load)"
@@ -115,7 +141,7 @@ def main() -> None:
     print(
         f"Postillon {commit}, Python {sys.version.split()[0]}, {os.cpu_count()} cores;"
         f" {options.messages} messages of {options.size} octets, {options.connections} connections,"
-        f" {options.mailboxes} mailboxes; median of {options.repeat}"
+        f" {options.mailboxes} mailboxes; {options.database}; median of {options.repeat}"
     )
     print("workers  msg/s  CPU ms/msg  written/octet  p50 ms  p99 ms")
     for workers in (int(text) for text in options.workers.split(",")):
