@@ -116,6 +116,9 @@ class Load:
                     next_open = now + self._retry
             if now - began > seconds or self._stop():
                 self._done = True
+                for connection in [item for item in live if item.state == "greeting"]:
+                    self._broken(connection)
+                    live.discard(connection)
                 if now - began > seconds + 30:
                     break
             if not live and (self._done or not missing):
@@ -126,8 +129,12 @@ class Load:
                     if mask & selectors.EVENT_WRITE:
                         self._flush(connection)
                     finished = mask & selectors.EVENT_READ and self._readable(connection)
-                except (OSError, EOFError):
+                except (OSError, EOFError) as error:
                     self._broken(connection)
+                    if isinstance(error, ConnectionRefusedError) and not self._retry:
+                        raise ConnectionError(f"cannot connect to {self._address}") from error
+                    if connection.state == "greeting":
+                        next_open = now + self._retry
                     live.discard(connection)
                     missing += 1
                     self._result.reconnects += 1
@@ -143,11 +150,12 @@ class Load:
         return self._result
 
     def _open(self) -> _Connection | None:
-        try:
-            sock = socket.create_connection(self._address, timeout=5)
-        except OSError:
-            return None
+        """Begin a connection; the greeting shows that it stands, and nobody waits for a slow one."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
+        if sock.connect_ex(self._address) not in (0, errno.EINPROGRESS):
+            sock.close()
+            return None
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = _Connection(sock)
         self._selector.register(sock, selectors.EVENT_READ, connection)

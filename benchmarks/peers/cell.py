@@ -135,7 +135,8 @@ def machine_busy() -> bool:
         ]
         return sum(fields), fields[3] + fields[4]  # all, idle
 
-    (total, idle), _ = spent(), time.sleep(LOOK_S)
+    total, idle = spent()
+    time.sleep(LOOK_S)
     total_then, idle_then = spent()
     return (idle_then - idle) / max(1, total_then - total) < QUIET
 

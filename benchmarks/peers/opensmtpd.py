@@ -38,7 +38,7 @@ class OpenSmtpd(Unpacked):
     )
 
     def files(self) -> Mapping[str, str]:
-        return {"etc/smtpd.conf": CONFIG, "etc/aliases": "", "etc/resolv.conf": ""}
+        return {"etc/smtpd.conf": CONFIG, "etc/aliases": "", "etc/resolv.conf": "lookup file\n"}
 
     def launch(self, root: Root) -> None:
         (root.folder / "var/lib/opensmtpd/empty").mkdir(parents=True, exist_ok=True)
