@@ -7,7 +7,7 @@ a place at its destination (in the order of the lanes) or is under way.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from postillon.deliver.agent import Site
 from postillon.mail.octets import Octets
 from postillon.queue.config import QueueConfig
 from postillon.queue.ids import QueueId
-from postillon.queue.rows import Lane
+from postillon.queue.rows import Lane, QueueMessage, QueueRecipient
 
 K = TypeVar("K")
 BACKLOG = 2  # times the deliveries under way that may be in hand for one destination
@@ -28,6 +28,7 @@ class Work:
 
     `site` None until the agent has said where the destination's mail goes. `probe` names the
     destination for which it is the one delivery that finds out whether it is back; "" otherwise.
+    `rows` are those that this worker has just written, for a try that begins at once.
     """
 
     queue_id: QueueId
@@ -38,6 +39,7 @@ class Work:
     size: int = 0
     site: Site | None = None
     probe: str = ""
+    rows: tuple[QueueMessage, Sequence[QueueRecipient]] | None = None
 
     @property
     def local(self) -> bool:

@@ -161,7 +161,7 @@ class QueueRunner:
             self._admit(
                 Work(
                     message.queue_id, destination, tuple(numbers), message.lane, content,
-                    len(content),
+                    len(content), rows=(message, accepted.rows),
                 )
             )  # fmt: skip
 
@@ -346,6 +346,7 @@ class QueueRunner:
             await self._moved(work)
         key, places = work.key, self._tries.pace(work).places
         if not work.probe and self._hand.under_way(key) >= places:
+            work.rows = None  # they may have changed when its turn comes
             if self._hand.wait(work, places):
                 return True
             await self._tries.line_up(work)

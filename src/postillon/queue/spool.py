@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postillon.account.emails import Placed
-from postillon.mail.outcome import Deferred, Delivered, Outcome, Status
+from postillon.mail.outcome import Deferred, Delivered, Outcome
 from postillon.queue import trace
 from postillon.queue.ids import QueueId
 from postillon.queue.rows import (
@@ -52,7 +52,7 @@ _MINE = "substr(claimed_by, 1, ?) = ?"
 _LATE = "lease_until < ?"
 
 
-Loaded = tuple[QueueMessage, list[QueueRecipient]]
+Loaded = tuple[QueueMessage, Sequence[QueueRecipient]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +249,20 @@ def settle(tx: Tx, queue_id: QueueId, worker: str, results: Sequence[Result]) ->
     if not rows:
         return
     held = rows[0][0] != Held.FREE
+    tried: list[tuple[int, Result]] = []
     for result in results:
-        yield from _settle_one(tx, queue_id, worker, result, held)
-    if not (yield from remove_finished(queue_id)):
-        yield from tell_later(queue_id, tx.now)  # what was owed may now be said
+        attempt = yield from _settle_one(tx, queue_id, worker, result, held)
+        if attempt:
+            tried.append((attempt, result))
+    if (yield from remove_finished(queue_id)):
+        return  # its history would go with it
+    for attempt, result in tried:
+        yield from _attempt(tx, queue_id, attempt, result)
+    yield from tell_later(queue_id, tx.now)  # what was owed may now be said
 
 
-def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bool) -> Steps[None]:
+def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bool) -> Steps[int]:
+    """The number of the try, from 1; 0 if the lease was lost: the new owner decides."""
     state = _state_of(result)
     status = result.outcome.status
     rows = yield (
@@ -279,9 +286,9 @@ def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bo
         ),
     )
     if not rows:
-        return  # the lease was lost: the new owner decides
-    attempts, forward_path = rows[0]
-    yield from _attempt(tx, queue_id, result.n, attempts, state, status)
+        return 0
+    attempt: int
+    attempt, forward_path = rows[0]
     facts: dict[str, object] = {"to": forward_path, "status": f"{status.code} {status.text}"}
     if status.host:
         facts["host"] = status.host
@@ -295,15 +302,16 @@ def _settle_one(tx: Tx, queue_id: QueueId, worker: str, result: Result, held: bo
         facts["mailbox"], facts["uid"] = result.placed.mailbox, result.placed.uid
     kind = "deferred" if state is State.WAITING else state.value
     yield from trace.event(queue_id, tx.now, kind, facts)
+    return attempt
 
 
-def _attempt(
-    tx: Tx, queue_id: QueueId, n: int, attempt: int, state: State, status: Status
-) -> Steps[None]:
+def _attempt(tx: Tx, queue_id: QueueId, attempt: int, result: Result) -> Steps[None]:
+    """Keep a try in the recipient's history."""
+    n, status = result.n, result.outcome.status
     yield (
         "INSERT INTO queue_attempt (queue_id, n, attempt, at, host, outcome, status)"
         " VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-        (queue_id, n, attempt, tx.now, status.host, state.value, status_text(status)),
+        (queue_id, n, attempt, tx.now, status.host, _state_of(result).value, status_text(status)),
     )
     if attempt > MAX_ATTEMPTS_KEPT:  # the first stays, and the latest
         yield (

@@ -32,8 +32,9 @@ from postillon.queue.reason import reason_of, slows
 from postillon.queue.rows import QueueMessage, QueueRecipient, State, Told, local_target
 from postillon.queue.schedule import milliseconds
 from postillon.queue.spool import Result
-from postillon.store.operation import BlobLost, Steps, Store, StoreError, StoreStopped, Tx
+from postillon.store.operation import BlobLost, Brief, Steps, Store, StoreError, StoreStopped, Tx
 
+FEW = 10  # recipients whose outcome is settled in the loop's thread
 STORE_PAUSE_S = 2.0  # after the store has refused, before it is asked again
 OUR_FAULT = Status("4.3.0", "an internal error; we try again")
 LOST = Status("4.3.0", "the message cannot be read at the moment")
@@ -133,8 +134,10 @@ class Tries:
         site = work.site
         assert site is not None
 
+        rows, work.rows = work.rows, None
+
         def steps() -> Steps[tuple[spool.Loaded | None, Destination | None]]:
-            loaded = yield from spool.load(work.queue_id)
+            loaded = rows or (yield from spool.load(work.queue_id))
             known = yield from destinations.for_mail(site.key, site.destination)
             return loaded, known
 
@@ -315,7 +318,8 @@ class Tries:
             yield from spool.settle(tx, found.message.queue_id, self._worker, results)
             return row
 
-        row = await self._write(operation, found.message)
+        few = len(results) <= FEW
+        row = await self._write(Brief(operation) if few else operation, found.message)
         if row is not None:
             self._circuits.close(key, row.next_at)
             if row.probes == 1:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
 from postillon.mail.address import AddressError, normalise_domain
 
 PORTS = {"smtp": 25, "smtps": 465, "lmtp": 24}
+MAX_KNOWN = 1_000  # next hops whose reading is remembered
 BY_MX = "mx"  # in a route: ask DNS, whatever the smart host
 
 
@@ -64,6 +66,7 @@ def is_next_hop(destination: str) -> bool:
     return "://" in destination
 
 
+@lru_cache(MAX_KNOWN)  # each message to relay asks again what few servers are called
 def parse_next_hop(text: str) -> NextHop:
     """Read a next hop; a bare `host` or `host:port` means smtp. Raises HopError."""
     if "://" not in text:
