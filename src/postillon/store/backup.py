@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def _copy_rows(
 ) -> tuple[Snapshot, FileCopy]:
     path = making / DATABASE
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    source = connect(data, config, writes=False)
+    source = connect(data, replace(config, mapped=0), writes=False)  # every page is read but once
     copy = apsw.Connection(str(path))
     try:
         execute: Execute = source.cursor().execute
