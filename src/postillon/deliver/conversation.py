@@ -7,9 +7,10 @@ the engine's transaction.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from postillon.deliver.config import DeliverConfig
 from postillon.mail.envelope import Envelope
@@ -131,8 +132,24 @@ class Conversation:
             self.stream.close()
 
 
+class Connect(Protocol):
+    """How a connection is made: `net.connect.connect`, or a test's own network."""
+
+    async def __call__(
+        self, address: str, port: int, *, source: str | None, timeout_s: float,
+        tls: ClientTls | None,
+    ) -> Stream: ...  # fmt: skip
+
+
 async def begin(
-    hosts: Hosts, host: Host, address: str, hostname: str, config: DeliverConfig, *, clear: bool
+    hosts: Hosts,
+    host: Host,
+    address: str,
+    hostname: str,
+    config: DeliverConfig,
+    *,
+    clear: bool,
+    connect: Connect = connect,
 ) -> Conversation:
     """Connect to one address of a host and come as far as the first mail transaction.
 
@@ -247,4 +264,5 @@ def _tls_status(name: str, error: BaseException) -> Status:
 
 def _plain(error: OSError) -> str:
     """A reason for people, without our own addresses in it."""
-    return (error.strerror or "the connection failed").lower()
+    text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return (text or "the connection failed").lower()

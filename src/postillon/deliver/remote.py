@@ -17,13 +17,14 @@ from datetime import timedelta
 from postillon.deliver.agent import QueuedMessage, Site
 from postillon.deliver.config import DeliverConfig
 from postillon.deliver.connections import Connections, Key
-from postillon.deliver.conversation import Conversation, HostFailed, begin
+from postillon.deliver.conversation import Connect, Conversation, HostFailed, begin
 from postillon.log import SILENT, Log
 from postillon.mail.envelope import Envelope, Recipient
 from postillon.mail.header import header_end
 from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Reply, Status
 from postillon.meter import SILENT_METER, Meter
+from postillon.net.connect import connect
 from postillon.protocol.smtp.client import CannotSend, Transaction
 from postillon.route.nexthop import Host, Hosts, NextHops, NoHosts
 
@@ -53,7 +54,9 @@ class RemoteAgent:
         hostname: str,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
+        connect: Connect = connect,
     ) -> None:
+        self._connect = connect
         self._next_hops = next_hops
         self._config = config or DeliverConfig()
         self._hostname = hostname
@@ -170,8 +173,9 @@ class RemoteAgent:
             for clear in (False, True):
                 try:
                     talk = await begin(
-                        hosts, host, address, self._hostname, self._config, clear=clear
-                    )
+                        hosts, host, address, self._hostname, self._config, clear=clear,
+                        connect=self._connect,
+                    )  # fmt: skip
                 except HostFailed as error:
                     failure = error
                     if error.tls and not hosts.tls.required and not clear:

@@ -55,8 +55,10 @@ class QueueRunner:
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
         worker: str,
+        poll_s: float = POLL_S,
     ) -> None:
         self._store = store
+        self._poll_s = poll_s
         self._agent = agent
         self._reporter = reporter
         self._clock = clock
@@ -182,7 +184,7 @@ class QueueRunner:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            wait = POLL_S
+            wait = self._poll_s
             try:
                 await self._claim()
                 await self._report()
@@ -207,8 +209,8 @@ class QueueRunner:
 
         times = await self._store.query(steps())
         if not times or not lanes or self._alone:
-            return POLL_S
-        return min(POLL_S, max(0.01, (min(times) - now) / 1000))
+            return self._poll_s
+        return min(self._poll_s, max(0.01, (min(times) - now) / 1000))
 
     def _lanes(self, order: Sequence[Lane]) -> tuple[Lane, ...]:
         """Those of the lanes for which there is room."""

@@ -321,9 +321,9 @@ class Tries:
         few = len(results) <= FEW
         row = await self._write(Brief(operation) if few else operation, found.message)
         if row is not None:
-            self._circuits.close(key, row.next_at)
-            if row.probes == 1:
+            if row.probes == 1 and not self._circuits.closed(key, now):
                 self._log.warning("destination down", destination=key, status=row.status)
+            self._circuits.close(key, row.next_at)
         elif was_down and reached and self._circuits.open(key):
             self._log.info("destination back", destination=key)
         await self._aftermath(found, results)
