@@ -14,6 +14,7 @@ from postillon.mail.words import clean
 _OURS = (
     "X-Postillon"  # the type of a diagnostic code that no other server has given (section 2.1.1)
 )
+MAX_TYPED = 900  # octets of an address with its type, so that its field fits into a line
 # RFC 6533 section 3: what stands as \x{HEX} in utf-8-addr-xtext, the form for seven bits.
 _NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 
@@ -39,7 +40,8 @@ def status_part(
     kind = "global-delivery-status" if international else "delivery-status"
     header.structured("Content-Type", f"message/{kind}")
     header.structured("Content-Transfer-Encoding", "8bit" if international else "7bit")
-    return bytes(header) + "".join(f"{_fit(field)}\r\n" for field in fields).encode()
+    lines = "".join(f"{_fit(field)}\r\n" for field in fields)
+    return bytes(header) + lines.encode("utf-8", "replace")
 
 
 def _recipient_fields(recipient: Reported, international: bool) -> list[str]:
@@ -48,7 +50,9 @@ def _recipient_fields(recipient: Reported, international: bool) -> list[str]:
     fields = []
     if recipient.original:
         kind, _, address = recipient.original.partition(";")
-        fields.append(f"Original-Recipient: {_typed(kind, address, international)}")
+        typed = _typed(kind, address, international)
+        if len(typed.encode("utf-8", "replace")) <= MAX_TYPED:  # it may be left out
+            fields.append(f"Original-Recipient: {typed}")
     fields.append(
         f"Final-Recipient: {_typed('rfc822', str(recipient.forward_path), international)}"
     )
@@ -57,7 +61,7 @@ def _recipient_fields(recipient: Reported, international: bool) -> list[str]:
     if status.host:
         fields.append(f"Remote-MTA: dns; {_ascii(clean(status.host))}")
     if status.remote is not None:
-        fields.append(f"Diagnostic-Code: smtp; {_ascii(recipient.answer)}")
+        fields.append(f"Diagnostic-Code: smtp; {_ascii(recipient.answer)[:MAX_WORDS]}")
     elif recipient.action in (Action.FAILED, Action.DELAYED) and status.text:
         fields.append(f"Diagnostic-Code: {_OURS}; {_ascii(clean(status.text))[:MAX_WORDS]}")
     if recipient.last_try_at is not None:

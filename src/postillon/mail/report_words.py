@@ -43,7 +43,9 @@ def words_of(
     wording: Wording, hostname: str, recipients: Sequence[Reported], original: Original
 ) -> str:
     """The first part of a report: lines of at most WIDTH characters where words allow."""
-    lines = [*_wrap(_opening(wording, recipients)), "", *_about(wording, original), ""]
+    lines = [*_wrap(_opening(wording, recipients)), ""]
+    if about := _about(wording, original):
+        lines += [*about, ""]
     if recipients[0].action in (Action.FAILED, Action.DELAYED):
         groups: dict[tuple[object, str], list[Reported]] = {}
         for one in recipients:
@@ -149,7 +151,7 @@ def _history(wording: Wording, one: Reported, offset: int) -> list[str]:
     if began is not None and one.last_try_at is not None and one.tries:
         label = wording.label_first_try if one.down_since is None else wording.label_down_since
         facts.append((label, _when(wording, began, offset)))
-        span = one.last_try_at - began
+        span = max(0, one.last_try_at - began)  # the clock may have been set back
         forms = wording.tries_over if one.down_since is None else wording.tries_for_all
         if one.down_since is None and (one.tries == 1 or span < _MINUTE):
             forms = wording.tries

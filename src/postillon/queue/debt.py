@@ -161,28 +161,31 @@ _OWED = (
 )
 
 
-def failures_owed(to: Address, until: int, limit: int) -> Steps[tuple[list[QueueId], int]]:
-    """A sender's messages with failures not told, up to a time (ms): the oldest, and how many."""
-    rows = yield (
-        f"SELECT COUNT(DISTINCT m.queue_id) {_OWED}",
-        (until, str(to)),
-    )
+def count_owed(to: Address, until: int) -> Steps[int]:
+    """How many messages of a sender have failures, up to a time (ms), that are not told."""
+    rows = yield f"SELECT COUNT(DISTINCT m.queue_id) {_OWED}", (until, str(to))
     count: int = rows[0][0]
+    return count
+
+
+def failures_owed(to: Address, until: int, after: int, limit: int) -> Steps[list[QueueId]]:
+    """Those messages, oldest first. after: only ids beyond this one, to page on."""
     rows = yield (
-        f"SELECT DISTINCT m.queue_id {_OWED} ORDER BY m.queue_id LIMIT ?",
-        (until, str(to), limit),
+        f"SELECT DISTINCT m.queue_id {_OWED} AND m.queue_id > ? ORDER BY m.queue_id LIMIT ?",
+        (until, str(to), after, limit),
     )
-    return [QueueId(queue_id) for (queue_id,) in rows], count
+    return [QueueId(queue_id) for (queue_id,) in rows]
 
 
 def tick_failures(
     tx: Tx, messages: Sequence[QueueId], until: int, kind: str, facts: dict[str, object]
-) -> Steps[bool]:
+) -> Steps[int]:
     """Write down that a summary has told of these messages' failures, and finish what is finished.
 
-    until: ms, when the summary was begun. kind, facts: for the trace of each. False: of one of them
-    another worker has told meanwhile.
+    until: ms, when the summary was begun. kind, facts: for the trace of each. Returns of how many
+    messages; of the others another worker has told meanwhile.
     """
+    ticked = 0
     for queue_id in messages:
         rows = yield (
             "UPDATE queue_recipient SET told = told | ? WHERE queue_id = ? AND told < 4"
@@ -190,7 +193,8 @@ def tick_failures(
             (int(Told.END), queue_id, until),
         )
         if not rows:
-            return False
+            continue
+        ticked += 1
         yield from trace.event(queue_id, tx.now, kind, facts)
         yield from remove_finished(queue_id)
-    return True
+    return ticked

@@ -27,6 +27,7 @@ from postillon.queue.acceptance import Plan, Submission, accept, look_up, plan
 from postillon.queue.config import QueueConfig
 from postillon.queue.debt import (
     Debt,
+    count_owed,
     debt_of,
     failures_owed,
     lines_of,
@@ -296,10 +297,11 @@ class Reporter:
 
         None when it is but one message: the flood is over, and that one is told as usual.
         """
-        owed, count = await self._store.query(failures_owed(to, now, SUMMARY_MESSAGES))
+        count = await self._store.query(count_owed(to, now))
         if count < 2:
             self._restraint.calm(to)
             return None
+        owed = await self._store.query(failures_owed(to, now, 0, SUMMARY_MESSAGES))
         told: list[QueueId] = []
         messages = []
         recipients = 0
@@ -351,12 +353,11 @@ class Reporter:
         else:
             facts["report"] = made.submission.queue_id
 
-        def operation(tx: Tx) -> Steps[bool]:
+        def operation(tx: Tx) -> Steps[None]:
             if made is not None:
                 yield from accept(tx, made, 0)
-            if not (yield from tick_failures(tx, told, now, kind, facts)):
+            if (yield from tick_failures(tx, told, now, kind, facts)) < len(told):
                 raise _Overtaken
-            return True
 
         try:
             await self._store.write(operation, *(() if made is None else (_blob(made),)))
@@ -370,12 +371,14 @@ class Reporter:
         else:
             self._meter.count("reports", "summary")
         self._log.info("reported many", to=str(to), messages=count, **_named(made))
+        rest: Sequence[QueueId] = told
         while True:
-            rest, _ = await self._store.query(failures_owed(to, now, SUMMARY_MESSAGES))
+            page = failures_owed(to, now, rest[-1], SUMMARY_MESSAGES)
+            rest = await self._store.query(page)
             if not rest:
                 return True
 
-            def ticking(tx: Tx, rest: Sequence[QueueId] = rest) -> Steps[bool]:
+            def ticking(tx: Tx, rest: Sequence[QueueId] = rest) -> Steps[int]:
                 return tick_failures(tx, rest, now, kind, facts)
 
             await self._store.write(ticking)

@@ -331,3 +331,19 @@ def test_a_summary_names_messages_for_people_and_all_recipients_for_programs(lan
     assert "100" in text  # those that are not listed
     assert " n49@example.net " in text
     assert " n50@example.net " not in text
+
+
+def test_a_clock_that_was_set_back_spoils_no_report() -> None:
+    back = Reported(
+        parse_address("bob@example.net"), Action.FAILED, REFUSED, tries=3, first_try_at=AT,
+        last_try_at=AT - HOUR,
+    )  # fmt: skip
+    assert "Tries: 3 Last answer" in words(report(back))
+
+
+def test_an_original_recipient_too_long_for_a_line_is_left_out() -> None:
+    made = report(failed(original="utf-8;" + "文" * 490 + "@example.net"))
+    _, (_, fields, _) = parts(made)
+    assert groups(fields)[1]["Original-Recipient"] is None
+    assert groups(fields)[1]["Final-Recipient"] == "rfc822; bob@example.net"
+    assert max(map(len, made.content.split(b"\r\n"))) <= 998

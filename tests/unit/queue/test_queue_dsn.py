@@ -418,7 +418,7 @@ def test_a_sender_that_does_not_exist_here_is_traced_as_undeliverable(tmp_path: 
             accepted = await here.submit("far@remote.example", sender="nobody@example.org")
             await asyncio.sleep(60)
             assert here.empty()
-            story = here.store.read(find(accepted.queue_id))
+            story = await here.store.query(find(accepted.queue_id))
             assert story is not None
             assert story.events[-1].kind == "report withheld"
             assert story.events[-1].facts["why"] == "undeliverable"
