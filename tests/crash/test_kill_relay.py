@@ -14,7 +14,6 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +23,8 @@ import pytest
 from benchmarks.load import Load, Result
 from postillon.queue.ids import QueueId, format_queue_id
 from postillon.store.operation import Steps
-from support.dns import Zone, serving
+from support.dns import Zone
+from support.name_server import name_server
 from support.numbered import BOXES, Copy, copies, message_of, recipients_of
 from support.server import LOGINS, Server
 
@@ -38,23 +38,6 @@ QUICK = (
     'shortest_probe = "300ms"\nlongest_probe = "500ms"'
 )
 VICTIMS = ("A", "B", "AB")
-
-
-@contextlib.contextmanager
-def name_server(zone: Zone) -> Iterator[str]:
-    """The zone on loopback, in a loop of its own: gives `address:port`."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    service = serving(zone)
-    try:
-        yield asyncio.run_coroutine_threadsafe(service.__aenter__(), loop).result()
-    finally:
-        end = service.__aexit__(None, None, None)
-        asyncio.run_coroutine_threadsafe(end, loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 class Pair:

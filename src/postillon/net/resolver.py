@@ -57,6 +57,8 @@ class Resolver:
         self._cache: OrderedDict[Key, _Known] = OrderedDict()
         self._under_way: dict[Key, asyncio.Task[_Known]] = {}
         self._room = asyncio.Semaphore(config.max_queries)
+        longest = max(config.longest_ttl, config.longest_negative_ttl, timedelta(minutes=1))
+        self._longest = longest // timedelta(milliseconds=1)  # ms an answer can be remembered
 
     async def mx(self, name: str) -> tuple[Mx, ...]:
         """The mail exchangers of a domain by preference; host "" is the null MX (RFC 7505)."""
@@ -110,7 +112,9 @@ class Resolver:
     async def _ask(self, name: str, kind: dns.rdatatype.RdataType) -> tuple[dns.rdata.Rdata, ...]:
         key = (name.lower().rstrip("."), kind)
         known = self._cache.get(key)
-        if known is None or known.until <= self._clock():
+        now = self._clock()
+        # Beyond the longest TTL: the clock was set back since.
+        if known is None or not now < known.until <= now + self._longest:
             # All who ask the same at once share one question; one who gives up does not stop it.
             task = self._under_way.get(key)
             if task is None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+from postillon.queue.schedule import believable
+
 FRACTION = 4  # of the downtime
 JITTER = 0.15
 MAX_KNOWN = 10_000  # destinations remembered; the one unused longest is forgotten first
@@ -119,7 +121,7 @@ class Circuits:
 
     def closed(self, key: str, now: int) -> bool:
         until = self._closed.get(key)
-        if until is not None and until <= now:
+        if until is not None and (until <= now or not believable(until, now)):
             del self._closed[key]
             return False
         return until is not None

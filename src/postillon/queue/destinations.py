@@ -275,6 +275,20 @@ def mend(tx: Tx) -> Steps[int]:
     return len(rows)
 
 
+def set_right(tx: Tx, furthest: int) -> Steps[int]:
+    """After the clock was set back: nothing waits longer than `furthest` ms. Returns how many rows."""
+    late = yield (
+        "UPDATE queue_destination SET next_at = ?, updated_at = ? WHERE held = 0 AND next_at > ?"
+        " AND next_at < ? RETURNING key",
+        (tx.now, tx.now, tx.now + furthest, FAR),
+    )
+    booked = yield (
+        "UPDATE queue_destination SET rate_at = ?, updated_at = ? WHERE rate_at > ? RETURNING key",
+        (tx.now, tx.now, tx.now + furthest),
+    )
+    return len(late) + len(booked)
+
+
 # Pace --------------------------------------------------------------------------------------------
 
 

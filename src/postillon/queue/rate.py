@@ -12,6 +12,7 @@ from collections import deque
 from postillon.clock import Clock
 from postillon.deliver.agent import Site
 from postillon.queue import destinations
+from postillon.queue.schedule import believable
 from postillon.store.operation import Store
 
 SPAN = 10_000  # ms of mail that are booked at once, and that a delivery waits in hand at most
@@ -31,6 +32,8 @@ class Rates:
         booked = self._booked.setdefault(site.key, deque())
         while booked and booked[0] < now - interval:
             booked.popleft()
+        if booked and not believable(booked[0], now):
+            booked.clear()
         if not booked:
             count = max(1, SPAN // interval)
             start = await self._store.write(

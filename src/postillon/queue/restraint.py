@@ -111,5 +111,5 @@ def _keep(known: OrderedDict[Hashable, V], key: Hashable, value: V) -> None:
 
 
 def _forget_old(times: deque[int], now: int) -> None:
-    while times and times[0] <= now - HOUR:
+    while times and not now - HOUR < times[0] <= now:  # or the clock was set back
         times.popleft()

@@ -19,7 +19,7 @@ from postillon.deliver.agent import DeliveryAgent, Site
 from postillon.log import SILENT, Log
 from postillon.mail.octets import Octets
 from postillon.meter import SILENT_METER, Meter
-from postillon.queue import destinations, lines, spool
+from postillon.queue import destinations, jumps, lines, spool
 from postillon.queue.acceptance import Accepted, Plan
 from postillon.queue.circuit import MAX_KNOWN, Circuits
 from postillon.queue.config import QueueConfig
@@ -27,6 +27,7 @@ from postillon.queue.destinations import Destination
 from postillon.queue.dsn import Reporter
 from postillon.queue.hand import BACKLOG, Hand, Work
 from postillon.queue.ids import QueueId
+from postillon.queue.jumps import ClockWatch
 from postillon.queue.rows import Lane, State
 from postillon.queue.schedule import Schedule, milliseconds
 from postillon.queue.trying import STORE_PAUSE_S, Tries
@@ -434,17 +435,34 @@ class QueueRunner:
     # Leases
 
     async def _keep_leases(self) -> None:
-        """Renew what is in hand; free what dead workers have left behind; mend lines."""
+        """Renew what is in hand; free what dead workers have left behind; mend lines.
+
+        When the clock was set, all leases are wrong until their owners have renewed them: nothing is
+        taken over at that look.
+        """
+        watch = ClockWatch(self._clock, asyncio.get_running_loop().time)
+        doubtful = True  # at the start: what the clock was before is not known
         while True:
             await asyncio.sleep(self._lease / 3000)
+            moved = watch.moved()
 
-            def operation(tx: Tx) -> Steps[int]:
+            def operation(tx: Tx, moved: int = moved) -> Steps[int]:
                 yield from spool.renew(tx, self._worker, self._lease)
-                freed = yield from spool.take_over(tx, self._worker, self._crashes, mine=False)
+                if moved:
+                    return 0
+                freed = yield from spool.take_over(
+                    tx, self._worker, self._crashes, mine=False, lease=self._lease
+                )
                 return freed
 
             try:
                 freed = await self._store.write(operation)
+                if moved:
+                    self._log.warning("the clock was set", seconds=moved // 1000)
+                doubtful = doubtful or moved < 0
+                if doubtful:
+                    await self._set_right()
+                    doubtful = False
                 mended = await self._store.write(destinations.mend)
                 await self._find_orphans()
             except StoreStopped:
@@ -456,6 +474,24 @@ class QueueRunner:
                 self._log.warning("taken over from a dead worker", recipients=freed)
             if mended:
                 self.wake()
+
+    async def _set_right(self) -> None:
+        """Let nothing wait for a time that only a wrong clock can have given."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        while True:
+            found = await self._store.read_apart(jumps.misplaced(self._clock()))
+
+            def operation(tx: Tx, found: list[jumps.Placed] = found) -> Steps[int]:
+                return jumps.set_right(tx, found)
+
+            changed = await self._store.write(operation)
+            if changed:
+                self._log.warning("times of the queue put right", rows=changed)
+            if len(found) < jumps.BATCH or not changed:
+                break
+        self.wake()
 
     async def _find_orphans(self) -> None:
         """Let go of what stands in our name though we have nothing to do with it any more.

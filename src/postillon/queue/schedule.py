@@ -15,11 +15,21 @@ from datetime import timedelta
 
 from postillon.queue.config import QueueConfig
 from postillon.queue.reason import Reason
+from postillon.queue.rows import FAR
 
 FRACTION = 3  # of the age
 JITTER = 0.15
 SHORTEST_HINT = 30_000  # ms; whatever the other side says
 LONGEST_HINT = 4 * 3_600_000  # ms
+FURTHEST = LONGEST_HINT + 3_600_000  # ms; whatever waits for a time of its own is due before that
+
+
+def believable(at: int, now: int) -> bool:
+    """Whether we can wait for a time: beyond FURTHEST only the clock before it was set back could.
+
+    FAR means "not by itself".
+    """
+    return at >= FAR or at <= now + FURTHEST
 
 
 def milliseconds(duration: timedelta) -> int:

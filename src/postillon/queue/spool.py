@@ -49,7 +49,7 @@ _SUSPECT = (
     " (SELECT queue_id FROM queue_message WHERE crashes > 0) LIMIT 1"
 )
 _MINE = "substr(claimed_by, 1, ?) = ?"
-_LATE = "lease_until < ?"
+_LATE = "(lease_until < ? OR lease_until > ?)"
 
 
 Loaded = tuple[QueueMessage, Sequence[QueueRecipient]]
@@ -352,17 +352,18 @@ def remove(queue_id: QueueId) -> Steps[None]:
 # 7 to 10: given back ------------------------------------------------------------------------------
 
 
-def take_over(tx: Tx, worker: str, crashes: int, *, mine: bool) -> Steps[int]:
+def take_over(tx: Tx, worker: str, crashes: int, *, mine: bool, lease: int = 0) -> Steps[int]:
     """Free what a dead worker had in hand; its message becomes a suspect, then isolated.
 
     worker: "slot@instance". Who died within this instance of the server may have died of the message;
     when the whole server went down, no message is to blame. mine: all that carries the name of this
-    slot, from a former life, whatever the lease says. Otherwise what has outlived its lease.
+    slot, from a former life, whatever the lease says. Otherwise what has outlived its lease, or has
+    one of more than twice `lease` ms: the clock was set back, and nobody alive would have left it.
     Returns how many recipients were freed.
     """
     slot, _, instance = worker.partition("@")
     own = f"{slot}@"
-    arguments: tuple[int | str, ...] = (len(own), own) if mine else (tx.now,)
+    arguments: tuple[int | str, ...] = (len(own), own) if mine else (tx.now, tx.now + 2 * lease)
     condition = _MINE if mine else _LATE
     claimed = yield (
         _CLAIMED + condition,

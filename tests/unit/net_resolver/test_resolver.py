@@ -110,6 +110,15 @@ async def test_answers_are_remembered_until_their_time_is_over():
         assert len(zone.asked) == 3
 
 
+async def test_a_clock_set_back_does_not_make_answers_last_longer():
+    async with resolver() as (asked, zone, time):
+        time.now += 30 * 86_400_000
+        await asked.mx("a.example")
+        time.now -= 30 * 86_400_000
+        await asked.mx("a.example")
+        assert len(zone.asked) == 2
+
+
 async def test_who_asks_the_same_at_once_shares_one_question():
     async with resolver() as (asked, zone, _):
         await asyncio.gather(*(asked.mx("a.example") for _ in range(20)))
