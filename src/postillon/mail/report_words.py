@@ -173,11 +173,13 @@ def _history(wording: Wording, one: Reported, offset: int) -> list[str]:
 
 
 def _said(wording: Wording, one: Reported) -> str:
-    """Who answered what at last; "" when nobody was asked."""
+    """Who answered what at last, or was asked in vain; "" when nobody was asked."""
     host = clean(one.status.host)
     if one.answer:
         return wording.said.format(host=host or "?", words=one.answer)
-    return wording.no_words.format(host=host) if host else ""
+    if one.cause is Cause.UNREACHABLE and host:
+        return wording.no_words.format(host=host)
+    return host  # it did answer, but we cannot or must not send: the technical detail says why
 
 
 def _answer_label(wording: Wording, one: Reported) -> str:

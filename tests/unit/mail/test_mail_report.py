@@ -23,6 +23,7 @@ from postillon.mail.wording.languages import WORDINGS
 
 AT = 1_764_000_000_000
 HOUR = 3_600_000
+HOST = "mx.example.net"
 REFUSED = Status(
     "5.1.1", "refused", Reply(550, "5.1.1", ("No such user", "Goodbye")), "mx.example.net"
 )
@@ -170,6 +171,13 @@ def test_a_delay_says_what_happened_the_next_try_and_when_we_give_up() -> None:
     assert groups(fields)[1]["Action"] == "delayed"
     assert groups(fields)[1]["Will-Retry-Until"] == "Sat, 29 Nov 2025 16:00:00 +0000"
     assert groups(fields)[1]["Diagnostic-Code"] == "X-Postillon; no answer to the connection"
+
+
+def test_a_server_that_is_not_fit_for_the_message_is_not_blamed_for_silence() -> None:
+    unfit = Status("5.6.7", "The next host takes no message that needs SMTPUTF8", host=HOST)
+    text = words(report(failed("grün@example.net", unfit)))
+    assert "no answer" not in text
+    assert f"UTC {HOST} Technical detail: The next host takes no message" in text
 
 
 def test_one_that_was_never_tried_tells_what_is_known_of_its_destination() -> None:
