@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HOST = "127.0.0.1"
+PORTS = (10_000, 32_000)
 PROTOCOLS = (
     "smtp",
     "submission",
@@ -256,8 +259,14 @@ class Server:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody had a moment ago, all different."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
+    """Ports nobody had a moment ago, all different.
+
+    Below those that the system gives to outgoing connections: one of these might take it meanwhile.
+    """
+    sockets: list[socket.socket] = []
+    while len(sockets) < count:
+        with suppress(OSError):  # somebody has it
+            sockets.append(socket.create_server((HOST, random.randrange(*PORTS))))
     ports = [int(sock.getsockname()[1]) for sock in sockets]
     for sock in sockets:
         sock.close()
