@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,14 @@ from postillon.queue import overview, selection, watching
 from postillon.queue.config import QueueConfig
 from postillon.queue.destinations import Destination
 from postillon.queue.ids import QueueId, parse_queue_id
-from postillon.queue.overview import Depth, Listed, Queue
+from postillon.queue.overview import Depth, Listed, Queue, Tally
 from postillon.queue.patience import Terms, mail_of, patience_of
 from postillon.queue.rows import FAR, Held, QueueMessage, QueueRecipient, State, Told, read_status
 from postillon.queue.selection import Count, Selection, Standing
 from postillon.route.hop import is_next_hop
 
 SHOWN = 20  # destinations and messages an overview shows
+MAX_TROUBLED = 10_000  # destinations of which something is known that are looked through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,7 @@ class QueuedStory:
 async def look(desk: Desk, config: QueueConfig, now: int) -> Overview:
     """The overview. now: ms."""
     depth = await desk.store.query(overview.depth(now))
-    found, number = await desk.store.query(overview.queues(SHOWN))
+    found, number = await _queues(desk, SHOWN)
     held: list[Queued] = []
     if depth.held:
         for standing in (Standing.ISOLATED, Standing.HELD):
@@ -165,8 +167,23 @@ async def look(desk: Desk, config: QueueConfig, now: int) -> Overview:
 
 async def queues(desk: Desk, limit: int) -> tuple[list[QueueView], int]:
     """Destinations with what waits for them, the longest first, and how many there are."""
-    found, number = await desk.store.query(overview.queues(limit))
+    found, number = await _queues(desk, limit)
     return [_queue(item) for item in found], number
+
+
+async def _queues(desk: Desk, limit: int) -> tuple[list[Queue], int]:
+    """As `queues`; those that are down or held come too when nothing waits for them, at the end."""
+    tally: dict[str, Tally] = {}
+    after = 0
+    while (end := await desk.store.query(selection.page_end(Selection(), after))) is not None:
+        for item in await desk.store.query(overview.tally(after, end)):
+            known = tally.get(item.name)
+            tally[item.name] = item if known is None else known + item
+        after = end
+    longest = heapq.nsmallest(limit, tally.values(), key=lambda item: (-item.recipients, item.name))
+    found = await desk.store.query(overview.described(longest))
+    others = await desk.store.query(overview.troubled(tally, MAX_TROUBLED))
+    return [*found, *others[: limit - len(found)]], len(tally) + len(others)
 
 
 async def listing(desk: Desk, config: QueueConfig, meant: Selection, limit: int = 100) -> Page:

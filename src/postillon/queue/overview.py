@@ -6,7 +6,7 @@ so that a queue of a million recipients is told in about a second.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from postillon.queue import destinations
@@ -28,7 +28,6 @@ from postillon.queue.spool import history, load
 from postillon.store.operation import Steps
 
 MAX_LISTED = 10_000  # recipients one list gives at most
-MAX_DESTINATIONS = 10_000  # of one answer
 MAX_TRIES = 1_000  # past tries of one message that are told
 NAMED = 1_000  # recipients at the head of a line among which its domains are looked for
 
@@ -64,6 +63,27 @@ class Depth:
     @property
     def oldest(self) -> int | None:
         return min((lane.oldest for lane in self.lanes.values() if lane.oldest), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of what waits for one destination. first: the id of the oldest message."""
+
+    name: str
+    recipients: int
+    messages: int
+    first: int
+    next_due: int  # ms, of those that wait for their own time; FAR when none does
+
+    def __add__(self, other: Tally) -> Tally:
+        """Of other messages for the same destination."""
+        return Tally(
+            self.name,
+            self.recipients + other.recipients,
+            self.messages + other.messages,
+            min(self.first, other.first),
+            min(self.next_due, other.next_due),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,32 +176,38 @@ def waited_longer(age: int, now: int) -> Steps[int]:
 # Destinations ------------------------------------------------------------------------------------
 
 
-def queues(limit: int) -> Steps[tuple[list[Queue], int]]:
-    """What waits for which destination, the longest first, and how many destinations there are.
-
-    Those that are down or held come too when nothing waits for them, after the others.
-    """
-    limit = min(limit, MAX_DESTINATIONS)
+def tally(after: int, end: int) -> Steps[list[Tally]]:
+    """What messages with ids in (after, end] wait for, by destination in no order."""
     rows = yield (
         "SELECT COALESCE(waits_for, destination) AS name, COUNT(*), COUNT(DISTINCT queue_id),"
-        " MIN(queue_id), MIN(CASE WHEN waits_for IS NULL THEN due_at ELSE ? END),"
-        " COUNT(*) OVER () FROM queue_recipient WHERE state = 'waiting'"
-        " GROUP BY COALESCE(waits_for, destination) ORDER BY 2 DESC, 1 LIMIT ?",
-        (FAR, limit),
+        " MIN(queue_id), MIN(CASE WHEN waits_for IS NULL THEN due_at ELSE ? END)"
+        " FROM queue_recipient WHERE queue_id > ? AND queue_id <= ? AND state = 'waiting'"
+        " GROUP BY COALESCE(waits_for, destination)",
+        (FAR, after, end),
     )
-    number = rows[0][5] if rows else 0
-    found = []
-    for name, recipients, messages, first, due, _ in rows:
-        known = yield from destinations.get(name)
-        domains = yield from domains_of(name)
-        found.append(Queue(name, recipients, messages, accepted_at(first), due, known, domains))
-    listed = {item.name for item in found}
-    for known in (yield from destinations.every(limit)):
-        if (known.down or known.held) and known.key not in listed:
-            number += 1
-            if len(found) < limit:
-                found.append(Queue(known.key, 0, 0, 0, FAR, known))
-    return found, number
+    return [Tally(*row) for row in rows]
+
+
+def described(found: Sequence[Tally]) -> Steps[list[Queue]]:
+    """Destinations with what is known of each, in the order given."""
+    queues = []
+    for item in found:
+        known = yield from destinations.get(item.name)
+        domains = yield from domains_of(item.name)
+        queues.append(
+            Queue(item.name, item.recipients, item.messages, accepted_at(item.first),
+                  item.next_due, known, domains)
+        )  # fmt: skip
+    return queues
+
+
+def troubled(but: Collection[str], limit: int) -> Steps[list[Queue]]:
+    """Destinations that are down or held though nothing waits for them. but: those told already."""
+    return [
+        Queue(known.key, 0, 0, 0, FAR, known)
+        for known in (yield from destinations.every(limit))
+        if (known.down or known.held) and known.key not in but
+    ]
 
 
 def domains_of(key: str) -> Steps[tuple[str, ...]]:

@@ -177,7 +177,7 @@ def test_a_destination_is_held_for_mail_that_comes_later_until_it_is_released(
     assert "far.example: released" in office.ok(
         "queue", "release", "--destination", "far.example", "--yes"
     )
-    assert "There is nothing to do" in office.ok(
+    assert "There is no mail to release" in office.ok(
         "queue", "release", "--destination", "far.example", "--yes"
     )
 
@@ -214,7 +214,7 @@ def test_a_verb_wants_to_know_which_mail(office: Office) -> None:
     assert result.exit_code == 1
     assert "postillon trace 0000000000000" in result.stderr
     assert office.run("queue", "list", "--older", "soon").exit_code == 2
-    assert "There is nothing to do" in office.ok("queue", "retry", "--to", "a@b.c", "--yes")
+    assert "There is no mail to release" in office.ok("queue", "retry", "--to", "a@b.c", "--yes")
 
 
 def test_a_trace_is_found_by_id_address_and_message_id(office: Office) -> None:

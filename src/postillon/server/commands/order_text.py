@@ -35,6 +35,9 @@ DID = {
 
 def preview(found: Preview, more: Mapping[str, str], now: int) -> str:
     """Everything a person should know before saying yes."""
+    if found.nothing:
+        what = f"to {found.verb.value}" + (f" that is {found.what}" if found.what else "")
+        return visible_lines([*_left(found, now), f"There is no mail {what}."])
     lines: list[str] = []
     if found.destination:
         lines += _whole(found)
@@ -49,8 +52,6 @@ def preview(found: Preview, more: Mapping[str, str], now: int) -> str:
     lines += _way(found, more)
     lines += _reports(found)
     lines += _left(found, now)
-    if found.nothing:
-        return visible_lines([*lines, "There is nothing to do."])
     sample = _sample(found, now)
     return visible_lines(lines) + (f"\n\n{sample}" if sample else "")
 
