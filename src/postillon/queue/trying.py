@@ -42,9 +42,12 @@ HELD = Status("4.3.0", "mail for this destination is held by the administrator")
 ADRIFT = Status("4.4.1", "the destination did not answer")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InTry:
-    """A message with those of its recipients that are this worker's, and what holds for them."""
+    """A message with those of its recipients that are this worker's, and what holds for them.
+
+    `until`: up to when the line it joins is left alone (ms), because the rate is used up.
+    """
 
     work: Work
     site: Site
@@ -52,6 +55,8 @@ class InTry:
     mine: Sequence[QueueRecipient]
     known: Destination | None
     terms: Terms
+    until: int = 0
+    begun_at: int = 0  # ms
 
     @property
     def expires_at(self) -> int:
@@ -115,6 +120,7 @@ class Tries:
             await self._line_up(found)
             return False
         content = await self._content(work, found.message)
+        found.begun_at = self._clock()
         outcomes: Sequence[Outcome]
         if content is None:
             outcomes = [Deferred(LOST)] * len(found.mine)
@@ -185,7 +191,8 @@ class Tries:
         interval = self._interval(site, found.terms)
         if interval:
             at = await self._rates.take(site, interval)
-            if at is None:
+            if at - self._clock() > SPAN:
+                found.until = at - SPAN // 2
                 return False
             await asyncio.sleep(max(0, at - self._clock()) / 1000)
         return True
@@ -193,16 +200,7 @@ class Tries:
     def _interval(self, site: Site, terms: Terms) -> int:
         """Time between two messages where the rate is bounded (ms): longer as it bears less."""
         pace = self._circuits.pace(site.key, terms.concurrency)
-        return round(terms.interval * pace.ceiling / pace.limit)
-
-    async def allowed(self, work: Work, most: int) -> tuple[int, int]:
-        """When the line of a routed work may be served (ms), and how many of it, at most `most`."""
-        site = work.site
-        assert site is not None
-        interval = self._interval(site, self._terms(site, work))
-        if not interval:
-            return 0, most
-        return await self._rates.soonest(site, interval), min(most, max(1, SPAN // interval))
+        return round(terms.interval * pace.ceiling / max(pace.limit, pace.threshold))
 
     def lifetime(self, work: Work) -> int:
         """How long mail like a routed work may wait at the longest (ms)."""
@@ -237,6 +235,8 @@ class Tries:
         def operation(tx: Tx) -> Steps[None]:
             if rest:
                 yield from lines.join(tx, self._worker, key, found.site.hosts, joining, schedule)
+            if found.until:
+                yield from destinations.pause(tx, key, found.until)
             if results:
                 yield from destinations.lined_up(tx, key, found.site.hosts)
                 yield from spool.settle(tx, message.queue_id, self._worker, results)
@@ -283,13 +283,12 @@ class Tries:
         ours = all(outcome.status is OUR_FAULT or outcome.status is LOST for outcome in outcomes)
         was_down = bool(work.probe) or (known is not None and known.down)
         missed = [isinstance(o, Deferred) and o.destination for o in outcomes]
-        crowded = self._circuits.crowded(key, terms.concurrency, now)
-        down = all(missed) and (was_down or not crowded)
+        down = all(missed) and (was_down or not pace.crowded(now, found.begun_at))
         slowed = any(map(slows, outcomes)) and not down
         reached = not ours and not all(missed)
         was_full = pace.full
         if slowed:
-            pace.refused()
+            slowed = pace.refused(now, found.begun_at)
         elif reached:
             pace.restart() if was_down else pace.answered(now)
         wait = terms.probing.at(self._random.random())
@@ -322,7 +321,7 @@ class Tries:
         row = await self._write(Brief(operation) if few else operation, found.message)
         if row is not None:
             if row.probes == 1 and not self._circuits.closed(key, now):
-                self._log.warning("destination down", destination=key, status=row.status)
+                self._log.info("destination down", destination=key, status=row.status)
             self._circuits.close(key, row.next_at)
         elif was_down and reached and self._circuits.open(key):
             self._log.info("destination back", destination=key)
