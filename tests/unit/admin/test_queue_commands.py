@@ -214,7 +214,8 @@ def test_a_verb_wants_to_know_which_mail(office: Office) -> None:
     assert result.exit_code == 1
     assert "postillon trace 0000000000000" in result.stderr
     assert office.run("queue", "list", "--older", "soon").exit_code == 2
-    assert "There is no mail to release" in office.ok("queue", "retry", "--to", "a@b.c", "--yes")
+    told = office.ok("queue", "retry", "--to", "a@b.c", "--yes")
+    assert told == "There is no mail to retry that is to a@b.c.\n"
 
 
 def test_a_trace_is_found_by_id_address_and_message_id(office: Office) -> None:
