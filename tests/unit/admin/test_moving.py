@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mailbox
 import os
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -594,3 +596,50 @@ async def test_a_message_whose_octets_are_damaged_is_named(tmp_path: Path) -> No
             result = await restored(desk, view)
         assert (result.placed, result.bad_count) == (6, 1)
         assert "UID" in result.bad[0].where
+
+
+# Other people's readers and writers: those of Python
+
+
+async def test_pythons_mailbox_module_reads_what_we_export(tmp_path: Path) -> None:
+    async with desk_in(tmp_path) as desk:
+        ada = desk.accounts.open(1)
+        await fill(ada)
+        ours = await mail_of(ada)
+        for kind in ("mbox", "maildir"):
+            await give(desk, ADA, kind, tmp_path / kind)
+    inbox = ours[("INBOX",)]
+    box = mailbox.mbox(tmp_path / "mbox" / "INBOX.mbox", create=False)
+    assert [item["Subject"] for item in box] == ["message 0", "message 3", "message 6"]
+    assert [("R" in item.get_flags()) for item in box] == [bool(one[1] & 1) for one in inbox]
+    tree = mailbox.Maildir(tmp_path / "maildir", create=False)
+    assert {item["Subject"] for item in tree} == {"message 0", "message 3", "message 6"}
+    assert {"Work", "Sent"} <= set(tree.list_folders())
+    [letter] = [item for item in tree.get_folder("Work") if item["Subject"] == "message 1"]
+    assert letter.get_date() == (AT + 1_000) / 1_000
+    assert "S" in letter.get_flags()
+
+
+async def test_we_read_what_pythons_mailbox_module_writes(tmp_path: Path) -> None:
+    text = "Subject: x\n\nFrom here\n\nFrom ada@example.org Thu Nov 26 10:15:00 2026\nend\n"
+    old = mailbox.mbox(tmp_path / "inbox")
+    item = mailbox.mboxMessage(text)
+    item.set_flags("RAF")
+    item.set_from("ada@example.org", time.gmtime(AT // 1_000))
+    old.add(item)
+    old.add(mailbox.mboxMessage("Subject: y\n\nsecond\n"))
+    old.close()
+    tree = mailbox.Maildir(tmp_path / "Maildir")
+    letter = mailbox.MaildirMessage(text)
+    letter.set_subdir("cur")
+    letter.set_flags("FS")
+    letter.set_date(AT / 1_000)
+    tree.add_folder("Old.Letters").add(letter)
+    async with desk_in(tmp_path) as desk:
+        await take(desk, ADA, tmp_path / "inbox")
+        await take(desk, ADA, tmp_path / "Maildir")
+        found = await mail_of(desk.accounts.open(1))
+    octets = text.replace("\n", "\r\n").encode()
+    assert found[("INBOX",)][0] == (octets, 7, frozenset(), AT)
+    assert found[("INBOX",)][1][0] == b"Subject: y\r\n\r\nsecond\r\n"
+    assert found[("Old", "Letters")] == [(octets, 5, frozenset(), AT)]

@@ -13,12 +13,13 @@ from postillon.account.accounts import Accounts
 from postillon.store import mending
 from postillon.store.backup import back_up
 from postillon.store.backup_reader import BackupStore
+from postillon.store.compact import sweep
 from postillon.store.config import StoreConfig
 from postillon.store.manifest import Target
 from postillon.store.operation import Steps, Tx
 from postillon.store.pack import pack_path
 from postillon.store.sqlite import SqliteStore, open_store
-from postillon.store.verify import MAX_FINDINGS, repair, verify
+from postillon.store.verify import MAX_FINDINGS, ROWLESS, repair, verify
 from support import accounts as support
 
 ADA, BOB, ALL = "ada@example.org", "bob@example.org", "all@example.org"
@@ -289,6 +290,18 @@ async def test_a_cut_a_missing_and_a_strange_pack_are_named(tmp_path: Path) -> N
         ("1", "the file cannot be read: No such file or directory"),
         ("5", "no row names this file; a sweep removes it"),
     }
+    await store.close()
+
+
+async def test_a_pack_whose_row_is_lost_is_not_swept(tmp_path: Path) -> None:
+    await populate(tmp_path)
+    store = await opened(tmp_path)
+    await store.write(statement("DELETE FROM pack"))
+    pack_path(tmp_path / "data" / "packs", 5).write_bytes(b"nobody's")
+    assert await sweep(store) == [5]
+    assert [f.problem for f in await verify(store) if f.kind == "pack"] == [ROWLESS]
+    await repair(store)
+    assert await verify(store) == []
     await store.close()
 
 
