@@ -53,24 +53,27 @@ class Checked:
     problems: tuple[str, ...]
 
 
-def state_files(
-    data: Path, config_file: Path | None, named: Iterable[Path] = ()
-) -> Iterator[StateFile]:
-    """What is worth keeping beside the store: the rest of the data folder, then configuration.
-
-    named: files the configuration points to; what lies in the data folder comes once.
-    """
+def data_files(data: Path) -> Iterator[StateFile]:
+    """What is worth keeping in a data folder beside the store."""
     data = data.resolve()
-    inside = set()
     for path in sorted(data.rglob("*")):
         name = path.relative_to(data)
-        if name.parts[0] in NOT_STATE or not path.is_file():
+        if name.parts[0] not in NOT_STATE and path.is_file():
+            yield StateFile(path, str(name))
+
+
+def outer_files(data: Path, paths: Iterable[Path]) -> list[StateFile]:
+    """Files outside the data folder, read now: root can, and the server's account may not."""
+    data = data.resolve()
+    found = []
+    for path in dict.fromkeys(paths):
+        if path.resolve().is_relative_to(data):
             continue
-        inside.add(path.resolve())
-        yield StateFile(path, str(name))
-    for path in dict.fromkeys([*([] if config_file is None else [config_file]), *named]):
-        if path.resolve() not in inside:
-            yield StateFile(path)
+        try:
+            found.append(StateFile(path, "", path.read_bytes(), path.stat().st_mode & 0o777))
+        except OSError:
+            found.append(StateFile(path))  # tried again, and named as a problem
+    return found
 
 
 async def make(

@@ -7,7 +7,7 @@ moment. A shared lock keeps the maintenance process from removing packs meanwhil
 
 States of a generation, and what a crash leaves:
 
-    .NAME     being made; the next backup removes it, but finds the packs it had copied
+    .NAME     being made; the next backup removes it, and finds the octets it had copied
     NAME      complete and durable, by one rename
     .removed- past `keep`; the next backup removes the rest
 
@@ -17,9 +17,10 @@ compared with the store's: a store that went back in time (a power cut, a restor
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,15 +50,25 @@ from postillon.store.progress import Pace
 
 PAGES = 256  # pages of the database copied at once: 1 MB
 PAGE = 4096
+BLOCK = 4096  # octets of the source that are given up when the disk cannot read them
 ENDS = 65_536  # octets at both ends of a sealed pack that are compared before its copy is kept
+
+
+Pread = Callable[[int, int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class StateFile:
-    """A file to keep beside the store. inside: its path in the data folder; "" if it lies elsewhere."""
+    """A file to keep beside the store.
+
+    inside: its path in the data folder; "" if it lies elsewhere. octets, mode: of one that was read
+    already, because whoever makes the backup may not read it.
+    """
 
     path: Path
     inside: str = ""
+    octets: bytes | None = None
+    mode: int = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,7 @@ def back_up(
     lock = target.lock()
     packs_stay = backup_lock_of(data)
     try:
-        target.sweep()
+        target.sweep_generations()
         packs_stay.share()
         began_at = clock()
         name = _name(target, began_at)
@@ -152,8 +163,7 @@ def _forget(target: Target, keep: int | None) -> list[str]:
     doomed = [] if keep is None else names[: max(len(names) - max(keep, 1), 0)]
     for name in doomed:
         target.remove(name)
-    if doomed:
-        target.sweep()
+    target.sweep_packs()
     return doomed
 
 
@@ -211,7 +221,10 @@ def _snapshot(execute: Execute) -> Snapshot:
 
 
 class _PackCopier:
-    def __init__(self, source: Path, target: Target, pace: Pace) -> None:
+    """pread: of the source; a test gives one that fails."""
+
+    def __init__(self, source: Path, target: Target, pace: Pace, pread: Pread = os.pread) -> None:
+        self._pread = pread
         self.copied = self.kept = 0
         self.problems: list[str] = []
         self._source, self._target, self._pace = source, target, pace
@@ -286,19 +299,33 @@ class _PackCopier:
         try:
             offset = start
             while offset < stop:
-                piece = os.pread(fd, min(PIECE, stop - offset), offset)
-                if not piece:
-                    raise BackupError(f"{path.name} became shorter while it was copied")
+                piece = self._read(fd, min(PIECE, stop - offset), offset, path.name)
                 digest.update(piece)
                 if os.pread(out, len(piece), offset) != piece:
                     _write_all(out, piece, offset)
+                    self.copied += len(piece)
                 offset += len(piece)
-                self.copied += len(piece)
                 self._pace.step(len(piece))
             os.ftruncate(out, stop)
             os.fsync(out)
         finally:
             os.close(out)
+
+    def _read(self, fd: int, octets: int, offset: int, name: str) -> bytes:
+        """A piece of a pack. Where the disk cannot read, zeros and a problem: the rest is worth it."""
+        try:
+            piece = self._pread(fd, octets, offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            if octets <= BLOCK:
+                self.problems.append(f"{name} cannot be read at offset {offset}")
+                return bytes(octets)
+            rest = BLOCK - offset % BLOCK  # up to the next block of the disk
+            return self._read(fd, min(rest, octets), offset, name)
+        if not piece:
+            raise BackupError(f"{name} became shorter while it was copied")
+        return piece
 
 
 def _same_ends(fd: int, path: Path, octets: int) -> bool:
@@ -356,8 +383,10 @@ def _copy_files(
         area = "data" if item.inside else "elsewhere"
         name = f"files/{area}/{item.inside or str(item.path.absolute()).lstrip('/')}"
         try:
-            octets = item.path.read_bytes()
-            mode = item.path.stat().st_mode & 0o777
+            octets, mode = item.octets, item.mode
+            if octets is None:
+                octets = item.path.read_bytes()
+                mode = item.path.stat().st_mode & 0o777
         except OSError as error:
             problems.append(f"{item.path} cannot be read: {error.strerror}")
             continue

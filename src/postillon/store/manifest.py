@@ -152,22 +152,20 @@ class Target:
         sync_folder(self.generations)
         shutil.rmtree(doomed)
 
-    def sweep(self) -> list[str]:
-        """Remove unfinished generations and packs no generation names. Only under the lock."""
-        gone = []
+    def sweep_generations(self) -> None:
+        """Remove unfinished and half-removed generations. Only under the lock."""
         for path in self.generations.glob(".*"):
             shutil.rmtree(path)
-            gone.append(path.name)
-        names = self.names()
+
+    def sweep_packs(self) -> None:
+        """Remove packs that no generation names. Only under the lock."""
         manifests = list(self.manifests())
-        if len(manifests) < len(names):
-            return gone  # a manifest that cannot be read may name any pack
+        if len(manifests) < len(self.names()):
+            return  # a manifest that cannot be read may name any pack
         named = {copy.file for manifest in manifests for copy in manifest.packs}
         for path in self.packs.iterdir():
             if path.name not in named:
                 path.unlink()
-                gone.append(path.name)
-        return gone
 
 
 OURS = frozenset({"lock", "packs", "generations", "lost+found"})

@@ -444,9 +444,10 @@ async def test_keywords_that_no_client_could_set_are_left_out_and_counted(tmp_pa
     assert (letter[1], letter[2], result.keywords_left_out) == (1, {"good"}, 1)
 
 
-@pytest.mark.parametrize("what", ["missing", "text"])
+@pytest.mark.parametrize("what", ["missing", "text", "folder"])
 async def test_a_source_that_is_none_is_refused(tmp_path: Path, what: str) -> None:
     (tmp_path / "text").write_text("hello")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(Refused):
         open_source(tmp_path / what)
 

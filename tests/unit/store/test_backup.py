@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from postillon.queue.rows import FAR, Held
 from postillon.setting import KIB
+from postillon.store import backup
 from postillon.store import restore as restoring
 from postillon.store.backup import StateFile, back_up
 from postillon.store.backup_reader import BackupStore, check_files, check_rows
@@ -57,11 +59,11 @@ def make(folder: Path, **more: object) -> Manifest:
 
 
 def contents_of(target: Target, manifest: Manifest) -> dict[tuple[int, int], bytes]:
-    backup = BackupStore(target, manifest)
+    reading = BackupStore(target, manifest)
     try:
-        return mailrows.contents(backup)
+        return mailrows.contents(reading)
     finally:
-        backup.close()
+        reading.close()
 
 
 async def test_a_backup_beside_a_store_in_use_holds_all_of_one_moment(tmp_path: Path) -> None:
@@ -72,11 +74,11 @@ async def test_a_backup_beside_a_store_in_use_holds_all_of_one_moment(tmp_path: 
     target = Target(tmp_path / "backups")
     assert contents_of(target, manifest) == before
     assert check_files(target, manifest) == check_rows(target, manifest) == []
-    backup = BackupStore(target, manifest)
-    assert await verify_rows(backup) == []
+    reading = BackupStore(target, manifest)
+    assert await verify_rows(reading) == []
     with pytest.raises(StoreStopped):
-        await backup.write(mailrows.accounts(1))
-    backup.close()
+        await reading.write(mailrows.accounts(1))
+    reading.close()
     assert (manifest.emails, manifest.accounts, manifest.problems) == (20, 3, ())
     await store.close()
 
@@ -206,13 +208,15 @@ async def test_a_killed_backup_never_looks_complete_and_the_next_one_goes_on(
 
     for after in range(12):
         try:
-            back_up(tmp_path / "data", CONFIG, target, pace=Killed(after))
+            made = back_up(tmp_path / "data", CONFIG, target, pace=Killed(after))
         except Stopped:
             assert target.names() == []
         else:
             break
     else:
         pytest.fail("no backup came to its end")
+    assert after > 3
+    assert made.copied == made.manifest.database.octets, "no pack was written again"
     [name] = target.names()
     assert not list(target.generations.glob(".*"))
     assert contents_of(target, target.manifest(name)) == mailrows.contents(store)
@@ -498,3 +502,23 @@ async def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     await store.close()
     folder = Target(tmp_path / "backups").generation(make(tmp_path))
     assert json.loads((folder / MANIFEST).read_text())["emails"] == 1
+
+
+async def test_what_the_disk_cannot_read_costs_a_block_and_not_the_backup(tmp_path: Path) -> None:
+    store = await begun(tmp_path)
+    target = Target(tmp_path / "backups")
+    target.make()
+
+    def pread(fd: int, octets: int, offset: int) -> bytes:
+        if offset <= 20_000 < offset + octets:
+            raise OSError(errno.EIO, "Input/output error")
+        return os.pread(fd, octets, offset)
+
+    packs = tmp_path / "data" / "packs"
+    copier = backup._PackCopier(packs, target, Pace(), pread)
+    [copy] = copier.copy_all([(1, True, pack_path(packs, 1).stat().st_size)])
+    assert copier.problems == ["0000000001.pack cannot be read at offset 16384"]
+    octets = bytearray(pack_path(packs, 1).read_bytes())
+    octets[16_384:20_480] = bytes(4_096)
+    assert target.pack_path(copy).read_bytes() == octets
+    await store.close()

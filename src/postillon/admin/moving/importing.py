@@ -26,7 +26,7 @@ from postillon.admin.errors import Refused
 from postillon.admin.moving.model import Bad, Folder, Message, Source
 from postillon.mail.mime import scan
 from postillon.mail.octets import find_octets
-from postillon.store.operation import Store
+from postillon.store.operation import Store, StoreError
 from postillon.store.progress import Pace
 
 BATCH = 100  # messages of one transaction
@@ -85,10 +85,8 @@ class Importer:
         except AccountError as error:
             raise Refused(str(error)) from error
         finally:
-            if self._writing is not None:
-                self._writing.cancel()
-                with contextlib.suppress(asyncio.CancelledError, AccountError):
-                    await self._writing
+            with contextlib.suppress(AccountError, StoreError):
+                await self._settle()
         return self.result
 
     async def _folder(self, source: Source, folder: Folder) -> None:

@@ -51,6 +51,11 @@ class MaildirSource:
             yield Folder(("INBOX",)), root
         yield from _below(root, (), 1)
 
+    @property
+    def empty(self) -> bool:
+        """Whether no folder is a Maildir."""
+        return not self._folders
+
     async def folders(self) -> Sequence[Folder]:
         return list(self._folders)
 

@@ -55,6 +55,11 @@ class MboxSource:
             if (root / box.file).is_file():
                 yield box.folder(), root / box.file
 
+    @property
+    def empty(self) -> bool:
+        """Whether no file is an mbox."""
+        return not self._files
+
     async def folders(self) -> Sequence[Folder]:
         return list(self._files)
 

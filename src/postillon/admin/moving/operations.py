@@ -11,13 +11,21 @@ from pathlib import Path
 
 from postillon.account.account import Account
 from postillon.account.accounts import OWNERS
+from postillon.account.emails import EmailRow
 from postillon.account.errors import BadMailboxName
 from postillon.account.ids import AccountId
+from postillon.account.mailboxes import Mailbox, check_path
 from postillon.account.mailboxes import Path as MailboxPath
-from postillon.account.mailboxes import check_path
+from postillon.account.ranges import ranges_of
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused, nearest_address, refusals
-from postillon.admin.moving.account_mail import AccountSource, Wanted, by_id, by_message_id
+from postillon.admin.moving.account_mail import (
+    AT_ONCE,
+    AccountSource,
+    Wanted,
+    by_id,
+    by_message_id,
+)
 from postillon.admin.moving.archive_files import LIST, ArchiveSource
 from postillon.admin.moving.exporting import Exported, export
 from postillon.admin.moving.importing import Imported, Importer
@@ -71,9 +79,12 @@ def open_source(
         kind = _kind(root)
     if kind == "archive":
         return ArchiveSource(root)
-    if kind == "maildir":
-        return MaildirSource(root)
-    return MboxSource(root, variant, nameless=nameless)
+    found = (
+        MaildirSource(root) if kind == "maildir" else MboxSource(root, variant, nameless=nameless)
+    )
+    if not found.empty:
+        return found
+    raise Refused(f"{root} holds neither an mbox nor a Maildir")
 
 
 def _kind(root: Path) -> str:
@@ -148,20 +159,26 @@ class BackupView:
         found: list[Found] = []
         source = await self.source(under)
         for mailbox in await source.mailboxes():
-            for uid in reversed(await self._account.uids(mailbox.id)):
-                [row] = await self._account.emails(mailbox.id, [(uid, uid)])
-                header = digest.unpack(row.header)
-                item = Found(
-                    row.email, names.text_of(mailbox.path), uid, row.received_at, row.size,
-                    decode_words(header.from_), decode_words(header.subject),
-                    header.id.decode("utf-8", "replace"),
-                )  # fmt: skip
-                text = f"{item.sender}\n{item.subject}\n{item.message_id}".casefold()
-                if match.casefold() in text:
-                    found.append(item)
-                if len(found) >= limit:
-                    return found
+            uids = await self._account.uids(mailbox.id)
+            for last in range(len(uids), 0, -AT_ONCE):
+                some = ranges_of(uids[max(last - AT_ONCE, 0) : last])
+                for row in reversed(await self._account.emails(mailbox.id, some)):
+                    item = _found(mailbox, row)
+                    text = f"{item.sender}\n{item.subject}\n{item.message_id}".casefold()
+                    if match.casefold() in text:
+                        found.append(item)
+                    if len(found) >= limit:
+                        return found
         return found
+
+
+def _found(mailbox: Mailbox, row: EmailRow) -> Found:
+    header = digest.unpack(row.header)
+    return Found(
+        row.email, names.text_of(mailbox.path), row.uid, row.received_at, row.size,
+        decode_words(header.from_), decode_words(header.subject),
+        header.id.decode("utf-8", "replace"),
+    )  # fmt: skip
 
 
 def _wanted(messages: tuple[str, ...]) -> Wanted | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,8 @@ def _make(place: Place, target: Path, keep: int | None, pace: Pace) -> BackupMad
     config = place.configuration()
     target = target.absolute()
     os.nice(NICENESS)
-    files = backups.state_files(config.server.data, config_file.absolute(), named_files(config))
+    outer = backups.outer_files(config.server.data, [config_file.absolute(), *named_files(config)])
+    files = itertools.chain(backups.data_files(config.server.data), outer)
     return at_files(config, lambda store: backups.make(store, target, files, keep=keep, pace=pace))
 
 
