@@ -71,6 +71,7 @@ class Preview:
     octets: int  # of their content
     oldest: int | None  # ms
     in_hand: int  # being tried at this moment
+    follows: bool  # whether it is done to those too when they come back
     in_line: int  # their destination is down, busy or held
     held: int
     local: int  # they wait for a mailbox of this server
@@ -84,7 +85,14 @@ class Preview:
     @property
     def nothing(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.recipients or self.destination)
+        return not (self.recipients or self.destination or self.probed)
+
+    @property
+    def probed(self) -> tuple[Line, ...]:
+        """The destinations that `retry` probes at once, for those that stand in their lines."""
+        if self.verb is not Verb.RETRY:
+            return ()
+        return tuple(line for line in self.lines if line.down_since is not None and not line.held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +148,7 @@ async def prepare(
     preview = await _preview(desk, order, destination, bool(keys), rows)
     preview = replace(preview, via=via)
     if verb is Verb.RETRY and not whole:
-        keys = [(line.key, ()) for line in preview.lines]
+        keys = [(line.key, ()) for line in preview.probed]
     return preview, Prepared(order, tuple(keys), rows)
 
 
@@ -280,6 +288,7 @@ async def _preview(desk: Desk, order: Order, destination: str, whole: bool, rows
         octets=total.octets,
         oldest=total.oldest,
         in_hand=total.in_hand,
+        follows=order.verb is Verb.HOLD and rows and not meant.of_recipients,
         in_line=total.in_line,
         held=total.held,
         local=total.local,

@@ -41,3 +41,4 @@ def test_times_are_those_of_the_place() -> None:
     assert moment(NOW + HOUR, NOW, east) == "01:30"
     assert exact(NOW, east) == "2026-11-26 00:30:00"
     assert (moment(None, NOW), exact(None)) == ("-", "-")
+    assert (moment(1 << 62, NOW), exact(1 << 62)) == ("-", "-")

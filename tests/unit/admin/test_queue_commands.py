@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from postillon.route.recipient import Recipients
 from postillon.server.commands import queue_verbs
 from postillon.server.main import main
 from postillon.store.config import StoreConfig
+from postillon.store.database import NAME
 
 NOW = 1_795_000_000_000
 MESSAGE = b"From: ada@example.org\r\nMessage-ID: <one@example.org>\r\n\r\nHello.\r\n"
@@ -72,6 +75,26 @@ class Office:
         result = self.run(*arguments)
         assert result.exit_code == 0, result.output
         return result.stdout
+
+    def change(self, *statements: str) -> None:
+        """Put the queue into a state that the workers would have brought about."""
+        with closing(sqlite3.connect(self.file.parent / "data" / NAME)) as database, database:
+            for sql in statements:
+                database.execute(sql)
+
+
+DOWN = (
+    "INSERT INTO queue_destination (key, hosts, down_since, next_at, status, updated_at) VALUES"
+    f" ('mx.far.example:25', 'mx.far.example', {NOW}, {1 << 41},"
+    """ '{"code":"4.4.1","text":"connection refused","remote":null,"host":"mx.far.example"}', 0)"""
+)
+IN_LINE = (
+    "UPDATE queue_recipient SET waits_for = 'mx.far.example:25' WHERE destination = 'far.example'"
+)
+IN_HAND = (
+    "UPDATE queue_recipient SET state = 'claimed', claimed_by = 'w0@1', lease_until = 1"
+    " WHERE destination = 'far.example'"
+)
 
 
 @pytest.fixture
@@ -161,6 +184,44 @@ def test_hold_release_and_retry_say_what_they_did(office: Office) -> None:
     assert "to be tried now" in office.ok("queue", "retry", office.second, "--yes")
     assert "released" in office.ok("queue", "release", "--domain", "far.example", "--yes")
     assert "to be tried now" in office.ok("queue", "retry", office.first, "--yes")
+
+
+def test_who_waits_for_a_destination_that_is_down_is_told_so(office: Office) -> None:
+    office.change(DOWN, IN_LINE)
+    forecast = office.ok("queue", "list", "far.example")
+    assert "; given up " in forecast
+    assert "down " in forecast
+    told = office.ok("queue")
+    assert "far.example has not answered for" in told
+    assert "postillon queue retry --destination far.example" in told
+    assert "connection refused" in office.ok("queue", "destinations")
+    for name in ("far.example", "mx.far.example", "mx.far.example:25"):
+        told = office.ok("queue", "retry", "--destination", name, "--dry-run")
+        assert f"Probe {name} at once: it is down" in told
+        assert "In line for it: 1 recipient." in told
+
+
+def test_trying_one_who_stands_in_a_line_probes_its_destination(office: Office) -> None:
+    office.change(DOWN, IN_LINE)
+    told = office.ok("queue", "retry", "--to", "x@far.example", "--yes")
+    assert "far.example: 1 recipient, down" in told
+    assert "mx.far.example:25: is probed now" in told
+    office.change("UPDATE queue_destination SET held = 1")
+    told = office.ok("queue", "retry", "--to", "x@far.example", "--yes")
+    assert "destination that is held (far.example): 1; release it first" in told
+    assert "There is no mail to retry" in told
+
+
+def test_who_is_in_hand_is_told_and_left(office: Office) -> None:
+    office.change(IN_HAND)
+    assert "being tried now" in office.ok("queue", "list", "--state", "in-hand")
+    told = office.ok("queue", "drop", "--all", "--yes")
+    assert "In hand now: 1; those are left to end by themselves." in told
+    assert "1 recipient in hand, left alone" in told
+    told = office.ok("queue", "hold", office.first, "--dry-run")
+    assert "In hand now: 1; they are held when they come back." in told
+    told = office.ok("queue", "hold", "--to", "x@far.example", "--dry-run")
+    assert "In hand now: 1; those are left" in told
 
 
 def test_a_destination_is_held_for_mail_that_comes_later_until_it_is_released(

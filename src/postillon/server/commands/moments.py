@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+LAST = 250_000_000_000_000  # ms; what lies beyond (the year 9892) has no time at all
 MINUTE, HOUR, DAY = 60, 3_600, 86_400  # seconds
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -28,7 +29,7 @@ def moment(at: int | None, now: int, zone: tzinfo | None = None) -> str:
 
     zone None: that of the machine. A time long past or far ahead has its year.
     """
-    if at is None:
+    if at is None or not 0 <= at <= LAST:
         return "-"
     then, today = _local(at, zone), _local(now, zone)
     clock = then.strftime("%H:%M")
@@ -46,7 +47,7 @@ def moment(at: int | None, now: int, zone: tzinfo | None = None) -> str:
 
 def exact(at: int | None, zone: tzinfo | None = None) -> str:
     """Local date and time to the second, for a list of what happened."""
-    return "-" if at is None else _local(at, zone).strftime("%Y-%m-%d %H:%M:%S")
+    return "-" if at is None or not 0 <= at <= LAST else _local(at, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def ago(at: int | None, now: int) -> str:

@@ -41,7 +41,7 @@ def preview(found: Preview, more: Mapping[str, str], now: int) -> str:
     lines: list[str] = []
     if found.destination:
         lines += _whole(found)
-    if found.recipients or not found.destination:
+    if found.recipients or not (found.destination or found.probed):
         what = f": {found.what}" if found.what else " (all mail)"
         size = f", {format_size(found.octets)}" if found.octets else ""
         oldest = f", the oldest accepted {ago(found.oldest, now)} ago" if found.oldest else ""
@@ -100,12 +100,8 @@ def _left(found: Preview, now: int) -> list[str]:
     """Who is meant and yet not, or not at once, done to."""
     lines: list[str] = []
     if found.in_hand:
-        follows = found.verb is Verb.HOLD and not found.destination
-        then = (
-            "they are held when they come back"
-            if follows
-            else "those are left to end by themselves"
-        )
+        left = "those are left to end by themselves"
+        then = "they are held when they come back" if found.follows else left
         lines.append(f"In hand now: {found.in_hand:,}; {then}.")
     if found.held and found.verb in (Verb.HOLD, Verb.RETRY):
         then = "they stay so" if found.verb is Verb.HOLD else "release them first; they are left"
@@ -114,19 +110,39 @@ def _left(found: Preview, now: int) -> list[str]:
         lines.append(f"Held: {found.held:,}; they stay so, and go there when they are released.")
     if found.local and found.verb is Verb.REROUTE:
         lines.append(f"For mailboxes of this server: {found.local:,}; those are left.")
-    if found.verb is Verb.RETRY and found.destination and found.in_line:
-        lines.append(f"In line for it: {count(found.in_line, 'recipient')}.")
-    elif found.verb is Verb.RETRY and found.lines:
+    if found.verb is Verb.RETRY:
+        lines += _in_lines(found, now)
+    return lines
+
+
+def _in_lines(found: Preview, now: int) -> list[str]:
+    """What `retry` does for those who wait for their destination."""
+    if found.destination:
+        return [f"In line for it: {count(found.in_line, 'recipient')}."] if found.in_line else []
+    lines: list[str] = []
+    held = [line for line in found.lines if line.held]
+    answers = [line for line in found.lines if line.down_since is None and not line.held]
+    if found.probed:
         lines.append(
-            f"In line for a destination: {found.in_line:,}. Each is probed at once, and they follow"
-            " when it answers:"
+            "Destinations that are down are probed at once; their mail follows the answer:"
         )
         lines += [
-            f"    {line.name}: {line.recipients:,}, {state_of(line, now)}"
-            for line in found.lines[:NAMED_LINES]
+            f"    {line.name}: {count(line.recipients, 'recipient')}, {state_of(line, now)}"
+            for line in found.probed[:NAMED_LINES]
         ]
-        if len(found.lines) > NAMED_LINES:
-            lines.append(f"    and {count(len(found.lines) - NAMED_LINES, 'other')}")
+        if len(found.probed) > NAMED_LINES:
+            lines.append(f"    and {count(len(found.probed) - NAMED_LINES, 'other')}")
+    if held:
+        names = ", ".join(line.name for line in held[:NAMED_LINES])
+        number = sum(line.recipients for line in held)
+        lines.append(
+            f"Waiting for a destination that is held ({names}): {number:,}; release it first."
+        )
+    if answers:
+        number = sum(line.recipients for line in answers)
+        lines.append(
+            f"In line for a destination that answers: {number:,}; they go as it has places."
+        )
     return lines
 
 
@@ -150,8 +166,9 @@ def _sample(found: Preview, now: int) -> str:
 
 
 def question(found: Preview) -> str:
-    if found.destination and not found.recipients:
-        return f"{found.verb.value.capitalize()} {visible(found.destination)}?"
+    if not found.recipients:
+        name = found.destination or found.what
+        return f"{found.verb.value.capitalize()} {visible(name)}?"
     return f"{found.verb.value.capitalize()} {count(found.recipients, 'recipient')}?"
 
 
@@ -181,10 +198,11 @@ _DESTINATION = {
 
 def interrupted(previews: Sequence[Preview], number: int) -> str:
     """After Ctrl-C."""
-    if not previews or not number:
+    if not previews:
         return "\nstopped; nothing was done"
+    whole = count(previews[-1].recipients, "recipient")
     return (
-        f"\nstopped: {number:,} of {count(previews[-1].recipients, 'recipient')} were done and stay so;"
+        f"\nstopped: at least {number:,} of {whole} were done and stay so;"
         " the same command does the rest"
     )
 
