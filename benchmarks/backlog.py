@@ -122,7 +122,8 @@ async def fill(data: Path, given: argparse.Namespace) -> float:
 
     async def submit_some() -> None:
         for number in numbers:
-            domain = BACK if number % returning == 0 else dead(number % given.destinations)
+            line = (number + number // returning) % given.destinations  # each gets its share
+            domain = BACK if number % returning == 0 else dead(line)
             recipient = parse_address(f"user{number}@{domain}")
             await submitter.submit(
                 Submission(
