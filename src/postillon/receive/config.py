@@ -22,7 +22,7 @@ class SmtpConfig:
     )
     max_errors: int = setting(20, "Faulty commands of one connection after which it is closed.")
     max_logins: int = setting(5, "Failed logins of one connection after which it is closed.")
-    command_timeout: timedelta = setting(minutes(5), "Wait for the next command.")
+    command_timeout: timedelta = setting(minutes(5), "Wait for the next whole command.")
     content_timeout: timedelta = setting(minutes(3), "Wait for the next piece of a message.")
     transaction_timeout: timedelta = setting(minutes(60), "Longest time for one message to arrive.")
     memory: int = setting(
