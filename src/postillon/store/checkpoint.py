@@ -11,11 +11,18 @@ from dataclasses import dataclass
 
 import apsw
 
-from postillon.store.database import close, connect, sync_failed, translated
+from postillon.store.database import (
+    Execute,
+    close,
+    connect,
+    page_octets,
+    sync_failed,
+    translated,
+)
 from postillon.store.sqlite import SqliteStore
 
 OVERGROWN = 8  # times checkpoint_octets from which writers are held for a moment
-FRAME = 4096 + 24  # octets of a page in the log
+FRAME_HEADER = 24  # octets before each page in the log
 MOMENT_MS = 100  # how long writers are held for readers to end; a backup reads for minutes
 
 
@@ -42,12 +49,14 @@ def _checkpoint(store: SqliteStore, force: bool) -> Checkpoint:
     connection = connect(store.folder, store.config, writes=True, vfs=store.vfs)
     try:
         # The file does not shrink; how much of it is in use only the log's index knows.
-        connection.cursor().execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        execute: Execute = connection.cursor().execute
+        execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        frame = page_octets(execute) + FRAME_HEADER
         frames, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-        used = (frames - moved) * FRAME
+        used = (frames - moved) * frame
         if force or used >= bound:
             frames, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if frames * FRAME >= OVERGROWN * bound:
+            if frames * frame >= OVERGROWN * bound:
                 lock = store.opened.lock_again()
                 try:
                     connection.set_busy_timeout(MOMENT_MS)
@@ -67,4 +76,4 @@ def _checkpoint(store: SqliteStore, force: bool) -> Checkpoint:
         raise translated(error) from error
     finally:
         close(connection)
-    return Checkpoint(max(frames, 0) * FRAME, max(moved, 0) * FRAME)
+    return Checkpoint(max(frames, 0) * frame, max(moved, 0) * frame)

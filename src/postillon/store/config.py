@@ -46,7 +46,7 @@ class StoreConfig:
     )
     readers: int = setting(2, "Threads of each worker for searches and other long reads.")
     checkpoint_octets: int = setting(
-        24 * MIB,
+        48 * MIB,
         "Size of the write-ahead log from which it is moved into the database.",
         unit="octets",
     )

@@ -7,13 +7,15 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import apsw
 import pytest
 
 from postillon.setting import KIB
 from postillon.store import compact
-from postillon.store.checkpoint import checkpoint
+from postillon.store.checkpoint import FRAME_HEADER, checkpoint
 from postillon.store.compact import Compactor, remove_retired, seal_abandoned, sweep
 from postillon.store.config import StoreConfig
+from postillon.store.database import NAME, PAGE
 from postillon.store.expire import expire
 from postillon.store.operation import NewBlob, Row, Steps, Tx
 from postillon.store.pack import pack_path
@@ -71,6 +73,24 @@ async def test_a_checkpoint_waits_for_its_measure_and_empties_the_log(tmp_path: 
     assert done.moved == done.log > CONFIG.checkpoint_octets
     assert await verify(store) == []
     await store.close()
+
+
+@pytest.mark.parametrize("page", [None, 4096])
+async def test_the_log_is_measured_in_the_pages_the_database_was_made_with(
+    tmp_path: Path, page: int | None
+) -> None:
+    if page is not None:
+        old = apsw.Connection(str(tmp_path / NAME))
+        old.execute(f"PRAGMA page_size = {page}; CREATE TABLE old (x bigint)")
+        old.close()
+    store = await open_store(tmp_path, CONFIG, owner="w0")
+    await store.write(mailrows.accounts(1))
+    done = await checkpoint(store, force=True)
+    assert done.moved % ((page or PAGE) + FRAME_HEADER) == 0 < done.moved
+    await store.close()
+    assert (tmp_path / NAME).stat().st_size % (page or PAGE) == 0
+    [(kept,)] = apsw.Connection(str(tmp_path / NAME)).execute("PRAGMA page_size").fetchall()
+    assert kept == (page or PAGE)
 
 
 async def test_a_log_kept_busy_by_readers_is_begun_anew_once_they_end(tmp_path: Path) -> None:
