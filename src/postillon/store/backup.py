@@ -30,7 +30,7 @@ import apsw
 from postillon import __version__
 from postillon.clock import Clock, system_clock
 from postillon.store.config import StoreConfig
-from postillon.store.database import Execute, close, connect, translated
+from postillon.store.database import Execute, close, connect, page_octets, translated
 from postillon.store.manifest import (
     DATABASE,
     PIECE,
@@ -48,8 +48,7 @@ from postillon.store.opening import backup_lock_of, packs_of
 from postillon.store.pack import BLOB_TABLES, RETIRED, SEALED, pack_path
 from postillon.store.progress import Pace
 
-PAGES = 256  # pages of the database copied at once: 1 MB
-PAGE = 4096
+PAGES = 512  # pages of the database copied at once: 1 MB or 2
 BLOCK = 4096  # octets of the source that are given up when the disk cannot read them
 ENDS = 65_536  # octets at both ends of a sealed pack that are compared before its copy is kept
 
@@ -182,13 +181,14 @@ def _copy_rows(
         execute("BEGIN")  # one snapshot, so that other writers do not make the copy begin again
         snapshot = _snapshot(execute)
         [(pages,)] = execute("PRAGMA page_count").fetchall()
-        pace.begin("database", pages * PAGE)
+        page = page_octets(execute)
+        pace.begin("database", pages * page)
         copy.cursor().execute("PRAGMA synchronous = OFF")
         with copy.backup("main", source, "main") as backup:
             left = pages
             while not backup.done:
                 backup.step(PAGES)
-                pace.step(max(left - backup.remaining, 0) * PAGE)
+                pace.step(max(left - backup.remaining, 0) * page)
                 left = backup.remaining
         execute("COMMIT")
     except apsw.Error as error:
