@@ -11,6 +11,8 @@ import pytest
 from scramp import ScramClient
 
 from postillon.access.config import ImapConfig
+from postillon.access.imap import search as search_module
+from postillon.access.imap import session as session_module
 from postillon.account.ids import MailboxId
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import Scan, scan
@@ -279,3 +281,20 @@ async def test_nothing_may_follow_compress_in_clear_text(tmp_path: Path) -> None
         await client.send(b"a COMPRESS DEFLATE\r\nb NOOP\r\n")
         assert (await client.response()).startswith(b"a BAD")
         assert (await client.response()).startswith(b"b OK")
+
+
+async def test_a_long_search_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "PROGRESS_S", 0.0)
+    monkeypatch.setattr(search_module, "ROWS_AT_ONCE", 2)
+    async with house(tmp_path) as here:
+        client = await here.client("INBOX")
+        for _ in range(5):
+            await client.ok("APPEND INBOX {}", b"Subject: one\r\n\r\nbody\r\n")
+        found = await client.ok("SEARCH BODY body")
+        told = [line for line in found if b"INPROGRESS" in line]
+        assert [line.split(b")]")[0].split()[-2:] for line in told] == [
+            [b"2", b"5"], [b"4", b"5"], [b"5", b"5"],
+        ]  # fmt: skip
+        assert found[-1] == b"* SEARCH 1 2 3 4 5"

@@ -33,6 +33,7 @@ ENABLES = {
     "QRESYNC": Extra.QRESYNC,
     "UTF8=ACCEPT": Extra.UTF8,
     "IMAP4REV2": Extra.REV2,
+    "UIDONLY": Extra.UIDONLY,
 }
 CLEAR_TEXT = no("Passwords are only taken under TLS", b"PRIVACYREQUIRED")
 

@@ -13,3 +13,4 @@ class Extra(Flag):
     QRESYNC = 2
     UTF8 = 4  # UTF8=ACCEPT, RFC 9755
     REV2 = 8  # IMAP4rev2, RFC 9051
+    UIDONLY = 16  # no sequence numbers any more, RFC 9586

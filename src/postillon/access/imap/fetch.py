@@ -153,7 +153,7 @@ class _Plan:
         self._flags = FlagWriter()
         self._recent = view.recent
         items = list(asked.items)
-        if asked.uid and Attribute.UID not in items:
+        if asked.uid and Attribute.UID not in items and not session.uid_only:
             items.insert(0, Attribute.UID)  # RFC 3501 section 6.4.8
         if asked.changed_since is not None and Attribute.MODSEQ not in items:
             items.append(Attribute.MODSEQ)  # RFC 7162 section 3.1.4.1
@@ -193,6 +193,7 @@ class _Plan:
     async def say(self, number: int, row: EmailRow) -> None:
         """One FETCH response."""
         parts = [name + write(row) for name, write in self._attributes]
+        head = self._session.fetch_head(number, row.uid)
         if row.uid in self.turned:
             if not self._has_flags:
                 parts.append(b"FLAGS " + self._write_flags(row))
@@ -201,14 +202,14 @@ class _Plan:
         if self._flags.met:
             self._session.tell_keywords(self._flags.met)
         if not self._sections and not self._binaries:
-            self._session.say(b"* %d FETCH (%b)\r\n" % (number, b" ".join(parts)))
+            self._session.say(head + b" ".join(parts) + b")\r\n")
             return
         try:
             texts = await self._texts(row)
             large = sum(text.size for text in texts) > WHOLE
             if not large:
                 parts += [await text.whole() for text in texts]
-                self._session.say(b"* %d FETCH (%b)\r\n" % (number, b" ".join(parts)))
+                self._session.say(head + b" ".join(parts) + b")\r\n")
                 return
             await self._account.content(row, 0, 1)  # say nothing of what cannot be read
         except EmailGone:
@@ -221,7 +222,7 @@ class _Plan:
             self._session.fault("blob_lost", error, email=row.email)
             self.damaged = True
             return
-        await self._say_large(number, row, parts, texts)
+        await self._say_large(head, row, parts, texts)
 
     async def _texts(self, row: EmailRow) -> list[_Text]:
         """What is asked for of the octets of a message."""
@@ -240,11 +241,11 @@ class _Plan:
         return texts + [await _binary_text(item, row, root, read) for item in self._binaries]
 
     async def _say_large(
-        self, number: int, row: EmailRow, parts: list[bytes], texts: list[_Text]
+        self, head: bytes, row: EmailRow, parts: list[bytes], texts: list[_Text]
     ) -> None:
         """Texts in slices, no faster than the client takes them."""
         session = self._session
-        session.say(b"* %d FETCH (%b" % (number, b" ".join(parts)))
+        session.say(head + b" ".join(parts))
         space = b" " if parts else b""
         try:
             for text in texts:

@@ -26,6 +26,7 @@ from postillon.mail.words import decode_words
 from postillon.protocol.imap import commands
 from postillon.protocol.imap.commands import Moment
 from postillon.protocol.imap.numbers import SAVED, contains, resolve
+from postillon.protocol.imap.words import Refused
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -81,13 +82,17 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 
-def compile_key(key: commands.SearchKey, view: View, now: int) -> Test:
-    """now: ms since 1970 UTC."""
+def compile_key(key: commands.SearchKey, view: View, now: int, *, only_uids: bool = False) -> Test:
+    """now: ms since 1970 UTC. only_uids: sequence numbers are refused."""
+
+    def inside(key: commands.SearchKey) -> Test:
+        return compile_key(key, view, now, only_uids=only_uids)
+
     match key:
         case commands.Everything():
             return Test(Cost.NUMBER, lambda c: True)
         case commands.Numbered():
-            return _numbered(key, view)
+            return _numbered(key, view, only_uids)
         case commands.HasFlag():
             return _has_flag(key, view)
         case commands.HeaderHas():
@@ -110,13 +115,13 @@ def compile_key(key: commands.SearchKey, view: View, now: int) -> Test:
         case commands.HasId(thread, wanted):
             return _has_id(thread, wanted)
         case commands.Not(inner):
-            test = compile_key(inner, view, now)
+            test = inside(inner)
             return Test(test.cost, lambda c: not test.matches(c))
         case commands.Either(keys):
-            first, second = sorted((compile_key(k, view, now) for k in keys), key=_cost)
+            first, second = sorted(map(inside, keys), key=_cost)
             return Test(second.cost, lambda c: first.matches(c) or second.matches(c))
         case commands.All(keys):
-            tests = sorted((compile_key(k, view, now) for k in keys), key=_cost)
+            tests = sorted(map(inside, keys), key=_cost)
             checks = [test.matches for test in tests]
             return Test(tests[-1].cost, lambda c: all(check(c) for check in checks))
 
@@ -125,13 +130,15 @@ def _cost(test: Test) -> Cost:
     return test.cost
 
 
-def _numbered(key: commands.Numbered, view: View) -> Test:
+def _numbered(key: commands.Numbered, view: View, only_uids: bool) -> Test:
     if key.numbers == SAVED:
         saved = list(view.saved)
         return Test(Cost.NUMBER, lambda c: contains(saved, c.uid))
     if key.uid:
         uids = resolve(key.numbers, view.uids.last)
         return Test(Cost.NUMBER, lambda c: contains(uids, c.uid))
+    if only_uids:
+        raise Refused("Only UIDs are used here", "BAD", "UIDREQUIRED")  # RFC 9586 section 3
     numbers = resolve(key.numbers, view.exists)
     return Test(Cost.NUMBER, lambda c: contains(numbers, c.number))
 

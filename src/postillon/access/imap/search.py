@@ -56,6 +56,22 @@ async def search(session: Session, command: commands.Command) -> Answer:
     return ok()
 
 
+async def batches(session: Session, command: commands.Command) -> Answer:
+    """RFC 10022: ranges that touch each other, so that new gaps change nothing."""
+    argument = command.argument
+    assert isinstance(argument, commands.Batches)
+    uids, size = session.selected.uids, argument.size
+    last = min(-(-len(uids) // size), argument.last or numbers.MAX_NUMBER)
+    words: list[bytes] = []
+    for batch in range(argument.first, last + 1):
+        stop = len(uids) - (batch - 1) * size  # places from 0, the batch ends before it
+        high = uids[stop - 1] if batch == 1 else uids[stop] - 1
+        words.append(b"%d:%d" % (high, uids[max(stop - size, 0)]))
+    text = b" " + b",".join(words) if words else b""
+    session.say(b"* UIDBATCHES (TAG %b)%b\r\n" % (string(command.tag.encode()), text))
+    return ok()
+
+
 Found = list[tuple[int, int]]  # sequence number and UID, ascending
 
 
@@ -67,7 +83,7 @@ async def find(session: Session, key: commands.SearchKey) -> tuple[Found, dict[i
         session.use(Extra.CONDSTORE)
     parts = key.keys if isinstance(key, commands.All) else (key,)
     now = session.server.clock()
-    tests = [compile_key(part, view, now) for part in parts]
+    tests = [compile_key(part, view, now, only_uids=session.uid_only) for part in parts]
     free = [test.matches for test in tests if test.cost is Cost.NUMBER]
     found = [
         (number, uid)
@@ -142,6 +158,7 @@ async def _search(
                 if all(check(candidate) for check in by_flags):
                     left.append((number, item.uid))
                     modseqs[item.uid] = item.modseq
+            session.progress(start, len(found))
             await asyncio.sleep(0)
         found = left
     rest = [test.matches for test in tests if test.cost > Cost.FLAGS]
@@ -184,6 +201,8 @@ async def _search(
             if matched:
                 left.append((number, row.uid))
                 modseqs[row.uid] = row.modseq
+        session.progress(start + len(some), len(found))
+        await session.flush()
         await asyncio.sleep(0)
     return left
 

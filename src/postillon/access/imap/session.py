@@ -43,13 +43,14 @@ from postillon.protocol.imap import names, numbers
 from postillon.protocol.imap.commands import Command, Sort, Thread
 from postillon.protocol.imap.engine import ImapEngine
 from postillon.protocol.imap.words import Refused
-from postillon.protocol.imap.writer import human
+from postillon.protocol.imap.writer import human, string
 from postillon.protocol.imap.writer import mailbox as mailbox_name
 from postillon.store.operation import StoreError
 
 if TYPE_CHECKING:
     from postillon.access.imap.server import ImapServer
 
+PROGRESS_S = 10.0  # between two INPROGRESS responses (RFC 9585 section 4)
 ENOUGH = 64 * 1024  # octets of output that are sent before more is made
 
 
@@ -114,11 +115,16 @@ RULES: dict[str, Rule] = {
     "FETCH": Rule(State.SELECTED, fetch.fetch, expunge=False),
     "STORE": Rule(State.SELECTED, changing.store, expunge=False),
     "SEARCH": Rule(State.SELECTED, search.search, expunge=False),
+    "UIDBATCHES": Rule(State.SELECTED, search.batches, expunge=False),
     "SORT": Rule(State.SELECTED, sorting.sort, expunge=False),
     "THREAD": Rule(State.SELECTED, sorting.thread, expunge=False),
     "COPY": Rule(State.SELECTED, changing.copy),
     "MOVE": Rule(State.SELECTED, changing.move, highest=True),
 }
+
+
+# Verbs that name messages by their sequence numbers, or answer with these, unless UID comes before.
+NUMBERED = frozenset(("FETCH", "STORE", "COPY", "MOVE", "SEARCH", "SORT", "THREAD", "REPLACE"))
 
 
 def _of_uids(command: Command) -> bool:
@@ -131,8 +137,9 @@ def _of_uids(command: Command) -> bool:
 class Session:
     """Keeps little: a mailbox's UIDs while one is selected, and nothing of any message."""
 
-    __slots__ = ("_account", "_deadline", "_out", "_out_size", "_wrong", "closing", "engine", "extras",
-                 "failed_logins", "log", "server", "stream", "upload", "view")  # fmt: skip
+    __slots__ = ("_account", "_deadline", "_out", "_out_size", "_progress_at", "_tag", "_wrong",
+                 "closing", "engine", "extras", "failed_logins", "log", "server", "stream",
+                 "upload", "view")  # fmt: skip
 
     def __init__(self, server: ImapServer, stream: Stream) -> None:
         self.server = server
@@ -146,6 +153,8 @@ class Session:
         self.log = server.log.bind(protocol="imap", peer=stream.peer.ip)
         self._account: Account | None = None
         self._deadline = 0.0  # of the loop's clock: when a client must have logged in
+        self._tag = ""  # of the command under way
+        self._progress_at = 0.0  # of the loop's clock: when INPROGRESS was due last
         self._wrong = 0  # faulty commands in a row
         self._out: list[bytes] = []
         self._out_size = 0
@@ -207,6 +216,22 @@ class Session:
                 self.say(b"* OK [HIGHESTMODSEQ %d] From now on\r\n" % self.view.highest)
             if Extra.REV2 in new:
                 self.view.forget_recent()
+
+    @property
+    def uid_only(self) -> bool:
+        return Extra.UIDONLY in self.extras
+
+    def fetch_head(self, number: int, uid: int) -> bytes:
+        """How a FETCH response begins, up to its items; with UIDONLY it names the UID instead."""
+        return b"* %d UIDFETCH (" % uid if self.uid_only else b"* %d FETCH (" % number
+
+    def progress(self, done: int, goal: int) -> None:
+        """Say how far a long command is (RFC 9585), every few seconds."""
+        now = asyncio.get_running_loop().time()
+        if now - self._progress_at >= PROGRESS_S:
+            self._progress_at = now
+            words = string(self._tag.encode()), done, goal
+            self.say(b"* OK [INPROGRESS (%b %d %d)] Still at it\r\n" % words)
 
     def path(self, raw: bytes) -> names.Path:
         """The path of a name the client has sent. Raises BadName."""
@@ -287,7 +312,7 @@ class Session:
         await self.learn()
         view = self.selected
         news = view.tell(expunge=expunge)
-        if news.vanished and self.qresync:
+        if news.vanished and (self.qresync or self.uid_only):
             self.say(b"* VANISHED %b\r\n" % numbers.write(numbers.join(news.vanished)))
         else:
             for number in news.expunged:
@@ -307,13 +332,13 @@ class Session:
         writer = FlagWriter()
         lines: list[bytes] = []
         for number, item in changed:
-            words = [b"UID %d" % item.uid] if uid or self.qresync else []
+            words = [b"UID %d" % item.uid] if (uid or self.qresync) and not self.uid_only else []
             if flags:
                 recent = item.uid >= view.recent
                 words.append(b"FLAGS " + writer.write(item.flags, item.keywords, recent))
             if self.condstore:
                 words.append(b"MODSEQ (%d)" % item.modseq)
-            lines.append(b"* %d FETCH (%b)\r\n" % (number, b" ".join(words)))
+            lines.append(self.fetch_head(number, item.uid) + b" ".join(words) + b")\r\n")
         self.tell_keywords(writer.met)
         self.say(b"".join(lines))
 
@@ -426,7 +451,11 @@ class Session:
 
     async def _command(self, command: Command) -> None:
         rule = RULES[command.verb]
-        if rule.states & self.state:
+        self._tag, self._progress_at = command.tag, asyncio.get_running_loop().time()
+        answer: Answer | None
+        if self.uid_only and command.verb in NUMBERED and not _of_uids(command):
+            answer = bad("Only UIDs are used here", b"UIDREQUIRED")  # RFC 9586 section 3
+        elif rule.states & self.state:
             answer = await self._answer(rule, command)
             if answer is None:
                 return

@@ -336,6 +336,15 @@ class Search:
     charset: bool = False  # CHARSET was given
 
 
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """UIDBATCHES (RFC 10022): ranges of UIDs of so many messages, the newest first."""
+
+    size: int
+    first: int = 1  # of the batches that are wanted, from 1
+    last: int | None = None
+
+
 class SortKey(Enum):
     """RFC 5256 section 3, RFC 5957."""
 
@@ -365,7 +374,7 @@ class Thread:
 Argument = (
     Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
     | GetMetadata | SetMetadata | Root | AppendDone | Fetch | Store | Copy | Expunge | Search | Sort
-    | Thread
+    | Thread | Batches
 )  # fmt: skip
 
 

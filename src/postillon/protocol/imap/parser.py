@@ -396,6 +396,20 @@ def _set_quota(reader: Reader) -> commands.Root:
     return root
 
 
+def _batches(reader: Reader) -> commands.Batches:
+    reader.need(b" ")
+    size = reader.number()
+    first, last = 1, None
+    if reader.skip(b" ") and not reader.at_end():
+        first = reader.number()
+        reader.need(b":")
+        last = reader.number()
+        first, last = min(first, last), max(first, last)
+    if not size or not first:
+        raise Refused("Numbers begin with 1")
+    return commands.Batches(size, first, last)
+
+
 def _expunge(reader: Reader) -> commands.Expunge:
     return commands.Expunge()
 
@@ -449,6 +463,7 @@ _VERBS: dict[str, Parse] = {
     "STATUS": _status,
     "APPEND": _no_append,
     "EXPUNGE": _expunge,
+    "UIDBATCHES": _batches,
     "SEARCH": lambda reader: searching.search(reader, uid=False),
     "SORT": lambda reader: searching.sort(reader, uid=False),
     "THREAD": lambda reader: searching.thread(reader, uid=False),
