@@ -13,7 +13,7 @@ from urllib.parse import quote
 import apsw
 
 from postillon.clock import system_clock
-from postillon.store.backup import hash_file
+from postillon.store.backup_packs import hash_file
 from postillon.store.database import close, translated
 from postillon.store.manifest import BackupError, Manifest, Target
 from postillon.store.migrate import SchemaError, migrate, shipped

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from postillon.store import mending
+from postillon.store import mending, mending_others
 from postillon.store.operation import WriteOperation
 
 Mend = Callable[..., WriteOperation[Any]]  # Any: the columns of the check, integers or text
@@ -155,7 +155,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "an address is in a domain that is not there",
         "SELECT DISTINCT a.domain FROM address a WHERE NOT EXISTS"
         " (SELECT 1 FROM domain d WHERE d.domain = a.domain)",
-        mending.make_domain_again,
+        mending_others.make_domain_again,
         area="directory/",
     ),
     Check(
@@ -163,7 +163,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "an address leads to a principal that is not there",
         "SELECT DISTINCT a.principal FROM address a WHERE a.principal IS NOT NULL AND NOT EXISTS"
         " (SELECT 1 FROM principal p WHERE p.principal = a.principal)",
-        mending.make_principal_again,
+        mending_others.make_principal_again,
         area="directory/",
     ),
     Check(
@@ -179,7 +179,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "a password belongs to nobody",
         "SELECT c.principal, c.credential FROM credential c WHERE NOT EXISTS"
         " (SELECT 1 FROM principal p WHERE p.principal = c.principal)",
-        mending.drop(
+        mending_others.drop(
             "credential",
             "principal",
             "credential",
@@ -192,7 +192,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "a member belongs to no group",
         "SELECT g.principal, g.member FROM group_member g WHERE NOT EXISTS"
         " (SELECT 1 FROM principal p WHERE p.principal = g.principal)",
-        mending.drop(
+        mending_others.drop(
             "group_member",
             "principal",
             "member",
@@ -205,7 +205,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "a target belongs to no alias",
         "SELECT t.domain, t.local, t.target FROM alias_target t WHERE NOT EXISTS"
         " (SELECT 1 FROM address a WHERE a.domain = t.domain AND a.local = t.local)",
-        mending.drop(
+        mending_others.drop(
             "alias_target",
             "domain",
             "local",
@@ -220,7 +220,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "an id of a principal would be given again",
         "SELECT max(principal) FROM principal HAVING max(principal) >"
         " coalesce((SELECT value FROM counter WHERE name = 'principal'), 0)",
-        lambda _: mending.advance_counter("principal", "principal"),
+        lambda _: mending_others.advance_counter("principal", "principal"),
         area="directory/",
     ),
     Check(
@@ -228,7 +228,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "an id of a domain would be given again",
         "SELECT max(domain) FROM domain HAVING max(domain) >"
         " coalesce((SELECT value FROM counter WHERE name = 'domain'), 0)",
-        lambda _: mending.advance_counter("domain", "domain"),
+        lambda _: mending_others.advance_counter("domain", "domain"),
         area="directory/",
     ),
     Check(
@@ -236,7 +236,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "the number of a pack would be given again",
         "SELECT max(pack) FROM pack HAVING max(pack) >"
         " coalesce((SELECT value FROM counter WHERE name = 'pack'), 0)",
-        lambda _: mending.advance_counter("pack", "pack"),
+        lambda _: mending_others.advance_counter("pack", "pack"),
         area="pack/",
     ),
     Check(
@@ -244,7 +244,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "a queued recipient has no message",
         "SELECT r.queue_id, r.n FROM queue_recipient r WHERE NOT EXISTS"
         " (SELECT 1 FROM queue_message m WHERE m.queue_id = r.queue_id)",
-        mending.drop(
+        mending_others.drop(
             "queue_recipient",
             "queue_id",
             "n",
@@ -257,7 +257,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         "an attempt belongs to no queued message",
         "SELECT t.queue_id, t.n, t.attempt FROM queue_attempt t WHERE NOT EXISTS"
         " (SELECT 1 FROM queue_message m WHERE m.queue_id = t.queue_id)",
-        mending.drop(
+        mending_others.drop(
             "queue_attempt",
             "queue_id",
             "n",

@@ -18,7 +18,7 @@ from pathlib import Path
 import apsw
 
 from postillon.clock import Clock, system_clock
-from postillon.store.backup import hash_file
+from postillon.store.backup_packs import hash_file
 from postillon.store.database import NAME, Execute, close, translated
 from postillon.store.manifest import (
     PIECE,

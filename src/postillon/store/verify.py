@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from postillon.store import mending
+from postillon.store import mending_others
 from postillon.store.checks import ACCOUNT_CHECKS, STORE_CHECKS, Check
 from postillon.store.operation import BlobLost, BlobRef, NewBlob, Steps, StoreError, WriteOperation
 from postillon.store.pack import (
@@ -142,7 +142,7 @@ async def _mend(store: AnyStore, finding: Finding, backups: list[PackReader]) ->
         content = await _sound_copy(store, finding.blob, finding.digest, twins, backups)
         if content is None:
             return False
-        await store.write(mending.point_to(finding.blob, finding.digest), NewBlob(content))
+        await store.write(mending_others.point_to(finding.blob, finding.digest), NewBlob(content))
     except StoreError as error:  # refused: the database itself is damaged there
         store.log.error("not mended", where=finding.where, error=str(error))
         return False
@@ -202,7 +202,7 @@ def _database() -> Steps[list[Finding]]:
     return [
         Finding(
             "database", "postillon.db", row[0],
-            mend=mending.rebuild_indexes if "index" in row[0] else None,
+            mend=mending_others.rebuild_indexes if "index" in row[0] else None,
         )
         for row in rows if row[0] != "ok"
     ]  # fmt: skip
@@ -222,7 +222,7 @@ async def _packs(store: SqliteStore) -> list[Finding]:
     for pack in sorted(files - rows):
         if pack in named:
             size = pack_path(folder, pack).stat().st_size
-            mend = mending.know_pack(pack, size)
+            mend = mending_others.know_pack(pack, size)
             findings.append(Finding("pack", str(pack), ROWLESS, mend=mend))
         else:
             findings.append(Finding("pack", str(pack), UNNAMED))

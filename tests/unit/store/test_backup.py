@@ -13,9 +13,9 @@ import pytest
 
 from postillon.queue.rows import FAR, Held
 from postillon.setting import KIB
-from postillon.store import backup
 from postillon.store import restore as restoring
 from postillon.store.backup import StateFile, back_up
+from postillon.store.backup_packs import PackCopier
 from postillon.store.backup_reader import BackupStore, check_files, check_rows
 from postillon.store.compact import Compactor, remove_retired
 from postillon.store.config import StoreConfig
@@ -515,7 +515,7 @@ async def test_what_the_disk_cannot_read_costs_a_block_and_not_the_backup(tmp_pa
         return os.pread(fd, octets, offset)
 
     packs = tmp_path / "data" / "packs"
-    copier = backup._PackCopier(packs, target, Pace(), pread)
+    copier = PackCopier(packs, target, Pace(), pread)
     [copy] = copier.copy_all([(1, True, pack_path(packs, 1).stat().st_size)])
     assert copier.problems == ["0000000001.pack cannot be read at offset 16384"]
     octets = bytearray(pack_path(packs, 1).read_bytes())
