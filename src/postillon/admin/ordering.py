@@ -22,7 +22,7 @@ from postillon.queue.rows import read_status
 from postillon.queue.selection import FIRST, Count, Selection
 from postillon.queue.verbs import Done, Order, Verb
 from postillon.route.config import RouteConfig
-from postillon.route.hop import BY_MX, HopError, is_next_hop, parse_next_hop
+from postillon.route.hop import BY_MX, HopError, parse_next_hop
 from postillon.route.routes import Routes
 from postillon.store.operation import Row, Steps
 
@@ -219,24 +219,26 @@ async def _find(desk: Desk, meant: Selection) -> None:
 
 def _resolve(name: str) -> Steps[tuple[tuple[str, ...], list[destinations.Destination]]]:
     """What rows may call it (the usual spelling first), and the destinations that are known of it."""
-    usual = name.strip().lower()
+    written = name.strip().lower()
     try:
         hop = str(parse_next_hop(name))
     except HopError:
-        hop = usual
-    if is_next_hop(name) or ":" in name:
-        usual = hop
-    found = yield from overview.keys_of(usual)
-    known = []
-    names = dict.fromkeys((usual, hop))
-    for key in found:
+        hop = written
+    keys = dict.fromkeys((yield from overview.keys_of(written)))
+    keys |= dict.fromkeys((yield from overview.keys_of(hop)))
+    known, named = [], []
+    for key in keys:
         row = yield from destinations.get(key)
-        if row is None:
-            continue
-        known.append(row)
-        if usual in (row.key, *row.hosts):
-            names[key] = None
-            names |= dict.fromkeys((yield from overview.domains_of(key)))
+        if row is not None:
+            known.append(row)
+            if {written, hop} & {row.key, *row.hosts}:
+                named.append(row)
+    literal = any(written in (row.key, *row.hosts) for row in named)
+    usual = hop if ":" in written and not literal else written
+    names = dict.fromkeys((usual, written, hop))
+    for row in named:
+        names[row.key] = None
+        names |= dict.fromkeys((yield from overview.domains_of(row.key)))
     return tuple(names), known
 
 
