@@ -140,6 +140,27 @@ ACCOUNT_CHECKS: tuple[Check, ...] = (
     ),
 )
 
+# Of these, rows alone do not show that there was an account.
+_OF_ACCOUNTS = (
+    "thread_key", "item", "upload", "change", "subscription", "imported", "annotation",
+)  # fmt: skip
+
+
+def _ownerless(table: str) -> Check:
+    """Rows of accounts that are not there. One probe of the index for each account."""
+    owner = f"SELECT 1 FROM account a WHERE a.account = {table}.account"  # noqa: S608 - a constant
+    return Check(
+        "row",
+        f"rows of {table} belong to no account",
+        f"WITH RECURSIVE {table}_of (account) AS (SELECT min(account) FROM {table} UNION ALL"  # noqa: S608
+        f" SELECT (SELECT min(t.account) FROM {table} t WHERE t.account > o.account)"
+        f" FROM {table}_of o WHERE o.account IS NOT NULL) SELECT o.account FROM {table}_of o"
+        " WHERE o.account IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM account a WHERE a.account = o.account)",
+        mending_others.drop(table, "account", owner=owner),
+    )
+
+
 # For the whole store; no arguments. Rows of accounts whose own row is gone come first.
 STORE_CHECKS: tuple[Check, ...] = (
     Check(
@@ -150,6 +171,7 @@ STORE_CHECKS: tuple[Check, ...] = (
         " (SELECT 1 FROM account a WHERE a.account = held.account)",
         mending.make_account_again,
     ),
+    *map(_ownerless, _OF_ACCOUNTS),
     Check(
         "row",
         "an address is in a domain that is not there",

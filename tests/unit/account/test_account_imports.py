@@ -96,6 +96,7 @@ async def test_marks_are_forgotten_after_their_time(tmp_path: Path) -> None:
         "DELETE FROM principal",
         "DELETE FROM domain",
         "DELETE FROM counter",
+        "INSERT INTO thread_key VALUES (99, 1, 1)",
         "INSERT INTO group_member VALUES (99, 'x@example.org')",
     ],
 )
