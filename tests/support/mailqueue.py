@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postillon.account.accounts import Accounts
 from postillon.account.ids import AccountId
@@ -28,8 +28,14 @@ from postillon.route.config import RouteConfig
 from postillon.route.recipient import Recipients
 from postillon.store.config import StoreConfig
 from postillon.store.operation import Steps
+from postillon.store.postgresql import connection
 from postillon.store.sqlite import SqliteStore, open_store
+from support.postgres import rows_of
+from support.stores import open_test_store
 from support.virtual import VirtualLoop
+
+if TYPE_CHECKING:
+    from postillon.store.choice import AnyStore
 
 RELAYED = Delivered(Status("2.0.0", "taken", host="mx.remote.example"), relayed=True)
 MESSAGE = (
@@ -80,7 +86,7 @@ class ScriptedAgent:
 class Office:
     """Accounts ada@example.org and bob@example.net, a submitter and a runner."""
 
-    store: SqliteStore
+    store: AnyStore
     loop: VirtualLoop
     directory: Directory
     accounts: Accounts
@@ -133,6 +139,10 @@ class Office:
         return [row.prefix + await account.content(row) for row in rows]
 
     def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Asked beside the loop, which stands still meanwhile."""
+        if not isinstance(self.store, SqliteStore):
+            return rows_of(self.store.config.database, sql, *arguments)
+
         def steps() -> Steps[list[tuple[Any, ...]]]:
             return (yield (sql, arguments))
 
@@ -146,6 +156,25 @@ def success(address: str) -> Recipient:
     return Recipient(parse_address(address), Notify.SUCCESS | Notify.FAILURE, f"rfc822;{address}")
 
 
+def stand_still(loop: VirtualLoop, store: AnyStore) -> None:
+    """Let no time pass while the store is at work: its answers come in real time."""
+
+    def held(call: Callable[..., Any]) -> Callable[..., asyncio.Task[Any]]:
+        def start(*arguments: Any) -> asyncio.Task[Any]:
+            task = loop.create_task(call(*arguments))
+            loop.hold(task)
+            return task
+
+        return start
+
+    names = ["write"]
+    if not isinstance(store, SqliteStore):
+        names += ["query", "read_apart", "fetch"]
+        store._signals.tell = lambda *_: None  # type: ignore[method-assign] # it has timers
+    for name in names:
+        setattr(store, name, held(getattr(store, name)))
+
+
 @asynccontextmanager
 async def office(
     folder: Path,
@@ -157,20 +186,19 @@ async def office(
     **opening: Any,
 ) -> AsyncIterator[Office]:
     """worker: its slot and the start of the server it belongs to. logged: gets the lines of the log.
-    opening: more for `open_store`.
+    opening: more for `open_store`; then the store is SQLite's whatever the test runs on.
     """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     slot = worker.partition("@")[0]
-    store = await open_store(folder, config_of_store, owner=slot, clock=loop.clock, **opening)
-    write = store.write
-
-    def held(*arguments: Any) -> asyncio.Task[Any]:
-        task = loop.create_task(write(*arguments))
-        loop.hold(task)
-        return task
-
-    store.write = held  # type: ignore[method-assign, assignment] # time stands still meanwhile
+    connection.ANSWER_S = None  # a timer would end statements in virtual time
+    opened = open_store if opening else open_test_store
+    opening_it = loop.create_task(
+        opened(folder, config_of_store, owner=slot, clock=loop.clock, **opening)
+    )
+    loop.hold(opening_it)
+    store = await opening_it
+    stand_still(loop, store)
     directory, accounts = Directory(store), Accounts(store)
     ids = {}
     for login in ("ada@example.org", "bob@example.net"):

@@ -23,10 +23,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
 
+from postillon.store.postgresql.dialect import translated
 from support.server import free_ports
 
 PASSWORD = "correct horse battery"
@@ -149,6 +151,20 @@ class Cluster:
 
     def drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def rows_of(url: str, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query in our dialect, blocking, whatever loop the caller is in."""
+
+    async def ask() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return list(map(tuple, await connection.fetch(translated(sql), *arguments)))
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(ask())).result()
 
 
 def new_cluster(*, durable: bool = False) -> Cluster:

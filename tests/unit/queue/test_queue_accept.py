@@ -26,7 +26,7 @@ def test_a_local_recipient_is_placed_by_the_accepting_transaction(tmp_path: Path
             )
             assert octets.endswith(MESSAGE)
             assert here.empty()
-            story = here.store.read(trace.find(accepted.queue_id))
+            story = await here.store.query(trace.find(accepted.queue_id))
             assert story is not None
             assert story.message_id == "<one@example.org>"
             assert story.facts["placed"][0]["uid"] == 1  # type: ignore[index]
@@ -43,7 +43,7 @@ def test_local_and_remote_recipients_of_one_message_part(tmp_path: Path) -> None
             await asyncio.sleep(1)
             assert [item.to for item in here.agent.tries] == [("far@remote.example",)]
             assert here.empty()
-            story = here.store.read(trace.find(accepted.queue_id))
+            story = await here.store.query(trace.find(accepted.queue_id))
             assert story is not None
             assert [event.kind for event in story.events] == ["relayed"]
 

@@ -181,7 +181,7 @@ def test_who_dies_twice_with_a_message_isolates_it(
                 here.open()
                 await here.runner.start()
             await asyncio.sleep(1)
-            [listed] = here.store.read(listing(Selection()))
+            [listed] = await here.store.query(listing(Selection()))
             assert (listed.message.held is Held.ISOLATED) is isolated
             assert len(here.agent.tries) == (2 if isolated else 3)
             if isolated:

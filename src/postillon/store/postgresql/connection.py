@@ -16,7 +16,7 @@ from postillon.store.postgresql.dialect import translated
 
 STATEMENTS = 1_000  # prepared statements each connection keeps
 CONNECT_S = 10.0  # for a connection to be made
-ANSWER_S = 60.0  # for one statement; a scan of a large queue takes seconds
+ANSWER_S: float | None = 60.0  # for one statement; a scan of a large queue takes seconds
 LOCK_MS = 20_000  # how long a commit waits for its turn among all servers
 STALLED_MS = 15_000  # after which PostgreSQL ends a commit whose process has stopped half way
 MAX_PASSWORD = 4_096  # octets of a password file
