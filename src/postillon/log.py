@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -70,6 +71,11 @@ class Stderr:
 to_stderr = Stderr()
 
 
+@lru_cache(4)
+def _stamp(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
 class Log:
     """Writes lines of at least `level` to `sink`; `bound` fields stand on every line."""
 
@@ -90,9 +96,8 @@ class Log:
     def write(self, level: Level, event: str, fields: dict[str, object]) -> None:
         if level < self._level:
             return
-        now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-        line: dict[str, Value] = {"at": f"{stamp}.{int(now * 1000) % 1000:03d}Z"}
+        second, rest = divmod(time.time_ns() // 1_000_000, 1000)
+        line: dict[str, Value] = {"at": f"{_stamp(second)}.{rest:03d}Z"}
         line["level"] = level.name.lower()
         line["event"] = event
         for name, value in self._bound.items():

@@ -7,8 +7,9 @@ It needs nothing but the store, so it is never an agent's network call: whoever 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 from postillon.account import mailboxes
 from postillon.account.emails import NewEmail, Placed, place
@@ -30,8 +31,7 @@ GONE = Status("5.1.1", "there is no such mailbox here")
 LOOP = Status("5.4.6", "the message has been delivered to this mailbox before: a mail loop")
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True):
     """What all local copies of one message have in common, worked out once."""
 
     digest: bytes  # SHA-256 of the blob

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _MONTHS = {name: n for n, name in enumerate(
     (b"jan", b"feb", b"mar", b"apr", b"may", b"jun",
@@ -74,7 +75,12 @@ def format_date(at: int, offset: int = 0) -> str:
 
     A time that no calendar of four-digit years holds is moved to the nearest one that does.
     """
-    moment = _local(at, offset)
+    return _date_of(at // 1000, offset)
+
+
+@lru_cache(16)  # all messages of a second bear the same
+def _date_of(second: int, offset: int) -> str:
+    moment = _local(second * 1000, offset)
     return (
         f"{_DAY_NAMES[moment.weekday()]}, {moment.day:02} {_MONTH_NAMES[moment.month - 1]}"
         f" {moment.year:04} {moment:%H:%M:%S} {_zone(offset)}"

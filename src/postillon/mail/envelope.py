@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, Flag
 
 from postillon.mail.address import Address
@@ -58,4 +58,8 @@ class Envelope:
     extra: dict[str, str] = field(default_factory=dict)  # other accepted parameters, upper case
 
     def to(self, *recipients: Recipient) -> Envelope:
-        return replace(self, recipients=recipients)
+        # Written out, for each message comes this way: `replace` costs five times as much.
+        return Envelope(
+            self.reverse_path, recipients, self.body, self.smtputf8, self.size, self.ret_full,
+            self.envid, self.extra,
+        )  # fmt: skip

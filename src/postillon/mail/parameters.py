@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from postillon.mail.charset import decode_octets
@@ -12,6 +13,7 @@ MAX_PARAMETERS = 100  # of one field (FAULTS 25)
 MAX_CONTINUATIONS = 100  # of one parameter (FAULTS 25)
 MAX_FIELD = 32_768  # octets of a field that are looked at
 MAX_FILE_NAME = 255  # characters
+MAX_COMMON = 48  # octets of a Content-Type whose reading is remembered
 
 Parameters = tuple[tuple[bytes, bytes], ...]  # names in lower case as sent, values without quotes
 
@@ -30,11 +32,19 @@ _COMMENT = re.compile(rb"[ \t]\([^()]*\)[ \t]*\Z")
 
 def parse_type(value: bytes) -> tuple[bytes, bytes, Parameters] | None:
     """Type, subtype (lower case) and parameters of a Content-Type; None when it is none."""
+    return _common_type(value) if len(value) <= MAX_COMMON else _read_type(value)
+
+
+def _read_type(value: bytes) -> tuple[bytes, bytes, Parameters] | None:
     match = _TYPE.match(value)
     if match is None:
         return None
     end = match.end()
     return match[1].lower(), match[2].lower(), _parameters(value, end) if b"=" in value else ()
+
+
+# Most parts of most messages have one of a few types; a boundary makes a long one that is seen once.
+_common_type = lru_cache(256)(_read_type)
 
 
 def parse_disposition(value: bytes) -> tuple[bytes, Parameters]:

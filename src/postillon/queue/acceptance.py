@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from postillon.account.ids import AccountId
 from postillon.deliver.local import DELIVERED, LOOP, Copy, deliver_copy, loops, prepare
 from postillon.mail.address import Address
@@ -40,8 +42,7 @@ DISTRIBUTED = Status("2.1.5", "accepted and distributed to the members of this a
 QUEUED = Status("2.0.0", "accepted; delivery follows")
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """New mail for the queue. What is kept is `content` as it is; `header` stands before it."""
 
     envelope: Envelope
@@ -123,8 +124,7 @@ class Plan:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """What became of a message: one outcome per envelope recipient, None where it is queued."""
 
     queue_id: QueueId

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from postillon.clock import Clock, system_clock
 from postillon.log import SILENT, Log
@@ -79,7 +80,9 @@ class Submitter:
         try:
             accepted = await self._store.write(Brief(operation), NewBlob(submission.content))
         except IdTaken:
-            return await self.submit(replace(submission, queue_id=new_queue_id(self._clock())))
+            return await self.submit(
+                structs.replace(submission, queue_id=new_queue_id(self._clock()))
+            )
         if accepted.message is not None:
             if runner is not None:
                 runner.begin(accepted, submission.content)

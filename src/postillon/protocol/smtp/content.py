@@ -13,6 +13,7 @@ from postillon.mail.octets import Octets
 PIECE = 64 * 1024  # octets handed to the connection at a time
 
 _END = b"\r\n.\r\n"
+_DOT = b"\r\n."
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -83,7 +84,9 @@ class Unstuffer:
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
         """(content without stuffing, None), or (last content, what comes after the end)."""
         octets = self._held + data
-        end = octets.find(_END)
+        dotted = octets.find(_DOT)  # the first is mostly the end itself: one search finds both
+        stuffed = dotted >= 0 and not octets.startswith(_END, dotted)
+        end = octets.find(_END, dotted) if stuffed else dotted
         if end >= 0:
             rest = octets[end + 5 :]
             octets = octets[: end + 2]
@@ -100,8 +103,8 @@ class Unstuffer:
                 octets = _LINE_END.sub(b"\r\n", octets.replace(b"\r\n.", b"\r\n"))
                 return octets[skip:], rest
             self.pure = False
-        if b"\r\n." in octets:
-            octets = octets.replace(b"\r\n.", b"\r\n")
+        if stuffed:
+            octets = octets.replace(_DOT, b"\r\n")
         return octets[skip:] if skip else octets, rest
 
 
