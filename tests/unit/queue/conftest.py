@@ -6,7 +6,14 @@ import pytest
 
 from support.stores import KINDS, using
 
-ALWAYS = ("test_queue_accept", "test_queue_local", "test_queue_orphans", "test_queue_verbs")
+ALWAYS = (
+    "test_queue_accept",
+    "test_queue_local",
+    "test_queue_orphans",
+    "test_queue_verbs",
+    "test_queue_selection",
+    "test_queue_alerts",
+)
 SLOW = (  # days of virtual time, with a lease renewed in every minute of them
     "test_a_message_is_held_released_and_tried_now",
     "test_releasing_one_recipient_of_a_held_message_keeps_the_others_held",

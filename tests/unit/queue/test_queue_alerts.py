@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +25,7 @@ from postillon.queue.alerts import (
 )
 from postillon.queue.watching import Turn
 from postillon.setting import ConfigError
-from support.stores import KINDS, open_test_store, using
+from support.stores import open_test_store
 
 NOW = 1_795_000_000_000
 HOUR = 3_600_000
@@ -141,19 +140,11 @@ def test_limits_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
         AlertConfig(**wrong)
 
 
-@pytest.fixture(params=KINDS)
-def database(request: pytest.FixtureRequest) -> Iterator[None]:
-    with using(request.param):
-        yield
-
-
 def disk(machine: str) -> Alert:
     return Alert(Kind.DISK, machine, "full", "make room")
 
 
-async def test_an_alert_begins_once_and_ends_once_whoever_watches(
-    tmp_path: Path, database: None
-) -> None:
+async def test_an_alert_begins_once_and_ends_once_whoever_watches(tmp_path: Path) -> None:
     clock = [NOW]
     store = await open_test_store(tmp_path, owner="w0", clock=lambda: clock[0])
     long = Alert(Kind.LONG, "", "many", "look")
@@ -181,9 +172,7 @@ async def test_an_alert_begins_once_and_ends_once_whoever_watches(
     await store.close()
 
 
-async def test_memory_is_kept_and_what_cannot_be_read_begins_anew(
-    tmp_path: Path, database: None
-) -> None:
+async def test_memory_is_kept_and_what_cannot_be_read_begins_anew(tmp_path: Path) -> None:
     store = await open_test_store(tmp_path, owner="w0")
     assert await store.query(watching.recall()) == Memory()
     memory = Memory(((NOW, 5),), 1.5, 7)
@@ -192,7 +181,7 @@ async def test_memory_is_kept_and_what_cannot_be_read_begins_anew(
     await store.close()
 
 
-async def test_a_look_finds_what_is_down_and_isolated(tmp_path: Path, database: None) -> None:
+async def test_a_look_finds_what_is_down_and_isolated(tmp_path: Path) -> None:
     store = await open_test_store(tmp_path, owner="w0")
 
     def fill(tx: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from postillon.queue.ids import new_queue_id
 from postillon.queue.rows import FAR, MESSAGE_COLUMNS, status_text
 from postillon.queue.selection import FIRST, BadSelection, Count, Selection, Standing
 from postillon.store.operation import Steps, Tx
-from support.stores import KINDS, open_test_store, using
+from support.stores import open_test_store
 
 if TYPE_CHECKING:
     from postillon.store.choice import AnyStore
@@ -61,12 +61,6 @@ def fill(tx: Tx) -> Steps[None]:
                 " state, due_at, waits_for, status) VALUES (?,?,?,'','remote',?,?,?,?,?)",
                 (queue_id, n, path, destination, state, due, line, status_text(status)),
             )
-
-
-@pytest.fixture(params=KINDS, autouse=True)
-def database(request: pytest.FixtureRequest) -> Iterator[None]:
-    with using(request.param):
-        yield
 
 
 @pytest_asyncio.fixture
