@@ -23,6 +23,15 @@ class Check:
     area: str = ""  # what a place begins with, where it is no account
 
 
+# A backup may have the email.
+PLACEMENT_WITHOUT_EMAIL = Check(
+    "row",
+    "a placement has no email",
+    "SELECT p.account, p.mailbox, p.uid FROM placement p WHERE p.account BETWEEN ? AND ?"
+    " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account = p.account AND e.email = p.email)",
+    mending.drop_placement,
+)
+
 # For each account apart. The arguments are the first and the last account of a piece, both included.
 # What other checks build on comes first.
 ACCOUNT_CHECKS: tuple[Check, ...] = (
@@ -69,13 +78,7 @@ ACCOUNT_CHECKS: tuple[Check, ...] = (
         " AND e.size <> length(e.prefix) + e.length",
         mending.set_size,
     ),
-    Check(
-        "row",
-        "a placement has no email",
-        "SELECT p.account, p.mailbox, p.uid FROM placement p WHERE p.account BETWEEN ? AND ?"
-        " AND NOT EXISTS (SELECT 1 FROM email e WHERE e.account = p.account AND e.email = p.email)",
-        mending.drop_placement,
-    ),
+    PLACEMENT_WITHOUT_EMAIL,
     Check(
         "row",
         "an email is in no mailbox",

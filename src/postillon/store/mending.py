@@ -7,7 +7,9 @@ up. A mend looks again at what it is about to change: it may have been put right
 
 from __future__ import annotations
 
-from postillon.store.operation import Steps, Tx, WriteOperation
+from dataclasses import dataclass
+
+from postillon.store.operation import BlobRef, Row, Steps, Tx, WriteOperation
 from postillon.store.recovery import GAP, TOMBSTONE
 
 CREATED = 1  # change.kind of a new placement, as in account.changes (a test compares them)
@@ -125,6 +127,58 @@ def drop_placement(account: int, mailbox: int, uid: int) -> WriteOperation[None]
             yield from _record(tx, account, modseq, TOMBSTONE, mailbox, uid, gone[0][0])
             yield from _recount_mailbox(account, mailbox)
             yield from _touch(account, mailbox, modseq)
+
+    return operation
+
+
+# Columns of `email` that say nothing of where its octets lie.
+_EMAIL = (
+    "account, email, thread, size, digest, prefix, received_at, sent_at, header, structure, preview,"
+    " queue_id, created, content_changed, seen_changed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """The row of an email in a backup."""
+
+    account: int
+    ref: BlobRef
+    digest: bytes
+    values: Row  # of _EMAIL
+
+
+def email_of(account: int, mailbox: int, uid: int) -> Steps[int | None]:
+    rows = yield (
+        "SELECT email FROM placement WHERE account = ? AND mailbox = ? AND uid = ?",
+        (account, mailbox, uid),
+    )
+    return rows[0][0] if rows else None
+
+
+def kept_row(account: int, email: int) -> Steps[KeptRow | None]:
+    rows = yield (
+        f"SELECT pack, start, length, {_EMAIL} FROM email WHERE account = ? AND email = ?",  # noqa: S608
+        (account, email),
+    )
+    if not rows:
+        return None
+    values = rows[0][3:]
+    return KeptRow(account, BlobRef(*rows[0][:3]), bytes(values[4]), values)
+
+
+def put_back(row: KeptRow, mailbox: int, ref: BlobRef | None) -> WriteOperation[None]:
+    """Insert the row of an email whose placement is there. ref: None is the operation's blob."""
+
+    def operation(tx: Tx) -> Steps[None]:
+        at = tx.blob() if ref is None else ref
+        yield (
+            f"INSERT INTO email ({_EMAIL}, pack, start, length)"  # noqa: S608 - a constant
+            f" VALUES ({','.join('?' * (len(row.values) + 3))}) ON CONFLICT DO NOTHING",
+            (*row.values, at.pack, at.offset, at.length),
+        )
+        yield from recount_account(row.account)(tx)
+        yield from _recount_mailbox(row.account, mailbox)
 
     return operation
 

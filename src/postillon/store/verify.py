@@ -1,26 +1,28 @@
-"""Proving octets, rows, counters and indexes against each other, and mending (`postillon verify`).
+"""Proving octets, rows, counters and indexes against each other (`postillon verify`).
 
-`verify` reads only, in pieces: each is one read transaction, so a server may run meanwhile. A record
-that compaction may have moved in between is looked up a second time before it counts. `repair` mends
-what has a mend (store.mending), one transaction each, and looks again until nothing more can be done.
+Reads only, in pieces: each is one read transaction, so a server may run meanwhile. A record that
+compaction may have moved in between is looked up a second time before it counts. `store.repair` mends.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from postillon.store import mending_others
-from postillon.store.checks import ACCOUNT_CHECKS, STORE_CHECKS, Check
-from postillon.store.operation import BlobLost, BlobRef, NewBlob, Steps, StoreError, WriteOperation
+from postillon.store.checks import (
+    ACCOUNT_CHECKS,
+    PLACEMENT_WITHOUT_EMAIL,
+    STORE_CHECKS,
+    Check,
+)
+from postillon.store.operation import BlobLost, BlobRef, Steps, WriteOperation
 from postillon.store.pack import (
     BLOB_TABLES,
     FILE_HEADER,
     RETIRED,
-    PackReader,
     file_header,
     pack_number,
     pack_path,
@@ -35,7 +37,6 @@ T = TypeVar("T")
 
 AT_ONCE = 500  # rows, records or accounts of one piece
 MAX_FINDINGS = 1_000  # more say nothing new
-MAX_PASSES = 50  # of mending: one may uncover the next
 UNNAMED = "no row names this file; a sweep removes it"
 ROWLESS = "messages name this file and it has no row"
 NOWHERE = "messages name it, and it has neither row nor file"
@@ -62,6 +63,8 @@ class Finding:
     mend: WriteOperation[Any] | None = field(default=None, compare=False, repr=False)
     blob: BlobRef | None = field(default=None, compare=False, repr=False)
     digest: bytes = field(default=b"", compare=False, repr=False)  # SHA-256 the blob must have
+    # (account, mailbox, UID) of a placement without its email
+    placement: tuple[int, int, int] | None = field(default=None, compare=False, repr=False)
 
 
 async def verify(
@@ -96,82 +99,7 @@ async def verify_rows(
     return findings[:MAX_FINDINGS]
 
 
-async def repair(
-    store: AnyStore,
-    *,
-    octets: bool = True,
-    others: Iterable[PackReader] = (),
-    pace: Pace | None = None,
-) -> list[Finding]:
-    """Mend what can be mended. Returns all that was found, and of each whether it is mended.
-
-    others: packs of backups, where the octets of a damaged record may still be sound.
-    """
-    backups = list(others)
-    done: dict[tuple[str, str, str], Finding] = {}
-    hopeless: set[tuple[str, str, str]] = set()
-    for _ in range(MAX_PASSES):
-        found = await verify(store, octets=octets, pace=pace)
-        present = {_key(finding) for finding in found}
-        for finding in found:
-            done.setdefault(_key(finding), finding)
-        tried = False
-        for finding in found:
-            if _key(finding) in hopeless:
-                continue
-            hopeless.add(_key(finding))  # one try each
-            tried = await _mend(store, finding, backups) or tried
-        if not tried:
-            break
-    return [replace(item, mended=key not in present) for key, item in done.items()]
-
-
-def _key(finding: Finding) -> tuple[str, str, str]:
-    return finding.kind, finding.where, finding.problem
-
-
-async def _mend(store: AnyStore, finding: Finding, backups: list[PackReader]) -> bool:
-    """Whether something was changed."""
-    try:
-        if finding.mend is not None:
-            await store.write(finding.mend)
-            return True
-        if finding.blob is None:
-            return False
-        twins = await store.read_apart(_same_digest(finding.digest))
-        content = await _sound_copy(store, finding.blob, finding.digest, twins, backups)
-        if content is None:
-            return False
-        await store.write(mending_others.point_to(finding.blob, finding.digest), NewBlob(content))
-    except StoreError as error:  # refused: the database itself is damaged there
-        store.log.error("not mended", where=finding.where, error=str(error))
-        return False
-    return True
-
-
-async def _sound_copy(
-    store: Provable,
-    lost: BlobRef,
-    digest: bytes,
-    twins: list[BlobRef],
-    backups: list[PackReader],
-) -> bytes | None:
-    """The octets of a lost blob from a message that is the same, or from a backup."""
-    for ref in twins:
-        content, _ = await _read(store, ref, digest)
-        if content is not None:
-            return content
-    for packs in backups:
-        try:
-            content = packs.read(lost)
-        except (BlobLost, OSError):
-            continue
-        if hashlib.sha256(content).digest() == digest:
-            return content
-    return None
-
-
-async def _read(store: Provable, ref: BlobRef, digest: bytes) -> tuple[bytes | None, str]:
+async def read_sound(store: Provable, ref: BlobRef, digest: bytes) -> tuple[bytes | None, str]:
     """The octets of a blob if they are sound and the right ones; else why not, in words."""
     try:
         content = await store.fetch(ref)
@@ -180,18 +108,6 @@ async def _read(store: Provable, ref: BlobRef, digest: bytes) -> tuple[bytes | N
     if hashlib.sha256(content).digest() != digest:
         return None, "another message lies there"
     return content, ""
-
-
-def _same_digest(digest: bytes) -> Steps[list[BlobRef]]:
-    """Places of blobs with this digest. Looks at every row: for damage only."""
-    found: list[BlobRef] = []
-    for table in BLOB_TABLES:
-        rows = yield (
-            f"SELECT DISTINCT pack, start, length FROM {table} WHERE digest = ? LIMIT 100",  # noqa: S608
-            (digest,),
-        )
-        found += [BlobRef(*row) for row in rows]
-    return found
 
 
 # Database and packs
@@ -287,6 +203,7 @@ async def _check(store: Provable, check: Check, *arguments: int) -> list[Finding
             check.area + "/".join(map(str, row)),
             check.problem,
             mend=None if check.mend is None else check.mend(*row),
+            placement=row if check is PLACEMENT_WITHOUT_EMAIL else None,
         )
         for row in rows
     ]
@@ -361,7 +278,7 @@ async def _unsound(
 ) -> list[tuple[BlobRef, bytes, str]]:
     found = []
     for ref, digest in refs:
-        content, problem = await _read(store, ref, digest)
+        content, problem = await read_sound(store, ref, digest)
         if content is None:
             found.append((ref, digest, problem))
         pace.step(ref.length, 1)

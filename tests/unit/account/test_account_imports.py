@@ -13,7 +13,8 @@ from postillon.account.imports import ToImport, import_many, mark_of, placed_bef
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import scan
 from postillon.store.operation import Steps, Tx
-from postillon.store.verify import repair, verify
+from postillon.store.repair import repair
+from postillon.store.verify import verify
 from support.accounts import House, append, house, message
 
 

@@ -18,8 +18,9 @@ from postillon.store.config import StoreConfig
 from postillon.store.manifest import Target
 from postillon.store.operation import Steps, Tx
 from postillon.store.pack import pack_path
+from postillon.store.repair import repair
 from postillon.store.sqlite import SqliteStore, open_store
-from postillon.store.verify import MAX_FINDINGS, ROWLESS, repair, verify
+from postillon.store.verify import MAX_FINDINGS, ROWLESS, verify
 from support import accounts as support
 
 ADA, BOB, ALL = "ada@example.org", "bob@example.org", "all@example.org"
@@ -253,11 +254,35 @@ async def test_lost_octets_come_back_from_a_backup(tmp_path: Path) -> None:
     found = await verify(store)
     assert {f.kind for f in found} == {"pack", "blob"}
     backup = BackupStore(target, manifest)
-    mended = await repair(store, others=[backup.packs])
+    mended = await repair(store, others=[backup])
     assert [f.mended for f in mended if f.kind == "blob"] == [True]
     bob = Accounts(store).open(2)
     [row] = await bob.emails(mailboxes.INBOX_ID, [(2, 2)])
     assert await bob.content(row) == support.message("only here")
+    backup.close()
+    await store.close()
+
+
+@pytest.mark.parametrize("octets_too", [False, True])
+async def test_the_lost_row_of_an_email_comes_back_from_a_backup(
+    tmp_path: Path, octets_too: bool
+) -> None:
+    await populate(tmp_path)
+    target = Target(tmp_path / "backups")
+    manifest = back_up(tmp_path / "data", StoreConfig(), target).manifest
+    store = await opened(tmp_path)
+    bob = Accounts(store).open(2)
+    before = await bob.emails(mailboxes.INBOX_ID, [(1, 9)])
+    pack, start, _ = place_of(store, 2, 8)
+    await store.write(statement("DELETE FROM email WHERE account = 2"))
+    if octets_too:
+        flip(pack_path(tmp_path / "data" / "packs", pack), start + 30)
+    backup = BackupStore(target, manifest)
+    assert all(finding.mended for finding in await repair(store, others=[backup]))
+    after = await bob.emails(mailboxes.INBOX_ID, [(1, 9)])
+    assert [await bob.content(row) for row in after][1] == support.message("only here")
+    assert [row.uid for row in after] == [1, 2]
+    assert (after == before) is not octets_too
     backup.close()
     await store.close()
 

@@ -18,6 +18,7 @@ from postillon.server.commands.progress import rate_of, watch
 from postillon.server.commands.tables import answer, facts, table, visible, when
 from postillon.server.config import Configuration, find
 from postillon.server.loop import run
+from postillon.server.sections import ListenerConfig
 from postillon.store.progress import Pace
 
 NICENESS = 10  # the server goes first
@@ -76,13 +77,19 @@ def _make(place: Place, target: Path, keep: int | None, pace: Pace) -> BackupMad
 
 
 def named_files(config: Configuration) -> Iterator[Path]:
-    """Files that a configuration points to: certificates, keys, secrets."""
+    """Files that a configuration points to: certificates, keys, secrets; also those not there.
+
+    What lies in /run is handed in at every start and has its home elsewhere.
+    """
     for value in _values(config):
-        if isinstance(value, Path) and value.is_file():
-            yield value
+        if isinstance(value, Path) and value != Path() and not value.is_dir():
+            if not value.is_relative_to("/run"):
+                yield value
 
 
 def _values(value: object) -> Iterator[object]:
+    if isinstance(value, ListenerConfig):
+        return  # its path is a socket
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for item in dataclasses.fields(value):
             yield from _values(getattr(value, item.name))

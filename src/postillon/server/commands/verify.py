@@ -14,7 +14,8 @@ from postillon.server.commands.tables import answer, table, visible
 from postillon.store.backup_reader import BackupStore
 from postillon.store.manifest import Target
 from postillon.store.progress import Pace
-from postillon.store.verify import Finding, repair
+from postillon.store.repair import repair
+from postillon.store.verify import Finding
 from postillon.store.verify import verify as verify_store
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     "backups",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="With --repair: take damaged messages from a backup folder. May be given again.",
+    help="With --repair: take lost rows and damaged messages from a backup folder. May be given again.",
 )
 @place_options
 def verify(place: Place, quick: bool, mend: bool, backups: tuple[Path, ...]) -> None:
@@ -53,7 +54,7 @@ def verify(place: Place, quick: bool, mend: bool, backups: tuple[Path, ...]) -> 
                 for manifest in reversed(list(target.manifests())):
                     backup = BackupStore(target, manifest)
                     stack.callback(backup.close)
-                    others.append(backup.packs)
+                    others.append(backup)
             return await repair(store, octets=not quick, others=others, pace=pace)
 
     findings = at_database(config, work)
