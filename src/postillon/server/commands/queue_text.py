@@ -215,7 +215,7 @@ def listing(page: Page, what: str, now: int) -> str:
             ("From", lambda row: row[0].reverse_path or "<>"),
             ("To", lambda row: row[1].address),
             ("Forecast", lambda row: forecast(row[1], now)),
-            ("Last words", lambda row: cut(row[1].status, WORDS) or None),
+            ("Last words", lambda row: cut(_last_words(row[1]), WORDS) or None),
         ],
         f"Nothing in the queue is {what}." if what else "The queue is empty.",
     )
@@ -249,6 +249,11 @@ def forecast(item: Waiting, now: int) -> str:
         return f"in line, goes next; {end}"
     probe = "being probed now" if line.next_probe_at is None else _try(line.next_probe_at, now)
     return f"down {lasting(now - line.down_since)}; {probe}; {end}"
+
+
+def _last_words(item: Waiting) -> str:
+    """Those of its own last try, else what its destination said when that went down."""
+    return item.status or ("" if item.line is None else item.line.words)
 
 
 def _try(at: int | None, now: int) -> str:
