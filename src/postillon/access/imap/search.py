@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from postillon.access.imap import tree
 from postillon.access.imap.answer import Answer, bad, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.matching import Candidate, Cost, More, Test, compile_key
+from postillon.access.imap.view import View
 from postillon.account.errors import EmailGone
 from postillon.protocol.imap import commands, numbers
 from postillon.protocol.imap.writer import string
@@ -26,15 +28,19 @@ BREATH = 256 * 1024  # octets looked through between two breaths
 async def search(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Search)
-    view, returns = session.selected, argument.returns
+    return await _answer(session, session.selected, argument, command.tag)
+
+
+async def _answer(session: Session, view: View, argument: commands.Search, tag: str) -> Answer:
+    returns = argument.returns
     if argument.charset and Extra.UTF8 in session.extras:
         return bad("All text is UTF-8")  # RFC 9755 section 3
     save = returns is not None and "SAVE" in returns
     if save:
         saved, view.saved = view.saved, []  # empty should we fail (RFC 5182 section 2.1)
-        found, modseqs = await find(session, _with_saved(argument.key, saved))
+        found, modseqs = await find(session, view, _with_saved(argument.key, saved))
     else:
-        found, modseqs = await find(session, argument.key)
+        found, modseqs = await find(session, view, argument.key)
     if save:
         assert returns is not None
         view.saved = numbers.join(uid for _, uid in _chosen(returns, argument.partial, found))
@@ -48,12 +54,43 @@ async def search(session: Session, command: commands.Command) -> Answer:
     wanted = frozenset({"ALL"}) if returns is None else returns
     if wanted == {"SAVE"}:
         return ok()  # RFC 5182 section 2.1: nothing is said
-    text = _extended(command.tag, argument.uid, wanted, argument.partial, results)
-    if modseqs:
-        chosen = _chosen(wanted, argument.partial, found)
-        text += b" MODSEQ %d" % max(modseqs[uid] for _, uid in chosen) if chosen else b""
-    session.say(text + b"\r\n")
+    session.say(_extended(_correlator(tag), argument, wanted, found, modseqs))
     return ok()
+
+
+async def multisearch(session: Session, command: commands.Command) -> Answer:
+    """ESEARCH (RFC 7377): the same search in several mailboxes, with an answer for each that has any.
+
+    The selected one is answered from its view, the others as they are now.
+    """
+    argument = command.argument
+    assert isinstance(argument, commands.MultiSearch)
+    search = argument.search
+    assert search.returns is not None
+    for mailbox in await tree.chosen(session, argument.sources):
+        here = session.view
+        if here is not None and here.mailbox == mailbox.id:
+            view = here
+        else:
+            uids = await session.account.uids(mailbox.id)
+            view = View(
+                mailbox.id, uids, modseq=mailbox.modseq, uid_next=mailbox.uid_next,
+                uid_validity=mailbox.uid_validity, read_only=True,
+            )  # fmt: skip
+        found, modseqs = await find(session, view, search.key)
+        if "SAVE" in search.returns:
+            view.saved = numbers.join(uid for _, uid in _chosen(search.returns, None, found))
+        if found or view is here:
+            head = b"TAG %b MAILBOX %b UIDVALIDITY %d" % (
+                string(command.tag.encode()), session.name(mailbox.path), view.uid_validity,
+            )  # fmt: skip
+            session.say(_extended(head, search, search.returns, found, modseqs))
+        await session.breathe()
+    return ok()
+
+
+def _correlator(tag: str) -> bytes:
+    return b"TAG " + string(tag.encode())
 
 
 async def batches(session: Session, command: commands.Command) -> Answer:
@@ -75,9 +112,10 @@ async def batches(session: Session, command: commands.Command) -> Answer:
 Found = list[tuple[int, int]]  # sequence number and UID, ascending
 
 
-async def find(session: Session, key: commands.SearchKey) -> tuple[Found, dict[int, int]]:
+async def find(
+    session: Session, view: View, key: commands.SearchKey
+) -> tuple[Found, dict[int, int]]:
     """What matches, and the MODSEQs of these by UID when the search is about them."""
-    view = session.selected
     by_modseq = _names_modseq(key)
     if by_modseq:
         session.use(Extra.CONDSTORE)
@@ -93,7 +131,7 @@ async def find(session: Session, key: commands.SearchKey) -> tuple[Found, dict[i
     costly = sorted((t for t in tests if t.cost is not Cost.NUMBER), key=lambda test: test.cost)
     modseqs: dict[int, int] = {}
     if costly:
-        found = await _search(session, found, costly, modseqs)
+        found = await _search(session, view, found, costly, modseqs)
     return found, {uid: modseqs[uid] for _, uid in found} if by_modseq else {}
 
 
@@ -136,10 +174,10 @@ def _chosen(returns: frozenset[str], partial: tuple[int, int] | None, found: Fou
 
 
 async def _search(
-    session: Session, found: Found, tests: list[Test], modseqs: dict[int, int]
+    session: Session, view: View, found: Found, tests: list[Test], modseqs: dict[int, int]
 ) -> Found:
     """Those that pass all tests. Flags first, over all of them: they leave fewer rows to read."""
-    view, account = session.selected, session.account
+    account = session.account
     by_flags = [test.matches for test in tests if test.cost is Cost.FLAGS]
     if by_flags:
         left: list[tuple[int, int]] = []
@@ -208,14 +246,30 @@ async def _search(
 
 
 def _extended(
-    tag: str,
+    head: bytes,
+    search: commands.Search,
+    returns: frozenset[str],
+    found: Found,
+    modseqs: dict[int, int],
+) -> bytes:
+    """The ESEARCH response; without results MIN, MAX and ALL are left out (RFC 4731 section 3.1)."""
+    results = [uid if search.uid else number for number, uid in found]
+    words = esearch(head, search.uid, returns, search.partial, results)
+    chosen = _chosen(returns, search.partial, found) if modseqs else []
+    if chosen:
+        words.append(b"MODSEQ %d" % max(modseqs[uid] for _, uid in chosen))
+    return b" ".join(words) + b"\r\n"
+
+
+def esearch(
+    head: bytes,
     uid: bool,
     returns: frozenset[str],
     partial: tuple[int, int] | None,
     results: list[int],
-) -> bytes:
-    """The ESEARCH response; without results MIN, MAX and ALL are left out (RFC 4731 section 3.1)."""
-    words = [b"* ESEARCH (TAG %b)" % string(tag.encode())]
+) -> list[bytes]:
+    """The words of an ESEARCH response, for results in the order in which they are counted."""
+    words = [b"* ESEARCH (%b)" % head]
     if uid:
         words.append(b"UID")
     if results:
@@ -232,4 +286,4 @@ def _extended(
         part = results[low - 1 : max(high, 0)]
         text = numbers.write(numbers.join(part)) if part else b"NIL"
         words.append(b"PARTIAL (%d:%d %b)" % (*partial, text))
-    return b" ".join(words)
+    return words

@@ -115,6 +115,7 @@ RULES: dict[str, Rule] = {
     "FETCH": Rule(State.SELECTED, fetch.fetch, expunge=False),
     "STORE": Rule(State.SELECTED, changing.store, expunge=False),
     "SEARCH": Rule(State.SELECTED, search.search, expunge=False),
+    "ESEARCH": Rule(State.LOGGED_IN, search.multisearch, expunge=False),
     "UIDBATCHES": Rule(State.SELECTED, search.batches, expunge=False),
     "SORT": Rule(State.SELECTED, sorting.sort, expunge=False),
     "THREAD": Rule(State.SELECTED, sorting.thread, expunge=False),

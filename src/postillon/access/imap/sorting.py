@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from postillon.access.imap.answer import Answer, bad, ok
 from postillon.access.imap.extras import Extra
-from postillon.access.imap.search import Found, find
+from postillon.access.imap.search import Found, esearch, find
 from postillon.account.emails import SortFacts
 from postillon.mail import digest
 from postillon.mail.addresses import parse_mailboxes
@@ -31,7 +31,7 @@ async def sort(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Sort)
     search = argument.search
-    found, modseqs = await find(session, search.key)
+    found, modseqs = await find(session, session.selected, search.key)
     light = all(key in LIGHT for key, _ in argument.keys)
     facts = await _facts(session, found, header=not light)
     uids = await _apart(len(facts), _sorted, facts, argument.keys)
@@ -47,38 +47,13 @@ async def sort(session: Session, command: commands.Command) -> Answer:
     if "SAVE" in returns:
         session.selected.saved = numbers.join(sorted(uids))
     if returns != {"SAVE"}:
-        session.say(_extended(command.tag, search, returns, results, modseqs))
+        # In the order of the sort (RFC 5267 section 3.2): the first is MIN.
+        head = b"TAG " + string(command.tag.encode())
+        words = esearch(head, search.uid, returns, search.partial, results)
+        if modseqs:
+            words.append(b"MODSEQ %d" % max(modseqs.values()))
+        session.say(b" ".join(words) + b"\r\n")
     return ok()
-
-
-def _extended(
-    tag: str,
-    search: commands.Search,
-    returns: frozenset[str],
-    results: list[int],
-    modseqs: dict[int, int],
-) -> bytes:
-    """The ESEARCH response in the order of the sort (RFC 5267 section 3.2): the first is MIN."""
-    words = [b"* ESEARCH (TAG %b)" % string(tag.encode())]
-    if search.uid:
-        words.append(b"UID")
-    if results:
-        if "MIN" in returns:
-            words.append(b"MIN %d" % results[0])
-        if "MAX" in returns:
-            words.append(b"MAX %d" % results[-1])
-        if "ALL" in returns:
-            words.append(b"ALL " + numbers.write(numbers.join(results)))
-    if "COUNT" in returns:
-        words.append(b"COUNT %d" % len(results))
-    if search.partial is not None:
-        low, high = numbers.places(search.partial, len(results))
-        part = results[low - 1 : max(high, 0)]
-        text = numbers.write(numbers.join(part)) if part else b"NIL"
-        words.append(b"PARTIAL (%d:%d %b)" % (*search.partial, text))
-    if modseqs:
-        words.append(b"MODSEQ %d" % max(modseqs.values()))
-    return b" ".join(words) + b"\r\n"
 
 
 async def thread(session: Session, command: commands.Command) -> Answer:
@@ -89,7 +64,7 @@ async def thread(session: Session, command: commands.Command) -> Answer:
         return bad("Unknown threading algorithm")
     if Extra.UTF8 in session.extras and argument.search.charset:
         return bad("All text is UTF-8")
-    found, _ = await find(session, argument.search.key)
+    found, _ = await find(session, session.selected, argument.search.key)
     facts = await _facts(session, found, header=True)
     places = None if argument.search.uid else {uid: number for number, uid in found}
     text = await _apart(len(facts), _threads, algorithm, facts, places)

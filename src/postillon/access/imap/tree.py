@@ -153,6 +153,49 @@ async def lsub(session: Session, command: commands.Command) -> Answer:
     return ok()
 
 
+async def chosen(session: Session, sources: Iterable[commands.Source]) -> list[Mailbox]:
+    """The mailboxes that a client names in one way or another, each once, in the account's order.
+
+    Names that no mailbox has are passed over (RFC 7377 section 2.2). Raises BadName.
+    """
+    tree = await _Tree.of(session.account)
+    wanted: set[str] = set()
+    for source in sources:
+        wanted.update(_names(session, tree, source))
+    return [item for name, item in tree.mailboxes.items() if name in wanted and item.selectable]
+
+
+def _names(session: Session, tree: _Tree, source: commands.Source) -> Iterable[str]:
+    given = [names.text_of(session.path(raw)) for raw in source.mailboxes]
+    match source.scope:
+        case commands.Scope.SELECTED:
+            if session.view is None:
+                raise Refused("No mailbox is selected")
+            there = session.view.mailbox
+            return [name for name, item in tree.mailboxes.items() if item.id == there]
+        case commands.Scope.PERSONAL:
+            return tree.mailboxes
+        case commands.Scope.INBOXES:
+            return [name for name, item in tree.mailboxes.items() if item.role is Role.INBOX]
+        case commands.Scope.SUBSCRIBED:
+            return tree.subscribed
+        case commands.Scope.MAILBOXES:
+            return given
+        case commands.Scope.SUBTREE:
+            return [n for n in tree.mailboxes for top in given if n == top or _is_below(n, top)]
+        case commands.Scope.SUBTREE_ONE:
+            return [
+                name
+                for name in tree.mailboxes
+                for top in given
+                if name == top or (_is_below(name, top) and "/" not in name[len(top) + 1 :])
+            ]
+
+
+def _is_below(name: str, top: str) -> bool:
+    return name.startswith(top + "/")
+
+
 # STATUS -------------------------------------------------------------------------------------------
 
 _STATUS = frozenset(

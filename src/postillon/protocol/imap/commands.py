@@ -345,6 +345,30 @@ class Batches:
     last: int | None = None
 
 
+class Scope(Enum):
+    """Which mailboxes an ESEARCH looks into (RFC 5465 section 6, RFC 7377)."""
+
+    SELECTED = "SELECTED"
+    PERSONAL = "PERSONAL"
+    INBOXES = "INBOXES"
+    SUBSCRIBED = "SUBSCRIBED"
+    SUBTREE = "SUBTREE"
+    SUBTREE_ONE = "SUBTREE-ONE"
+    MAILBOXES = "MAILBOXES"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    scope: Scope
+    mailboxes: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MultiSearch:
+    sources: tuple[Source, ...]
+    search: Search
+
+
 class SortKey(Enum):
     """RFC 5256 section 3, RFC 5957."""
 
@@ -374,7 +398,7 @@ class Thread:
 Argument = (
     Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
     | GetMetadata | SetMetadata | Root | AppendDone | Fetch | Store | Copy | Expunge | Search | Sort
-    | Thread | Batches
+    | Thread | Batches | MultiSearch
 )  # fmt: skip
 
 

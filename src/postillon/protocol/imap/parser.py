@@ -463,6 +463,7 @@ _VERBS: dict[str, Parse] = {
     "STATUS": _status,
     "APPEND": _no_append,
     "EXPUNGE": _expunge,
+    "ESEARCH": searching.multisearch,
     "UIDBATCHES": _batches,
     "SEARCH": lambda reader: searching.search(reader, uid=False),
     "SORT": lambda reader: searching.sort(reader, uid=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from postillon.protocol.imap import numbers
@@ -17,15 +18,18 @@ from postillon.protocol.imap.commands import (
     HasId,
     HeaderHas,
     Moment,
+    MultiSearch,
     Not,
     Numbered,
     OnDay,
+    Scope,
     Search,
     SearchKey,
     Since,
     Size,
     Sort,
     SortKey,
+    Source,
     Thread,
 )
 from postillon.protocol.imap.dates import DATE, parse_date
@@ -50,6 +54,37 @@ def search(reader: Reader, *, uid: bool) -> Search:
         charset = _charset(reader)
         reader.need(b" ")
     return Search(uid, _program(reader, charset or "utf-8"), returns, part, charset is not None)
+
+
+def multisearch(reader: Reader) -> MultiSearch:
+    """Everything after the verb of ESEARCH (RFC 7377 section 3)."""
+    sources: tuple[Source, ...] = (Source(Scope.SELECTED),)
+    if reader.text[reader.position : reader.position + 5].upper() == b" IN (":
+        reader.position += 4
+        sources = tuple(reader.list_of(lambda: source(reader)))
+    found = search(reader, uid=True)
+    returns = found.returns or frozenset({"ALL"})
+    if "SAVE" in returns and any(item.scope is not Scope.SELECTED for item in sources):
+        raise Refused("SAVE is for the selected mailbox alone")  # RFC 7377 section 2.2.2
+    return MultiSearch(sources, replace(found, returns=returns))
+
+
+_NAMED = (Scope.SUBTREE, Scope.SUBTREE_ONE, Scope.MAILBOXES)
+
+
+def source(reader: Reader) -> Source:
+    """One or more mailboxes: `filter-mailboxes` of RFC 5465 section 8."""
+    name = reader.keyword()
+    try:
+        scope = Scope(name)
+    except ValueError:
+        raise Refused("Unknown choice of mailboxes") from None
+    if scope not in _NAMED:
+        return Source(scope)
+    reader.need(b" ")
+    if reader.text.startswith(b"(", reader.position):
+        return Source(scope, tuple(reader.list_of(reader.astring)))
+    return Source(scope, (reader.astring(),))
 
 
 def sort(reader: Reader, *, uid: bool) -> Sort:
