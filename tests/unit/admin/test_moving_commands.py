@@ -11,8 +11,10 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from postillon.admin.backup import outer_files
 from postillon.server.commands import backup as backup_command
 from postillon.server.commands.progress import Bar, rate_of
+from postillon.server.config import parse
 from postillon.server.main import main
 from postillon.store.progress import Pace
 
@@ -75,6 +77,21 @@ def test_a_backup_is_made_listed_checked_and_restored(shell: Shell, tmp_path: Pa
     assert f"{again}: all is sound" in other.ok("verify")
     assert "ada@example.org" in other.ok("account", "list")
     assert "needs an empty folder" in shell.refused("restore", target, "--into", str(again))
+
+
+def test_files_the_configuration_names_are_kept_or_missed(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("secret")
+    text = (
+        '[tls]\ncertificate = "gone.pem"\nkey = "key.pem"\n'
+        '[route]\ncredentials = "/run/credentials/x"\n'
+        f'[[listener]]\nprotocol = "lmtp"\npath = "{tmp_path}/lmtp.sock"\n'
+    )
+    config = parse(text, tmp_path)
+    named = list(backup_command.named_files(config))
+    assert named == [tmp_path / "gone.pem", tmp_path / "key.pem"]
+    outer = outer_files(tmp_path / "data", named)
+    assert [item.octets for item in outer] == [None, b"secret"]
+    assert outer_files(tmp_path, named) == [], "what lies in the data folder comes with it"
 
 
 def test_a_damaged_backup_is_named(shell: Shell, tmp_path: Path) -> None:

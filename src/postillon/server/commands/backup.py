@@ -82,9 +82,10 @@ def named_files(config: Configuration) -> Iterator[Path]:
     What lies in /run is handed in at every start and has its home elsewhere.
     """
     for value in _values(config):
-        if isinstance(value, Path) and value != Path() and not value.is_dir():
-            if not value.is_relative_to("/run"):
-                yield value
+        if not isinstance(value, Path) or value in (Path(), config.server.data):
+            continue
+        if not value.is_relative_to("/run"):
+            yield value
 
 
 def _values(value: object) -> Iterator[object]:
