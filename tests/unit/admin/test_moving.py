@@ -228,6 +228,20 @@ async def test_thunderbirds_tree_is_understood(tmp_path: Path) -> None:
     }
 
 
+async def test_names_that_no_mailbox_can_have_become_near_ones(tmp_path: Path) -> None:
+    root = tmp_path / "Mail"
+    root.mkdir()
+    for name in (b"tab\tname", b"latin-\xe9", b"long" * 50):
+        path = os.path.join(os.fsencode(root), name)
+        with open(path, "wb") as file:
+            file.write(FROM + b"Subject: a\n\nx\n\n")
+    (root / "deep.sbd" / ("ü" * 100)).mkdir(parents=True)
+    async with desk_in(tmp_path) as desk:
+        await take(desk, ADA, root)
+        found = await mail_of(desk.accounts.open(1))
+    assert set(found) == {("tab_name",), ("latin-?",), ("long" * 50,)}
+
+
 async def test_a_file_goes_below_the_mailbox_that_is_named(tmp_path: Path) -> None:
     file = tmp_path / "old.mbox"
     file.write_bytes(FROM + b"Subject: a\n\na\n\n")

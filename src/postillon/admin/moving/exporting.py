@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,7 +58,7 @@ async def export(
     if isinstance(writer, ArchiveWriter):
         writer.resume(journal)
     boxes = {box.id: box for box in journal.mailboxes}
-    result = Exported(already=sum(box.messages for box in journal.mailboxes))
+    run = _Run(source, writer, journal, root, pace)
     found = await source.mailboxes()
     for mailbox in found:
         box = boxes.get(mailbox.id)
@@ -74,15 +75,14 @@ async def export(
     pace.begin("messages", source.octets)
     pace.skip(sum(m.octets for m in found if boxes[m.id].last_uid >= m.uid_next - 1))
     for mailbox in found:
-        folder = Folder(mailbox.path, str(mailbox.id))
-        await _write(source, folder, boxes[mailbox.id], writer, journal, root, result, pace)
+        await run.write(Folder(mailbox.path, str(mailbox.id)), boxes[mailbox.id])
     writer.finish(journal)
     journal.finished = True
-    journal.write(root)
-    result.mailboxes = len(found)
+    run.note()
+    run.result.mailboxes = len(found)
     if isinstance(writer, MaildirWriter):
-        result.lost_keywords = writer.lost_keywords
-    return result
+        run.result.lost_keywords = writer.lost_keywords
+    return run.result
 
 
 def _journal(root: Path, kind: str, login: str) -> Journal:
@@ -111,37 +111,40 @@ def _new_box(mailbox: Mailbox, writer: Writer, taken: set[str]) -> Box:
     )
 
 
-async def _write(
-    source: AccountSource,
-    folder: Folder,
-    box: Box,
-    writer: Writer,
-    journal: Journal,
-    root: Path,
-    result: Exported,
-    pace: Pace,
-) -> None:
-    writer.begin(box)
-    last, count, octets = box.last_uid, 0, 0
-    async for item in source.items(folder):
-        if isinstance(item, Bad):
-            result.bad.append(item)
-            pace.skip(item.size)
-            continue
-        writer.put(box, item)
-        last, count, octets = item.uid, count + 1, octets + item.size
-        result.written += 1
-        result.octets += item.size
-        pace.step(item.size, 1)
-        if count >= STEP or octets >= STEP_OCTETS:
-            _note(writer, box, journal, root, last, count)
-            count = octets = 0
-    if count:
-        _note(writer, box, journal, root, last, count)
+class _Run:
+    """What has been put down since the journal was last written."""
 
+    def __init__(
+        self, source: AccountSource, writer: Writer, journal: Journal, root: Path, pace: Pace
+    ) -> None:
+        self.result = Exported(already=sum(box.messages for box in journal.mailboxes))
+        self._source, self._writer, self._journal = source, writer, journal
+        self._root, self._pace = root, pace
+        self._count = self._octets = 0
 
-def _note(writer: Writer, box: Box, journal: Journal, root: Path, last: int, count: int) -> None:
-    writer.sync(box, journal)
-    box.last_uid = last
-    box.messages += count
-    journal.write(root)
+    async def write(self, folder: Folder, box: Box) -> None:
+        """All of one mailbox that is not there yet."""
+        self._writer.begin(box)
+        async for item in self._source.items(folder):
+            if isinstance(item, Bad):
+                self.result.bad.append(item)
+                self._pace.skip(item.size)
+                continue
+            self._writer.put(box, item)
+            box.last_uid = item.uid
+            box.messages += 1
+            self.result.written += 1
+            self.result.octets += item.size
+            self._count += 1
+            self._octets += item.size
+            self._pace.step(item.size, 1)
+            if self._count >= STEP or self._octets >= STEP_OCTETS:
+                self._writer.flush(box, self._journal)
+                self.note()
+        self._writer.flush(box, self._journal)
+
+    def note(self) -> None:
+        """Make all of it durable, then say so in the journal."""
+        os.sync()  # one for all files, where one each would take a disk's latency for a message
+        self._journal.write(self._root)
+        self._count = self._octets = 0

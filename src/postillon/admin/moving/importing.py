@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from unicodedata import category, normalize
 
 from postillon.account import imports
 from postillon.account.account import Account
@@ -21,6 +22,7 @@ from postillon.account.errors import (
 from postillon.account.ids import MailboxId
 from postillon.account.imports import ToImport
 from postillon.account.keywords import FLAG_OF_KEYWORD, MAX_KEYWORDS, check_keyword
+from postillon.account.mailboxes import MAX_NAME
 from postillon.account.mailboxes import Path as MailboxPath
 from postillon.admin.errors import Refused
 from postillon.admin.moving.model import Bad, Folder, Message, Source
@@ -111,7 +113,7 @@ class Importer:
 
     async def _mailbox(self, folder: Folder) -> MailboxId:
         """The mailbox for a folder: that of its role or its name, or a new one."""
-        path = (*self._under, *folder.path)
+        path = (*self._under, *map(_usable, folder.path))
         if folder.role is not None and not self._under:
             held = await self._account.of_role(folder.role)
             if held is not None:
@@ -197,6 +199,13 @@ class Importer:
         return ToImport(
             mark, item.content, scan(item.content), flags, frozenset(words), item.received_at
         )
+
+
+def _usable(name: str) -> str:
+    """The nearest name a mailbox can have: no control characters, not too long."""
+    text = name.encode("utf-8", "replace").decode()
+    text = "".join("_" if category(one) in {"Cc", "Zl", "Zp"} else one for one in text)
+    return normalize("NFC", text).encode()[:MAX_NAME].decode("utf-8", "ignore") or "_"
 
 
 def _checked(item: Message) -> Message | Bad:

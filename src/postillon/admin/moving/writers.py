@@ -1,8 +1,8 @@
 """Writing the mail of an account to a folder: mbox, Maildir, plain files with a list.
 
-A writer puts messages down in the order of their UIDs and makes them durable when asked; the journal
-then says how far each mailbox is. What a kill leaves behind the journal is cut off or written again
-under the same name, so nothing is there twice.
+A writer puts messages down in the order of their UIDs. Whoever calls it makes them durable now and
+then; the journal then says how far each mailbox is. What a kill leaves behind the journal is cut off or
+written again under the same name, so nothing is there twice.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Writer(Protocol):
 
     def put(self, box: Box, message: Message) -> None: ...
 
-    def sync(self, box: Box, journal: Journal) -> None:
-        """Make what was put durable, and note lengths in `box` and `journal`."""
+    def flush(self, box: Box, journal: Journal) -> None:
+        """Hand all that was put to the system, and note lengths in `box` and `journal`."""
 
     def finish(self, journal: Journal) -> None:
         """All mailboxes are done."""
@@ -88,10 +88,9 @@ class MboxWriter:
         keywords = join_keywords(message.keywords)
         self._file.write(mbox.quoted(message.content[:], message.flags, keywords))
 
-    def sync(self, box: Box, journal: Journal) -> None:
+    def flush(self, box: Box, journal: Journal) -> None:
         assert self._file is not None
         self._file.flush()
-        os.fsync(self._file.fileno())
         box.octets = self._file.tell()
 
     def finish(self, journal: Journal) -> None:
@@ -151,11 +150,10 @@ class MaildirWriter:
         os.utime(draft, ns=(at * 1_000_000, at * 1_000_000))
         os.replace(draft, folder / "cur" / name)
 
-    def sync(self, box: Box, journal: Journal) -> None:
+    def flush(self, box: Box, journal: Journal) -> None:
         if self._letters:
             words = sorted(self._letters, key=lambda word: self._letters[word])
             write_durably(self._root / box.file / KEYWORDS, maildir.write_keywords(words))
-        os.sync()  # one for all files, where one each would take a disk's latency for a message
 
     def finish(self, journal: Journal) -> None:
         wanted = [box.file[1:] for box in journal.mailboxes if box.subscribed and box.file != "."]
@@ -183,8 +181,8 @@ class EmlWriter:
         at = (message.received_at or 0) * 1_000_000
         os.utime(path, ns=(at, at))
 
-    def sync(self, box: Box, journal: Journal) -> None:
-        os.sync()
+    def flush(self, box: Box, journal: Journal) -> None:
+        pass
 
     def finish(self, journal: Journal) -> None:
         pass
@@ -216,11 +214,10 @@ class ArchiveWriter(EmlWriter):
         self._list = os.fdopen(fd, "r+b")
         self._list.seek(journal.listed)
 
-    def sync(self, box: Box, journal: Journal) -> None:
+    def flush(self, box: Box, journal: Journal) -> None:
         assert self._list is not None
         self._list.flush()
         journal.listed = self._list.tell()
-        os.sync()
 
     def finish(self, journal: Journal) -> None:
         assert self._list is not None

@@ -84,7 +84,7 @@ def named_files(config: Configuration) -> Iterator[Path]:
     for value in _values(config):
         if not isinstance(value, Path) or value in (Path(), config.server.data):
             continue
-        if not value.is_relative_to("/run"):
+        if not value.is_dir() and not value.is_relative_to("/run"):
             yield value
 
 
