@@ -102,7 +102,7 @@ class Summary:
     verb: Verb
     recipients: int
     messages: int
-    following: int  # in hand: they are held when they come back
+    following: int  # in hand: their message is held, or is no more, when they come back
     in_hand: int  # left alone: they were being tried
     destinations: tuple[str, ...]  # held, released, or probed at once
 
@@ -290,7 +290,7 @@ async def _preview(desk: Desk, order: Order, destination: str, whole: bool, rows
         octets=total.octets,
         oldest=total.oldest,
         in_hand=total.in_hand,
-        follows=order.verb is Verb.HOLD and rows and not meant.of_recipients,
+        follows=order.verb in (Verb.HOLD, Verb.RELEASE) and rows and not meant.of_recipients,
         in_line=total.in_line,
         held=total.held,
         local=total.local,

@@ -13,6 +13,7 @@ from datetime import timedelta
 from enum import Enum
 from itertools import pairwise
 
+from postillon.mail.address import AddressError, parse_address
 from postillon.setting import ConfigError, hours, seconds, setting
 
 BAND = 0.8  # of a limit: below it an alert ends
@@ -56,6 +57,11 @@ class AlertConfig:
             raise ConfigError("alerts", "every must be at least 1 s")
         if self.late <= timedelta():
             raise ConfigError("alerts", "late must be positive")
+        for text in self.mail_to:
+            try:
+                parse_address(text)
+            except AddressError as error:
+                raise ConfigError("alerts", f"mail_to: {text!r}: {error}") from None
         durations = (self.down, self.grows_for, self.oldest)
         numbers = (self.waiting, self.grows_by, self.late_factor, self.late_least, self.disk_free)
         if min(durations) < timedelta() or min(numbers) < 0 or self.disk_free > 100:

@@ -3,7 +3,7 @@
 Large selections are done in batches, each one transaction that looks again whether its recipients are
 still meant; a crash between two batches leaves the first ones done and the others as they were, and
 the same order again does the rest. A recipient that is being tried at this moment is never touched:
-its outcome decides. Only `hold` of whole messages reaches those too, when they come back.
+its outcome decides. Only `hold` and `release` of whole messages reach those too, when they come back.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from postillon.queue.spool import TOPIC, remove, remove_finished
 from postillon.store.operation import Row, Steps, Store, Tx, WriteOperation
 
 BATCH = 500  # recipients one transaction begins with; it ends with the whole of the last message
+MAX_TEXT = 500  # characters of an administrator's words in a report
 RETURNED = "returned by the administrator"
 EXPIRED = Status("4.4.7", "given up by the administrator before a first try")
 _COLUMNS = "r.queue_id, r.n, r.forward_path, r.destination, r.state, r.status, m.held"
@@ -63,7 +64,11 @@ class Order:
             case Verb.HOLD:
                 return f"({free} OR (r.state = 'claimed' AND m.held = 0))" if whole else free
             case Verb.RELEASE:
-                return HELD_HERE
+                return (
+                    f"({HELD_HERE} OR (r.state = 'claimed' AND m.held <> 0))"
+                    if whole
+                    else HELD_HERE
+                )
             case Verb.RETRY:  # who stands in a line is tried when its destination answers
                 return free if self.selection.ids else f"{free} AND r.waits_for IS NULL"
             case Verb.REROUTE:
@@ -75,7 +80,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a batch did. `following`: recipients in hand that are held when they come back."""
+    """What a batch did. `following`: recipients in hand whose message was held, or is no more."""
 
     last: Key
     recipients: int
@@ -173,7 +178,8 @@ def _expire(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Ste
 
 
 def _bounce(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> Steps[int]:
-    status = Status("5.0.0", f"{RETURNED}: {order.text}" if order.text else RETURNED)
+    text = " ".join(order.text.split())[:MAX_TEXT]
+    status = Status("5.0.0", f"{RETURNED}: {text}" if text else RETURNED)
     for row in rows:
         yield from _settled(tx, order, queue_id, row, State.FAILED, status, "bounced")
     return len(rows)

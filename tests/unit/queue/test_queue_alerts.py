@@ -134,7 +134,10 @@ def test_memory_has_a_bound_and_begins_anew_after_a_gap() -> None:
         assert remember(memory, replace(CALM, at=at), CONFIG).samples == ((at, 0),)
 
 
-@pytest.mark.parametrize("wrong", [{"waiting": -1}, {"late": timedelta()}, {"disk_free": 101.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"waiting": -1}, {"mail_to": ("nobody",)}, {"late": timedelta()}, {"disk_free": 101.0}],
+)
 def test_limits_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         AlertConfig(**wrong)

@@ -76,7 +76,8 @@ def test_bounce_tells_the_sender_in_the_words_of_the_administrator(tmp_path: Pat
     async def scene(here: Office) -> None:
         sent = await here.submit("a@far.example")
         await asyncio.sleep(1)
-        assert await order(here, Verb.BOUNCE, sent.queue_id, text="wrong department") == 1
+        text = "wrong\r\n department"
+        assert await order(here, Verb.BOUNCE, sent.queue_id, text=text) == 1
         await asyncio.sleep(2)
         assert "wrong department" in await last_report(here)
         assert here.empty()
@@ -181,6 +182,19 @@ def test_who_is_in_hand_when_its_message_is_held_is_held_when_it_comes_back(tmp_
         assert (done.recipients, done.following) == (0, 1)
         await asyncio.sleep(DAY)
         assert len(here.agent.tries) == 1
+
+    busy(tmp_path, scene)
+
+
+def test_who_is_in_hand_when_its_message_is_released_goes_on(tmp_path: Path) -> None:
+    async def scene(here: Office) -> None:
+        here.agent.seconds = 100
+        sent = await here.submit("a@far.example")
+        await asyncio.sleep(1)
+        await order(here, Verb.HOLD, sent.queue_id)
+        await order(here, Verb.RELEASE, sent.queue_id)
+        await asyncio.sleep(3_600)
+        assert len(here.agent.tries) > 1
 
     busy(tmp_path, scene)
 

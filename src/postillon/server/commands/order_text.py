@@ -101,7 +101,7 @@ def _left(found: Preview, now: int) -> list[str]:
     lines: list[str] = []
     if found.in_hand:
         left = "those are left to end by themselves"
-        then = "they are held when they come back" if found.follows else left
+        then = f"they {_FOLLOW[found.verb]} when they come back" if found.follows else left
         lines.append(f"In hand now: {found.in_hand:,}; {then}.")
     if found.held and found.verb in (Verb.HOLD, Verb.RETRY):
         then = "they stay so" if found.verb is Verb.HOLD else "release them first; they are left"
@@ -113,6 +113,9 @@ def _left(found: Preview, now: int) -> list[str]:
     if found.verb is Verb.RETRY:
         lines += _in_lines(found, now)
     return lines
+
+
+_FOLLOW = {Verb.HOLD: "are held", Verb.RELEASE: "wait for their time"}
 
 
 def _in_lines(found: Preview, now: int) -> list[str]:
@@ -181,7 +184,8 @@ def summary(done: Summary) -> str:
             f" {DID[done.verb]}"
         )
     if done.following:
-        parts.append(f"{count(done.following, 'recipient')} in hand; held when they come back")
+        said = f"in hand; they {_FOLLOW[done.verb]} when they come back"
+        parts.append(f"{count(done.following, 'recipient')} {said}")
     if done.in_hand:
         parts.append(
             f"{count(done.in_hand, 'recipient')} in hand, left alone; see again in a moment"
