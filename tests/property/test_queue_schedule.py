@@ -76,8 +76,9 @@ def test_a_pace_keeps_its_bounds_whatever_is_answered(ceiling: int, answers: lis
             pace.answered(now)
             assert before <= pace.places <= before + 1
         else:
-            pace.refused()
+            assert pace.refused(now, now)
             assert pace.places == max(1, before // 2)
+            assert not pace.refused(now, now - 1)  # was under way: one burst, one step
         assert 1 <= pace.places <= ceiling
 
 

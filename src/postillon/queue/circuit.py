@@ -48,6 +48,7 @@ class Pace:
     ceiling: int
     threshold: float
     answered_at: int = 0  # ms
+    refused_at: int = 0  # ms
     heard_at: int = 0  # ms; `updated_at` of the shared row whose number was adopted last
 
     @property
@@ -64,9 +65,24 @@ class Pace:
         more = 1.0 if self.limit < self.threshold else 1.0 / self.limit
         self.limit = min(self.limit + more, float(self.ceiling))
 
-    def refused(self) -> None:
+    def refused(self, now: int, begun_at: int) -> bool:
+        """A delivery that began at `begun_at` was too much. Returns whether that is new.
+
+        What was under way at the last refusal belongs to it: a burst halves once.
+        """
+        if begun_at < self.refused_at:
+            return False
+        self.refused_at = now
         self.threshold = max(1.0, self.limit / 2)
         self.limit = self.threshold
+        return True
+
+    def crowded(self, now: int, begun_at: int) -> bool:
+        """Whether no answer means "too many at once": others were answered since the last refusal."""
+        if begun_at < self.refused_at:
+            return now - self.refused_at < FRESH
+        fresh = self.answered_at > self.refused_at and now - self.answered_at < FRESH
+        return self.places > 1 and fresh
 
     def restart(self) -> None:
         """It was down and has answered: slow start, until it refuses or all is as configured."""
@@ -103,10 +119,10 @@ class Circuits:
                 pace.ceiling, pace.limit = ceiling, min(pace.limit, float(ceiling))
         return pace
 
-    def crowded(self, key: str, ceiling: int, now: int) -> bool:
-        """Whether a failure means "too many at once": it answered a moment ago, and got several."""
-        pace = self.pace(key, ceiling)
-        return pace.places > 1 and now - pace.answered_at < FRESH
+    def forget(self) -> None:
+        """Begin anew, as after a start."""
+        self._paces.clear()
+        self._closed.clear()
 
     def close(self, key: str, until: int) -> None:
         """It is down or held; new mail for it goes into its line until then."""

@@ -214,12 +214,21 @@ def lined_up(tx: Tx, key: str, hosts: Sequence[str]) -> Steps[None]:
     rows = yield (
         _UPSERT + " ON CONFLICT (key) DO UPDATE SET updated_at = excluded.updated_at,"
         " next_at = CASE WHEN queue_destination.down_since IS NULL"
-        " AND queue_destination.next_at > excluded.next_at"
-        " THEN excluded.next_at ELSE queue_destination.next_at END RETURNING next_at",
-        (key, " ".join(hosts), tx.now, tx.now),
+        " AND queue_destination.next_at >= ? THEN excluded.next_at"
+        " ELSE queue_destination.next_at END RETURNING next_at",
+        (key, " ".join(hosts), tx.now, tx.now, FAR),
     )
     if rows[0][0] == tx.now:
         tx.announce(TOPIC)
+
+
+def pause(tx: Tx, key: str, until: int) -> Steps[None]:
+    """Leave the line of an open destination alone until then (ms): its rate is used up."""
+    yield (
+        "UPDATE queue_destination SET next_at = ?, updated_at = ? WHERE key = ?"
+        " AND down_since IS NULL AND held = 0 AND next_at < ?",
+        (until, tx.now, key, until),
+    )
 
 
 def line_ended(tx: Tx, known: Destination) -> Steps[None]:

@@ -26,8 +26,15 @@ class Rates:
         self._clock = clock
         self._booked: dict[str, deque[int]] = {}
 
-    async def soonest(self, site: Site, interval: int) -> int:
-        """When the next message to a site may go; books time when there is none left."""
+    def forget(self) -> None:
+        """Let go of all booked times."""
+        self._booked.clear()
+
+    async def take(self, site: Site, interval: int) -> int:
+        """When the next message to a site may go (ms). At most SPAN ahead it counts as used.
+
+        interval: ms between two messages. Books more time when there is none left.
+        """
         now = self._clock()
         booked = self._booked.setdefault(site.key, deque())
         while booked and booked[0] < now - interval:
@@ -40,15 +47,9 @@ class Rates:
                 lambda tx: destinations.pay(tx, site.key, site.hosts, interval, count)
             )
             booked.extend(start + n * interval for n in range(count))
-        return booked[0]
-
-    async def take(self, site: Site, interval: int) -> int | None:
-        """Use the next time, which is at most SPAN ahead; None: it is further away."""
-        at = await self.soonest(site, interval)
-        if at - self._clock() > SPAN:
-            return None
-        booked = self._booked[site.key]
-        booked.popleft()
-        if not booked:
-            del self._booked[site.key]
+        at = booked[0]
+        if at - now <= SPAN:
+            booked.popleft()
+            if not booked:
+                self._booked.pop(site.key, None)
         return at

@@ -9,7 +9,7 @@ nobody until it is its turn. States and what a crash leaves of each: docs/queue.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
@@ -80,11 +80,10 @@ class QueueRunner:
         self._lined: set[str] = set()  # destinations whose line this worker serves
         self._seen = (0, "")  # the destination the last look ended with
         self._probed: OrderedDict[str, tuple[int, int]] = OrderedDict()  # (lane, message) by key
-        self._turn = 0  # number of the claim, for the order of the lanes
+        self._turns = Counter[str]()  # claims by due time and off lines, for the order of the lanes
         self._alone = False  # a suspect waits for the others to end, or is being tried
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._timers: dict[str, asyncio.TimerHandle] = {}  # when a rate lets a line go on
         self._joining: set[str] = set()  # destinations whose backlog is just joining their line
         self._orphans: set[tuple[QueueId, int]] = set()  # claimed, not in hand, at the last look
 
@@ -107,8 +106,6 @@ class QueueRunner:
     async def stop(self) -> None:
         """Let deliveries under way end for a moment, then give back what is in hand."""
         self._stopping = True
-        for timer in self._timers.values():
-            timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -242,7 +239,7 @@ class QueueRunner:
             self._alone = bool(works)
             return
         self._alone = False
-        while not self._stopping and (order := self._next_turn()):
+        while not self._stopping and (order := self._next_turn("due")):
             due = await self._store.query(spool.next_due(order))
             if due is None or due > now or not await self._claim_due(order):
                 break
@@ -257,9 +254,9 @@ class QueueRunner:
                 self._seen = (0, "")
                 return
 
-    def _next_turn(self) -> tuple[Lane, ...]:
-        self._turn += 1
-        return self._lanes(lines.turns(self._turn))
+    def _next_turn(self, kind: str) -> tuple[Lane, ...]:
+        self._turns[kind] += 1
+        return self._lanes(lines.turns(self._turns[kind]))
 
     async def _claim_due(self, order: Sequence[Lane]) -> bool:
         limits = [(lane, self._hand.room(lane)) for lane in order]
@@ -284,9 +281,10 @@ class QueueRunner:
             self._take(works, probe=key)
             return
         self._lined.add(key)
-        limit, order = await self._places(known), self._next_turn()
+        limit = self._places(known)
         if limit <= 0:
             return
+        order = self._next_turn("line")
         works = await self._store.write(
             lambda tx: lines.claim(tx, self._worker, self._lease, known, limit, order)
         )
@@ -294,27 +292,13 @@ class QueueRunner:
             self._lined.discard(key)
         self._take(works)
 
-    async def _places(self, known: Destination) -> int:
+    def _places(self, known: Destination) -> int:
         """How many messages of a line may be taken in hand now."""
-        key = known.key
-        site = Site(key, known.hosts, key)
-        room = min(self._hand.room(), self._in_memory(site) - self._hand.held(key))
-        if room <= 0 or self._hand.held(key) > self._in_memory(site) // BACKLOG:
+        held = self._hand.held(known.key)
+        most = self._in_memory(Site(known.key, known.hosts, known.key))
+        if held > most // BACKLOG:
             return 0  # enough; claims come in handfuls
-        at, most = await self._tries.allowed(
-            Work(QueueId(0), key, (), Lane.INTERACTIVE, site=site), room
-        )
-        delay = at - self._clock()
-        if delay <= 0:
-            return min(room, most)
-        if key not in self._timers:
-            loop = asyncio.get_running_loop()
-            self._timers[key] = loop.call_later(delay / 1000, self._go_on, key)
-        return 0
-
-    def _go_on(self, key: str) -> None:
-        self._timers.pop(key, None)
-        self._wake.set()
+        return min(self._hand.room(), most - held)
 
     def _take(self, found: Sequence[spool.InHand], *, probe: str = "") -> None:
         """probe: the destination whose probe the first of them is."""
@@ -477,9 +461,7 @@ class QueueRunner:
 
     async def _set_right(self) -> None:
         """Let nothing wait for a time that only a wrong clock can have given."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._tries.forget_times()
         while True:
             found = await self._store.read_apart(jumps.misplaced(self._clock()))
 

@@ -202,6 +202,11 @@ class Tries:
         pace = self._circuits.pace(site.key, terms.concurrency)
         return round(terms.interval * pace.ceiling / max(pace.limit, pace.threshold))
 
+    def forget_times(self) -> None:
+        """The clock has been set: what was remembered by its times is learnt anew."""
+        self._circuits.forget()
+        self._rates.forget()
+
     def lifetime(self, work: Work) -> int:
         """How long mail like a routed work may wait at the longest (ms)."""
         assert work.site is not None
@@ -281,7 +286,11 @@ class Tries:
         terms, work, known = found.terms, found.work, found.known
         pace = self._circuits.pace(key, terms.concurrency)
         ours = all(outcome.status is OUR_FAULT or outcome.status is LOST for outcome in outcomes)
-        was_down = bool(work.probe) or (known is not None and known.down)
+        was_down = (
+            bool(work.probe)
+            or (known is not None and known.down)
+            or self._circuits.closed(key, now)  # found down while this one was under way
+        )
         missed = [isinstance(o, Deferred) and o.destination for o in outcomes]
         down = all(missed) and (was_down or not pace.crowded(now, found.begun_at))
         slowed = any(map(slows, outcomes)) and not down
