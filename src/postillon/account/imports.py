@@ -15,6 +15,7 @@ import msgspec
 
 from postillon.account.account import new_email
 from postillon.account.emails import place
+from postillon.account.errors import AccountError
 from postillon.account.ids import AccountId, MailboxId
 from postillon.account.keywords import ALL_FLAGS, join_keywords
 from postillon.mail.mime import Scan
@@ -24,6 +25,13 @@ from postillon.store.operation import NewBlob, Steps, Store, Tx
 KEEP_MS = 90 * 24 * 3600 * 1000  # how long an import can be repeated without doubling
 FORGET = 1_000  # marks removed in one operation
 MARK = 16  # octets
+
+
+class ImportDisturbed(AccountError):
+    """Somebody else imports the same messages; nothing of the batch was placed."""
+
+    def __init__(self) -> None:
+        super().__init__("another import of the same mail is running; run this one again")
 
 
 class ToImport(msgspec.Struct, frozen=True):
@@ -44,7 +52,7 @@ def mark_of(mailbox: MailboxId, identity: bytes) -> bytes:
 def placed_before(account: AccountId, run: int, marks: Sequence[bytes]) -> Steps[list[bool]]:
     """Of each mark in order, whether the next message with it has been placed already.
 
-    A look ahead, so that such messages need not be read again; `import_many` decides.
+    Right as long as all that this run has met before is committed. Such messages need not be scanned.
     """
     wanted = list(dict.fromkeys(marks))
     rows = yield (
@@ -71,7 +79,7 @@ async def import_many(
     """Place messages that are not there yet, all or none; returns how many were placed.
 
     run: different for each run over a source. known: marks that were met and need no placing.
-    Raises MailboxNotFound, AccountNotFound or OverQuota.
+    Raises MailboxNotFound, AccountNotFound, OverQuota or ImportDisturbed.
     """
     new = [
         new_email(
@@ -87,7 +95,8 @@ async def import_many(
 
     def operation(tx: Tx) -> Steps[int]:
         for mark in known:
-            yield from _meet(tx, account, run, mark)
+            if (yield from _meet(tx, account, run, mark)):
+                raise ImportDisturbed
         placed = 0
         for index, item in enumerate(new):
             if not (yield from _meet(tx, account, run, messages[index].mark)):

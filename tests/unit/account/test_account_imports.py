@@ -9,7 +9,7 @@ import pytest
 from postillon.account import imports
 from postillon.account.account import Account
 from postillon.account.errors import OverQuota
-from postillon.account.imports import ToImport, import_many, mark_of, placed_before
+from postillon.account.imports import ImportDisturbed, ToImport, import_many, mark_of, placed_before
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import scan
 from postillon.store.operation import Steps, Tx
@@ -59,6 +59,18 @@ async def test_the_look_ahead_counts_as_the_placing_does(tmp_path: Path) -> None
         assert await import_many(home.store, account.id, INBOX_ID, 2, [item("b")], [a, a]) == 1
         look = placed_before(account.id, 2, [a, b])
         assert await home.store.query(look) == [False, False], "this run has met them all"
+
+
+async def test_a_look_ahead_that_was_wrong_places_nothing_and_forgets_nothing(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as home:
+        account = await home.account()
+        await put(home, account, 1, "a")
+        mark = item("a").mark
+        with pytest.raises(ImportDisturbed):
+            await import_many(home.store, account.id, INBOX_ID, 2, [item("b")], [mark, mark])
+        assert await put(home, account, 3, "a", "a", "b") == 2
 
 
 async def test_nothing_of_a_batch_that_fails_is_remembered(tmp_path: Path) -> None:

@@ -307,6 +307,21 @@ async def test_a_second_run_doubles_nothing_and_takes_what_is_new(tmp_path: Path
         assert len(letters) == 3
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+async def test_twins_over_many_batches_are_all_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(importing, "BATCH", batch)
+    file = tmp_path / "inbox"
+    one = FROM + b"Subject: twin\n\nx\n\n"
+    async with desk_in(tmp_path) as desk:
+        for copies, new in ((2, 2), (7, 5), (7, 0), (8, 1)):
+            file.write_bytes(one * copies)
+            assert (await take(desk, ADA, file)).placed == new
+        [letters] = (await mail_of(desk.accounts.open(1))).values()
+        assert len(letters) == 8
+
+
 async def test_what_the_source_holds_twice_stays_twice(tmp_path: Path) -> None:
     file = tmp_path / "inbox"
     one = FROM + b"Subject: twin\n\nx\n\n"

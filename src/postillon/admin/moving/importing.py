@@ -142,13 +142,14 @@ class Importer:
         self._pace.skip(bad.size)
 
     async def _put(self, mailbox: MailboxId, batch: list[Message]) -> None:
-        """Prepare a batch while the one before it is written."""
+        """Begin to write a batch; the next one is read meanwhile."""
         if not batch:
             return
         marks = [
             imports.mark_of(mailbox, item.identity or hashlib.sha256(item.content).digest())
             for item in batch
         ]
+        await self._settle()  # what this run has met must be counted before it is asked
         there = await self._store.query(imports.placed_before(self._account.id, self._run, marks))
         known = [mark for mark, known in zip(marks, there, strict=True) if known]
         new = [
@@ -156,7 +157,6 @@ class Importer:
             for mark, item, known_ in zip(marks, batch, there, strict=True)
             if not known_
         ]
-        await self._settle()
         size = sum(item.size for item in batch)
         self._writing = asyncio.create_task(self._write(mailbox, new, known, size, len(batch)))
 
