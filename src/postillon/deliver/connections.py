@@ -11,11 +11,19 @@ from postillon.deliver.conversation import Conversation
 Key = tuple[str, int, str, str, str]
 
 
+MAX_LEARNT = 10_000  # hosts whose patience is remembered; the one learnt first is forgotten first
+
+
 class Connections:
-    """Idle conversations by what they were made for; the one used last is taken first."""
+    """Idle conversations by what they were made for; the one used last is taken first.
+
+    How many messages a connection carries is learnt: a host that ends one after so many gets no more
+    on the next ones, and a few more again whenever that goes well.
+    """
 
     def __init__(self, config: DeliverConfig) -> None:
         self._config = config
+        self._learnt: dict[Key, int] = {}  # messages on a connection, where fewer than configured
         self._idle: dict[Key, list[Conversation]] = {}
         self._count = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -30,15 +38,20 @@ class Connections:
             if not kept:
                 del self._idle[key]
             if talk.usable and not self._stale(talk):
+                talk.idle_for = asyncio.get_running_loop().time() - talk.idle_since
                 return talk
             self._close(talk)
         return None
 
     def keep(self, key: Key, talk: Conversation) -> None:
         """Keep a conversation for the next message, or close it if it has served its time."""
+        spent = self.spent(key, talk)
+        learnt = self._learnt.get(key)
+        if spent and talk.usable and learnt is not None and talk.messages >= learnt:
+            self._learn(key, learnt + max(1, learnt // 4))  # it went well: a few more next time
         if (
             not talk.usable
-            or self.spent(talk)
+            or spent
             or self._count >= self._config.max_kept
             or not self._config.idle
         ):
@@ -50,10 +63,22 @@ class Connections:
         if self._sweeper is None:
             self._wait()
 
-    def spent(self, talk: Conversation) -> bool:
+    def spent(self, key: Key, talk: Conversation) -> bool:
         """Whether it has carried all the messages that we or its server allow (RFC 9422)."""
-        theirs = talk.engine.limits.get("MAILMAX") or self._config.max_messages
-        return talk.messages >= min(theirs, self._config.max_messages)
+        most = self._config.max_messages
+        theirs = talk.engine.limits.get("MAILMAX") or most
+        return talk.messages >= min(theirs, most, self._learnt.get(key, most))
+
+    def ended_early(self, key: Key, messages: int) -> None:
+        """A host has ended a connection after so many messages."""
+        self._learn(key, max(1, messages))
+
+    def _learn(self, key: Key, messages: int) -> None:
+        self._learnt.pop(key, None)
+        if messages < self._config.max_messages:
+            self._learnt[key] = messages
+            if len(self._learnt) > MAX_LEARNT:
+                del self._learnt[next(iter(self._learnt))]
 
     async def close(self) -> None:
         """Close all of them."""

@@ -61,6 +61,7 @@ class Conversation:
         self.engine = engine
         self.messages = 0  # sent over it
         self.idle_since = 0.0  # in the loop's time
+        self.idle_for = 0.0  # seconds, before the message under way
 
     @property
     def usable(self) -> bool:

@@ -33,6 +33,7 @@ REFUSED = "the server refused"
 LOST = "the connection was lost before the server answered"
 IN_DOUBT = "the connection was lost after the message was sent; it may arrive twice"
 NO_SENSE = "the server's answer makes no sense; the message may arrive twice"
+BRIEFLY = 2.0  # seconds; who ends a connection that was idle for longer may just not keep idle ones
 MAX_ADDRESSES = 10  # connected to in one try: enough for RFC 5321 section 5.1, which wants two
 NOBODY = Deferred(Status("4.4.1", "no server could be reached"), destination=True)
 _HINT = re.compile(
@@ -125,7 +126,7 @@ class RemoteAgent:
         kept = talk is not None
         todo = list(left)
         while todo:
-            if talk is not None and self._connections.spent(talk):
+            if talk is not None and self._connections.spent(key, talk):
                 self._connections.keep(key, talk)  # which closes it
                 talk = None
             if talk is None:
@@ -153,6 +154,8 @@ class RemoteAgent:
                 break
             again = self._judge(hosts, talk, tx, batch, outcomes, open_ends)
             if talk.engine.broken or not talk.usable:
+                if talk.messages > 1 and talk.idle_for < BRIEFLY:
+                    self._connections.ended_early(key, talk.messages - 1)
                 talk.stream.abort()
                 talk = None
                 if again and kept and not tx.content_sent:

@@ -341,6 +341,25 @@ async def test_a_connection_has_an_end():
     assert server.connections == 2
 
 
+async def test_how_many_messages_a_connection_may_bring_is_learnt():
+    """A host that says 421 to the third message gets two on the next connection, then one more."""
+    three = {"MAIL": [*["250 ok"] * 2, "421 4.7.0 enough for one connection", *["250 ok"] * 9]}
+    server = RemoteServer(script=three)
+    async with remote(server) as agent:
+        for _ in range(3):
+            [outcome] = await deliver(agent)
+            assert isinstance(outcome, Delivered)  # the third at once on a new connection
+        assert server.connections == 2
+        await deliver(agent)
+        assert server.connections == 2
+        for _ in range(3):
+            await deliver(agent)
+        assert server.connections == 3  # that took three
+        await deliver(agent)
+    assert server.connections == 4
+    assert len(server.messages) == 8
+
+
 async def test_a_server_says_how_many_messages_a_connection_may_bring():
     server = RemoteServer(keywords=("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=1"))
     async with remote(server) as agent:
