@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from postillon.queue.rows import FAR, Held
@@ -19,7 +20,9 @@ from postillon.store.backup_packs import PackCopier
 from postillon.store.backup_reader import BackupStore, check_files, check_rows
 from postillon.store.compact import Compactor, remove_retired
 from postillon.store.config import StoreConfig
+from postillon.store.database import connect
 from postillon.store.manifest import MANIFEST, BackupError, Manifest, Target, read_manifest
+from postillon.store.migrate import migrate, shipped
 from postillon.store.opening import RESTORING, backup_lock_of
 from postillon.store.operation import NewBlob, Steps, StoreError, StoreStopped, Tx
 from postillon.store.pack import pack_path
@@ -522,3 +525,37 @@ async def test_what_the_disk_cannot_read_costs_a_block_and_not_the_backup(tmp_pa
     octets[16_384:20_480] = bytes(4_096)
     assert target.pack_path(copy).read_bytes() == octets
     await store.close()
+
+
+def older_store(folder: Path) -> None:
+    """A store as the version before this one left it."""
+    for path in (folder / "packs", folder / "run"):
+        path.mkdir(parents=True)
+    connection = connect(folder, CONFIG, writes=True)
+    migrate(connection, lambda: 1, shipped()[:-1])
+    connection.close()
+
+
+async def test_a_backup_of_an_older_version_is_read_and_restored(tmp_path: Path) -> None:
+    older_store(tmp_path / "data")
+    manifest = make(tmp_path)
+    target = Target(tmp_path / "backups")
+    octets = (target.generation(manifest) / "postillon.db").read_bytes()
+    newest = "SELECT max(number) FROM migration"
+    reading = BackupStore(target, manifest)
+    assert manifest.schema == len(shipped()) - 1
+    assert await reading.query(statement(newest)(None)) == [(len(shipped()),)]  # type: ignore[arg-type]
+    reading.close()
+    assert (target.generation(manifest) / "postillon.db").read_bytes() == octets
+    restore(target, manifest, tmp_path / "again")
+    again = await open_store(tmp_path / "again", CONFIG, owner="w0")
+    assert await verify(again) == []
+    await again.close()
+
+
+async def test_a_backup_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    store = await begun(tmp_path, 1)
+    await store.close()
+    manifest = msgspec.structs.replace(make(tmp_path), schema=9_999)
+    with pytest.raises(BackupError, match="newer version"):
+        BackupStore(Target(tmp_path / "backups"), manifest)
