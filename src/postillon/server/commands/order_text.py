@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from postillon.admin.ordering import Preview, Summary
+from postillon.admin.ordering import Summary
+from postillon.admin.preview import Preview
 from postillon.admin.units import format_size
 from postillon.queue.verbs import Verb
 from postillon.server.commands.moments import ago, moment
@@ -178,7 +179,9 @@ def question(found: Preview) -> str:
 def summary(done: Summary) -> str:
     """What was done, and what was not."""
     parts = [f"{name}: {_DESTINATION[done.verb]}" for name in done.destinations]
-    if done.recipients or not (done.destinations or done.following):
+    if done.verb is Verb.RETRY and not (done.recipients or done.destinations):
+        parts.append("a probe is on its way at this moment; look again: postillon queue")
+    elif done.recipients or not (done.destinations or done.following):
         parts.append(
             f"{count(done.recipients, 'recipient')} of {count(done.messages, 'message')}"
             f" {DID[done.verb]}"

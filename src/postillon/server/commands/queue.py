@@ -6,7 +6,8 @@ import click
 
 from postillon.admin import ordering, queueing
 from postillon.admin.desk import Desk
-from postillon.admin.queueing import Page
+from postillon.admin.preview import phrase
+from postillon.admin.queue_views import Page
 from postillon.clock import system_clock
 from postillon.server.commands import queue_text
 from postillon.server.commands.common import Place, place_options
@@ -76,7 +77,7 @@ def list_(place: Place, meant: Meant, limit: int) -> None:
         return await queueing.listing(desk, config.queue, selection, limit)
 
     page = place.at_desk(read)
-    what = ordering.phrase(meant.selection, meant.destination)
+    what = phrase(meant.selection, meant.destination)
     answer(place.as_json, page.messages, lambda: queue_text.listing(page, what, now))
 
 

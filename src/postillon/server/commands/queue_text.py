@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postillon.admin.queueing import (
+from postillon.admin.queue_views import (
     Line,
     Overview,
     Page,

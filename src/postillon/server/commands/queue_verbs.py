@@ -14,7 +14,8 @@ import click
 
 from postillon.admin import ordering
 from postillon.admin.desk import Desk
-from postillon.admin.ordering import Preview, Summary
+from postillon.admin.ordering import Summary
+from postillon.admin.preview import Preview
 from postillon.clock import system_clock
 from postillon.queue.verbs import BATCH, Done, Verb
 from postillon.server.commands import order_text
