@@ -29,6 +29,7 @@ from postillon.store.verify import verify
 from support.server import HOST, Server
 
 ADA, BOB = "ada@example.org", "bob@example.net"
+PER_CONNECTION = 50  # messages
 FROM = b"From ada@example.org Thu Nov 26 10:15:00 2026\n"
 
 
@@ -71,13 +72,18 @@ class Writing:
         self._thread.join()
 
     def _run(self) -> None:
-        with smtplib.SMTP(HOST, self._port) as client:
-            number = 0
-            while not self._stop.is_set():
-                number += 1
-                text = f"Subject: load\r\nX-Number: {number}\r\n\r\n" + "x" * 9_000
-                client.sendmail("x@example.com", [BOB], text)
-                self.acknowledged.append(number)
+        while not self._stop.is_set():
+            with smtplib.SMTP(HOST, self._port) as client:
+                self._send(client)
+
+    def _send(self, client: smtplib.SMTP) -> None:
+        first = len(self.acknowledged) + 1
+        for number in range(first, first + PER_CONNECTION):
+            if self._stop.is_set():
+                return
+            text = f"Subject: load\r\nX-Number: {number}\r\n\r\n" + "x" * 9_000
+            client.sendmail("x@example.com", [BOB], text)
+            self.acknowledged.append(number)
 
 
 def numbers_in(target: Target, name: str) -> set[int]:
