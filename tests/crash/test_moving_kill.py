@@ -206,7 +206,7 @@ def export_under_fire(folder: Path, *, seed: int) -> None:
 
 @pytest.mark.timeout(110)
 def test_a_killed_backup_or_restore_leaves_nothing_half(tmp_path: Path) -> None:
-    target = back_up_under_fire(tmp_path, kills=2, seed=20_261_125)
+    target = back_up_under_fire(tmp_path, kills=1, seed=20_261_125)
     restore_under_fire(target, tmp_path / "again", seed=1)
     assert asyncio.run(sound(tmp_path / "again"))
 
