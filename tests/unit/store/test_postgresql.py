@@ -33,7 +33,8 @@ from postillon.store.postgresql.diagnosis import diagnose
 from postillon.store.postgresql.dialect import translated, translated_schema
 from postillon.store.postgresql.node import node_of
 from postillon.store.postgresql.store import PostgresStore
-from postillon.store.verify import repair, verify
+from postillon.store.repair import repair
+from postillon.store.verify import verify
 from support.accounts import append, house, message
 from support.postgres import PASSWORD, NoPostgres, cluster
 from support.stores import config_of_test, fresh_database, open_test_store, using
@@ -290,6 +291,26 @@ async def test_more_reads_than_connections_wait_for_their_turn(tmp_path: Path) -
         ask("SELECT COUNT(*) FROM pg_stat_activity WHERE application_name LIKE 'postillon%'")
     )
     assert connections == 3  # two that read and one that writes
+    await store.close()
+
+
+async def test_a_cancelled_read_is_cancelled_whenever_that_is(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+
+    def three() -> Steps[None]:
+        for _ in range(3):
+            yield ("SELECT 1", ())
+
+    for turns in range(60):
+        task = asyncio.ensure_future(store.query(three()))
+        for _ in range(turns % 20):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.0002 * (turns % 7))
+        if not task.done():
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    await asyncio.gather(*(store.query(three()) for _ in range(20)))
     await store.close()
 
 

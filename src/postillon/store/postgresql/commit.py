@@ -242,9 +242,11 @@ async def writing_connection(config: StoreConfig, owner: str) -> Connection:
         free = await connection.fetchval(
             f"SELECT pg_try_advisory_lock({OWNER_CLASS}, hashtext($1))", owner
         )
-    except REFUSED as error:
-        await close(connection)
-        raise translated_error(error) from error
+    except BaseException as error:
+        connection.terminate()
+        if isinstance(error, REFUSED):
+            raise translated_error(error) from error
+        raise
     if not free:
         await close(connection)
         raise StoreError(f"another process uses the store as {owner!r}")

@@ -75,9 +75,9 @@ async def connect(config: StoreConfig, name: str, **settings: str) -> Connection
         await _set_up(connection)
     except BaseException as error:
         connection.terminate()
-        if isinstance(error, StoreError):
-            raise
-        raise translated_error(error) from error
+        if isinstance(error, REFUSED):
+            raise translated_error(error) from error
+        raise
     return connection
 
 

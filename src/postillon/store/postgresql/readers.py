@@ -18,6 +18,7 @@ from postillon.store.operation import Steps, StoreStopped, T
 from postillon.store.postgresql.connection import (
     REFUSED,
     Connection,
+    Unreachable,
     close,
     connect,
     run,
@@ -52,12 +53,25 @@ class Readers:
         connection = await self._take()
         try:
             yield connection
-        except REFUSED as error:
-            raise translated_error(error) from error
+        except BaseException as error:
+            failure = translated_error(error) if isinstance(error, REFUSED) else error
+            if isinstance(failure, Unreachable | asyncio.CancelledError):
+                # A statement may still be under way there: it is quicker to begin anew.
+                connection.terminate()
+            if failure is error:
+                raise
+            raise failure from error
         finally:
-            task = asyncio.get_running_loop().create_task(self._turn(connection))
-            self._turning.add(task)
-            task.add_done_callback(self._turning.discard)
+            self._give_back(connection)
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.is_closed():
+            self._open -= 1
+            self._hand_on(None)
+            return
+        task = asyncio.get_running_loop().create_task(self._turn(connection))
+        self._turning.add(task)
+        task.add_done_callback(self._turning.discard)
 
     async def _take(self) -> Connection:
         while True:
@@ -103,7 +117,7 @@ class Readers:
     async def _turn(self, connection: Connection) -> None:
         try:
             await connection.execute(_TURN)
-        except REFUSED:
+        except Exception:  # whatever it was: who waits must not wait for this one
             await self._lose(connection)
         else:
             if self._closed:
