@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from postillon.mail.address import parse_address
+from postillon.mail.envelope import Envelope, Recipient
 from postillon.mail.outcome import Deferred, Outcome, Status, reply
 from postillon.queue import destinations
 from postillon.queue.config import Mail, QueueConfig, QueueRule
+from postillon.queue.ids import new_queue_id
 from postillon.queue.rows import Lane, State
+from postillon.queue.submit import Submission
 from postillon.setting import hours, minutes
 from support.mailqueue import MESSAGE, RELAYED, Office, office
 from support.virtual import START, run
@@ -376,6 +380,29 @@ def test_a_line_keeps_its_order_over_a_restart(tmp_path: Path) -> None:
             here.open()
             await here.runner.start()
             await asyncio.sleep(2 * HOUR)
+            assert here.empty()
+
+    run(scene())
+
+
+def test_a_submitter_may_wish_for_a_shorter_lifetime_but_not_for_a_longer_one(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        async with office(tmp_path, QueueConfig(lifetime=hours(3))) as here:
+            here.agent.answer = always(BUSY)
+            for path, wish in (("short@remote.example", 60_000), ("long@remote.example", 10**12)):
+                made = Submission(
+                    Envelope(parse_address("ada@example.org"), (Recipient(parse_address(path)),)),
+                    MESSAGE, b"", here.ids["ada@example.org"], {"via": "test"},
+                    new_queue_id(here.loop.clock()), lifetime=wish,
+                )  # fmt: skip
+                await here.submitter.submit(made)
+            await asyncio.sleep(2 * MINUTE)
+            assert here.rows("SELECT forward_path FROM queue_recipient") == [
+                ("long@remote.example",)
+            ]
+            await asyncio.sleep(3 * HOUR)
             assert here.empty()
 
     run(scene())
