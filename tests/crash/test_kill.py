@@ -99,7 +99,7 @@ def survive(folder: Path, *, kills: int, workers: int, seed: int) -> int:
     return len(acknowledged)
 
 
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nothing_acknowledged_is_lost_by_kill(tmp_path: Path, workers: int) -> None:
     assert survive(tmp_path, kills=3, workers=workers, seed=20_261_125 + workers) > 0

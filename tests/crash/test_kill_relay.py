@@ -31,7 +31,7 @@ from support.server import LOGINS, Server
 DOMAIN = BOXES[0].partition("@")[2]
 EXCHANGER = "mx.b.example"
 CONNECTIONS = 6
-DRAINED_S = 90.0  # real time until A's queue must be empty; some seconds are enough
+DRAINED_S = 300.0  # real time until A's queue must be empty; seconds are enough on a quiet machine
 CLOCK_SLACK_S = 0.25  # between a commit and the line in the log that tells of it
 QUICK = (
     'shortest_wait = "500ms"\nlongest_wait = "1s"\n'
@@ -206,7 +206,7 @@ def survive(folder: Path, *, kills: int, workers: int, seed: int) -> tuple[int, 
     return len(acknowledged), duplicates
 
 
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(400)
 def test_what_a_has_acknowledged_reaches_b_whoever_is_killed(tmp_path: Path) -> None:
     acknowledged, _ = survive(tmp_path, kills=3, workers=1, seed=3)
     assert acknowledged > 0
