@@ -43,6 +43,8 @@ PROTOCOLS = (
     "imaps",
     "pop3",
     "pop3s",
+    "https",
+    "http",
     "metrics",
 )
 DOMAINS = ("example.org", "example.net")

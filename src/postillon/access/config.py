@@ -1,4 +1,4 @@
-"""What clients may do, and for how long (sections "imap" and "pop3")."""
+"""What clients may do, and for how long (sections "imap", "pop3" and "autoconfig")."""
 
 from __future__ import annotations
 
@@ -69,3 +69,13 @@ class Pop3Config:
             raise ConfigError("pop3", "hold_time must be at least 5 seconds, login_time above 0")
         if self.wrong_commands < 1:
             raise ConfigError("pop3", "wrong_commands must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoconfigConfig:
+    """What clients are told when they set themselves up."""
+
+    hostname: str = setting(
+        "", "Name that clients connect to, which the certificate must have; empty: server.hostname."
+    )
+    name: str = setting("", "Name of the provider that people are shown; empty: the host name.")

@@ -299,6 +299,23 @@ class Stream(asyncio.BufferedProtocol):
         elif not self._lost:
             self._transport.abort()
 
+    async def hand_over(self, protocol: asyncio.Protocol) -> None:
+        """Give the connection to a protocol of somebody else, such as a library's; wait for its end.
+
+        Nothing but `abort` and `finish` may be called on the stream from then on; nobody may wait in
+        `receive`.
+        """
+        if not self._open:
+            raise ConnectionResetError("the connection is gone") from self._error
+        self._transport.set_protocol(_Handed(protocol, self))
+        protocol.connection_made(self._transport)
+        chunks, self._chunks = self._chunks, []
+        self._unread = 0
+        for chunk in chunks:
+            protocol.data_received(chunk)
+        self._resume()
+        await self.wait_closed()
+
     async def wait_closed(self) -> None:
         """Wait until the connection that was closed is gone; `close` bounds how long that takes."""
         if self._lost:
@@ -409,6 +426,22 @@ class Stream(asyncio.BufferedProtocol):
             if not waiter.done():
                 waiter.set_exception(TimeoutError("the peer takes nothing"))
         self.abort()
+
+
+class _Handed(asyncio.Protocol):
+    """Another protocol on the connection of a stream, which hears of its end."""
+
+    def __init__(self, protocol: asyncio.Protocol, stream: Stream) -> None:
+        self._protocol = protocol
+        self._stream = stream
+        self.data_received = protocol.data_received  # type: ignore[method-assign]
+        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+        self._stream.connection_lost(exc)
 
 
 _NO_TRANSPORT = asyncio.Transport()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from postillon.access.config import ImapConfig, Pop3Config
+from postillon.access.config import AutoconfigConfig, ImapConfig, Pop3Config
 from postillon.deliver.config import DeliverConfig
 from postillon.directory.config import AuthConfig
 from postillon.net.config import ResolverConfig
@@ -47,6 +47,7 @@ class Configuration:
     smtp: SmtpConfig = field(default_factory=SmtpConfig)
     imap: ImapConfig = field(default_factory=ImapConfig)
     pop3: Pop3Config = field(default_factory=Pop3Config)
+    autoconfig: AutoconfigConfig = field(default_factory=AutoconfigConfig)
     route: RouteConfig = field(default_factory=RouteConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
     alerts: AlertConfig = field(default_factory=AlertConfig)

@@ -38,7 +38,7 @@ LOGINS = ("ada@example.org", "grace@example.org", "bob@example.net", "carol@exam
 ADMIN = LOGINS[0]
 PASSWORDS = "demo-passwords.json"
 
-SMTP, SUBMISSION, SUBMISSIONS, LMTP, IMAP, IMAPS, POP3, POP3S, METRICS = (
+SMTP, SUBMISSION, SUBMISSIONS, LMTP, IMAP, IMAPS, POP3, POP3S, HTTPS, HTTP, METRICS = (
     ListenerProtocol.SMTP,
     ListenerProtocol.SUBMISSION,
     ListenerProtocol.SUBMISSIONS,
@@ -47,6 +47,8 @@ SMTP, SUBMISSION, SUBMISSIONS, LMTP, IMAP, IMAPS, POP3, POP3S, METRICS = (
     ListenerProtocol.IMAPS,
     ListenerProtocol.POP3,
     ListenerProtocol.POP3S,
+    ListenerProtocol.HTTPS,
+    ListenerProtocol.HTTP,
     ListenerProtocol.METRICS,
 )
 PORTS: Mapping[ListenerProtocol, int] = {
@@ -58,6 +60,8 @@ PORTS: Mapping[ListenerProtocol, int] = {
     IMAPS: 2993,
     POP3: 2110,
     POP3S: 2995,
+    HTTPS: 2443,
+    HTTP: 2080,
     METRICS: 2990,
 }
 PURPOSE: Mapping[ListenerProtocol, str] = {
@@ -69,6 +73,8 @@ PURPOSE: Mapping[ListenerProtocol, str] = {
     IMAPS: "reading, TLS",
     POP3: "fetching, STLS",
     POP3S: "fetching, TLS",
+    HTTPS: "set-up of clients, TLS",
+    HTTP: "set-up of clients",
     METRICS: "http: /metrics, /healthz",
 }
 

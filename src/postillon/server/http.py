@@ -7,9 +7,9 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 
 from postillon.log import SILENT, Log
+from postillon.server.web import Complaints
 
 MAX_HEADER = 8190  # octets of a request line or header field
 MAX_BODY = 1024  # octets; nobody has anything to say here
@@ -17,19 +17,6 @@ SHUTDOWN_S = 2.0
 KEEP_S = 120.0  # for the next request, and for one that never ends; scrapes come more often
 
 EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class _Complaints(logging.Handler):
-    """What aiohttp has to say, as lines of our log: a peer's faulty request is no fault of ours."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__()
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        write = self._log.debug if isinstance(error, HttpProcessingError) else self._log.error
-        write("http", problem=record.getMessage(), error=repr(error))
 
 
 class StatusServer:
@@ -49,7 +36,7 @@ class StatusServer:
         self._exposition = exposition
         self._healthy = healthy
         complaints = logging.Logger("http")
-        complaints.addHandler(_Complaints(log))
+        complaints.addHandler(Complaints(log))
         application = web.Application(client_max_size=MAX_BODY)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._health)

@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "export": ("export", "export", "An account's mail as mbox, Maildir or plain files."),
     "import": ("import_", "import_", "Mail from mbox files, Maildirs and exports."),
     "verify": ("verify", "verify", "Prove rows and octets against each other; mend them."),
+    "dns": ("dns", "dns", "The DNS records to publish for a domain."),
+    "autoconfig": ("autoconfig", "autoconfig", "What clients are told that set themselves up."),
     "completion": ("completion", "completion", "Completion for bash, zsh or fish."),
 }
 

@@ -55,6 +55,8 @@ COUNTERS: Mapping[str, Metric] = {
     "pop3_logins": Metric("Logins over POP3."),
     "pop3_failed_logins": Metric("Failed logins over POP3."),
     "pop3_faults": Metric("Faults of ours in POP3 sessions."),
+    "http_requests": Metric("HTTP requests answered.", "status"),
+    "http_faults": Metric("Faults of ours in answering HTTP requests."),
     "queue_accepted": Metric("Messages accepted: finished at once, or queued.", "state"),
     "queue_tries": Metric("Tries to deliver, by how they ended.", "result"),
     "delivered_local": Metric("Copies placed in mailboxes by the accepting transaction."),

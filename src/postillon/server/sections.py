@@ -27,13 +27,15 @@ class ListenerProtocol(Enum):
     IMAPS = "imaps"
     POP3 = "pop3"
     POP3S = "pop3s"
+    HTTPS = "https"
+    HTTP = "http"
     METRICS = "metrics"
 
 
 class TlsMode(Enum):
     """When TLS begins on a listener."""
 
-    AUTO = "auto"  # at once for submissions, imaps and pop3s, when asked for elsewhere
+    AUTO = "auto"  # at once for submissions, imaps, pop3s and https, when asked for elsewhere
     NONE = "none"
     STARTTLS = "starttls"
     IMPLICIT = "implicit"
@@ -59,9 +61,18 @@ DEFAULT_PORT = {
     ListenerProtocol.IMAPS: 993,
     ListenerProtocol.POP3: 110,
     ListenerProtocol.POP3S: 995,
+    ListenerProtocol.HTTPS: 443,
+    ListenerProtocol.HTTP: 80,
     ListenerProtocol.METRICS: 9099,
 }
-IMPLICIT_TLS = {ListenerProtocol.SUBMISSIONS, ListenerProtocol.IMAPS, ListenerProtocol.POP3S}
+IMPLICIT_TLS = {
+    ListenerProtocol.SUBMISSIONS,
+    ListenerProtocol.IMAPS,
+    ListenerProtocol.POP3S,
+    ListenerProtocol.HTTPS,
+}
+# Without TLS, or with it by another name.
+CLEAR = (ListenerProtocol.METRICS, ListenerProtocol.HTTP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +151,8 @@ class ListenerConfig:
             raise ConfigError(
                 "listeners", f"{self.protocol.value} begins with TLS by its definition"
             )
-        if self.protocol is ListenerProtocol.METRICS and self.tls not in (
-            TlsMode.AUTO,
-            TlsMode.NONE,
-        ):
-            raise ConfigError("listeners", "metrics are served without TLS, on loopback")
+        if self.protocol in CLEAR and self.tls not in (TlsMode.AUTO, TlsMode.NONE):
+            raise ConfigError("listeners", f"{self.protocol.value} has no TLS by its definition")
 
     @property
     def unix(self) -> bool:
@@ -161,7 +169,7 @@ class ListenerConfig:
             return self.tls
         if self.protocol in IMPLICIT_TLS:
             return TlsMode.IMPLICIT
-        if self.unix or self.protocol is ListenerProtocol.METRICS:
+        if self.unix or self.protocol in CLEAR:
             return TlsMode.NONE
         return TlsMode.STARTTLS
 
@@ -178,7 +186,7 @@ DEFAULT_LISTENERS = (
     *(
         ListenerConfig(protocol=protocol)
         for protocol in ListenerProtocol
-        if protocol not in (ListenerProtocol.LMTP, ListenerProtocol.METRICS)
+        if protocol not in (ListenerProtocol.LMTP, *CLEAR)
     ),
     ListenerConfig(protocol=ListenerProtocol.METRICS, address="127.0.0.1"),
 )

@@ -26,8 +26,8 @@ workers = 0
 # key = "/etc/letsencrypt/live/{plain_hostname}/privkey.pem"
 
 # Without any [[listener]] the usual ports are opened on all addresses: smtp 25, submissions 465,
-# submission 587, imap 143, imaps 993, pop3 110, pop3s 995, and metrics 9099 on loopback. The
-# first one that is written here replaces them all.
+# submission 587, imap 143, imaps 993, pop3 110, pop3s 995, https 443, and metrics 9099 on
+# loopback. The first one that is written here replaces them all.
 {listeners}
 [smtp]
 # Largest message that is taken.

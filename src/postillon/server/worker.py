@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from postillon.access.autoconfig.apple import signed
+from postillon.access.autoconfig.pages import AutoconfigPages
 from postillon.access.imap.server import ImapServer
 from postillon.access.pop3.server import Pop3Server
 from postillon.account.accounts import Accounts
@@ -45,8 +47,10 @@ from postillon.server.certificates import own_certificate
 from postillon.server.config import Configuration
 from postillon.server.handover import Listening
 from postillon.server.metrics import PrometheusMeter
+from postillon.server.offered import offered
 from postillon.server.process import main
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
+from postillon.server.web import WebServer
 from postillon.store.choice import open_any
 from postillon.store.operation import EVERYTHING, Store
 
@@ -56,7 +60,7 @@ if TYPE_CHECKING:
 CERTIFICATE_CHECK_S = 60.0  # between looks at the certificate's files
 
 SmtpKind = Literal["mx", "submission", "lmtp"]
-KINDS: Mapping[ListenerProtocol, SmtpKind | Literal["imap", "pop3"]] = {
+KINDS: Mapping[ListenerProtocol, SmtpKind | Literal["imap", "pop3", "web"]] = {
     ListenerProtocol.SMTP: "mx",
     ListenerProtocol.SUBMISSION: "submission",
     ListenerProtocol.SUBMISSIONS: "submission",
@@ -65,6 +69,8 @@ KINDS: Mapping[ListenerProtocol, SmtpKind | Literal["imap", "pop3"]] = {
     ListenerProtocol.IMAPS: "imap",
     ListenerProtocol.POP3: "pop3",
     ListenerProtocol.POP3S: "pop3",
+    ListenerProtocol.HTTP: "web",
+    ListenerProtocol.HTTPS: "web",
 }
 
 
@@ -86,6 +92,9 @@ WORDS = {
     "pop3": Words(  # RFC 3206 section 3
         b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
         b"-ERR [SYS/TEMP] Server is stopping\r\n",
+    ),
+    "web": Words(  # RFC 6585 section 4
+        b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", b""
     ),
 }
 
@@ -116,6 +125,7 @@ class Assembly:
         self.tls = tls
         self.log = log
         self.meter = meter
+        self._clock = clock
         self.directory = Directory(store)
         self.accounts = Accounts(store)
         self.sign_ins = SignIns(
@@ -144,14 +154,15 @@ class Assembly:
             store, self.recipients, config.queue, runner=self.runner, clock=clock, log=log,
             meter=meter,
         )  # fmt: skip
+        self.web = WebServer(self._pages().find, log=log.bind(protocol="http"), meter=meter)
         self._hostname = hostname
         self._name = f"{role}@{instance}"
         self._spool_folder = spool_folder
-        self._clock = clock
         self._handlers: dict[tuple[str, bool], Handler] = {}
 
     async def start(self) -> None:
         """Look after the queue from now on."""
+        await self.web.start()
         await self.runner.start()
 
     async def stop(self) -> None:
@@ -178,10 +189,23 @@ class Assembly:
                 handler = self._imap(tls)
             elif kind == "pop3":
                 handler = self._pop3(tls)
+            elif kind == "web":
+                handler = self.web.handle
             else:
                 handler = self._smtp(kind, tls)
             self._handlers[kind, secure] = handler
         return handler
+
+    def _pages(self) -> AutoconfigPages:
+        config, tls = self.config, self.tls
+        description = offered(config.listeners, config.server.hostname, config.autoconfig)
+
+        def sign(profile: bytes) -> bytes:
+            if tls is None:
+                raise ValueError("there is no certificate")
+            return signed(profile, tls.certificate, tls.key)
+
+        return AutoconfigPages(description, self.directory, sign, clock=self._clock, log=self.log)
 
     def _imap(self, tls: ServerTls | None) -> Handler:
         return ImapServer(
@@ -279,7 +303,10 @@ class Worker:
         if self._look is not None:
             self._look.cancel()
         patience = self._config.stop_patience.total_seconds()
-        cut = await asyncio.gather(*(listener.stop(patience) for _, listener in self._listeners))
+        _, *cut = await asyncio.gather(
+            self._assembly.web.stop(),
+            *(listener.stop(patience) for _, listener in self._listeners),
+        )
         for (protocol, _), number in zip(self._listeners, cut, strict=True):
             if number:
                 self._assembly.meter.count("sessions_cut", protocol, number)

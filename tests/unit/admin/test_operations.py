@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from postillon.access.config import AutoconfigConfig
 from postillon.admin import accounts, domains, lists, passwords
 from postillon.admin.accounts import AccountChange, NewAccount
 from postillon.admin.desk import Desk, open_desk
@@ -14,6 +15,8 @@ from postillon.admin.domains import DomainChange
 from postillon.admin.errors import Refused
 from postillon.admin.records import records
 from postillon.directory.config import AuthConfig
+from postillon.server.offered import offered
+from postillon.server.sections import DEFAULT_LISTENERS
 from postillon.store.config import StoreConfig
 
 QUICK = AuthConfig(argon2_memory=8, argon2_passes=1, scram_iterations=4_096)
@@ -181,6 +184,12 @@ def test_a_password_file_is_read_to_its_first_line_end(tmp_path: Path) -> None:
 
 
 def test_dns_records_name_the_host_and_the_domain() -> None:
-    shown = [str(record) for record in records("example.org", "mail.example.org")]
+    description = offered(DEFAULT_LISTENERS, "mail.example.org", AutoconfigConfig())
+    found = records("example.org", "mail.example.org", description)
+    shown = [str(record) for record in found]
     assert shown[0] == "example.org. MX 10 mail.example.org."
     assert "_imaps._tcp.example.org. SRV 0 1 993 mail.example.org." in shown
+    assert "_imap._tcp.example.org. SRV 10 1 143 mail.example.org." in shown
+    assert "_submissions._tcp.example.org. SRV 0 1 465 mail.example.org." in shown
+    assert "_autodiscover._tcp.example.org. SRV 0 1 443 mail.example.org." in shown
+    assert len({record.name + record.kind for record in found}) == len(found)

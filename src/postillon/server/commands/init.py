@@ -19,13 +19,14 @@ from postillon.admin.accounts import NewAccount
 from postillon.admin.desk import Desk
 from postillon.admin.domains import DomainChange
 from postillon.admin.errors import Refused
-from postillon.admin.records import records
+from postillon.admin.records import DnsRecord, records
 from postillon.directory.errors import BadName
 from postillon.directory.names import domain_name, new_address
 from postillon.server.certificates import own_certificate, write_new
 from postillon.server.commands.common import REFUSED, at_desk, guarded
 from postillon.server.config import NAME, load
 from postillon.server.data_folder import make_folder
+from postillon.server.offered import offered
 from postillon.server.starter import starter
 
 DATA = "data"
@@ -39,6 +40,8 @@ LOOPBACK = (
     ("imaps", "127.0.0.1", 3993),
     ("pop3", "127.0.0.1", 3110),
     ("pop3s", "127.0.0.1", 3995),
+    ("https", "127.0.0.1", 3443),
+    ("http", "127.0.0.1", 3080),
     ("metrics", "127.0.0.1", 3099),
 )
 
@@ -236,6 +239,13 @@ def _tell_account(present: int, login: str, password: str | None) -> None:
         click.echo(f"password  {password}   shown only now")
 
 
+def published(domain: str, hostname: str, file: Path) -> list[DnsRecord]:
+    """What to publish for a domain, as the file just written serves it."""
+    config = load(file)
+    description = offered(config.listeners, hostname, config.autoconfig)
+    return records(domain, hostname, description)
+
+
 def _tell_next(
     file: Path, data: Path, domain: str, hostname: str, loopback: bool, user: str | None
 ) -> None:
@@ -251,7 +261,7 @@ def _tell_next(
     if loopback:
         steps.append("send and read:            SMTP on 127.0.0.1:3587, IMAP on 127.0.0.1:3143")
     else:
-        shown = "\n".join(f"     {record}" for record in records(domain, hostname))
+        shown = "\n".join(f"     {record}" for record in published(domain, hostname, file))
         steps.append(
             f"publish in DNS, besides the address of {hostname} and its reverse name:\n{shown}"
         )

@@ -1,0 +1,1 @@
+"""Client set-up without typing: what Thunderbird, Outlook and Apple ask before they ask a person."""
