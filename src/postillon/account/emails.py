@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from postillon.account import mailboxes
+from postillon.account import mailboxes, placing
 from postillon.account.changes import Kind
 from postillon.account.counters import refuse
 from postillon.account.errors import MailboxNotFound
@@ -82,6 +82,10 @@ def place(tx: Tx, account: AccountId, new: NewEmail, blob: BlobRef) -> Steps[Pla
     if not isinstance(mailbox, int):
         mailbox = yield from _look_up(account, mailbox)
     size = len(new.prefix) + blob.length
+    if tx.chains and len(new.thread_keys) < 2:
+        row = yield from placing.chained(tx, account, mailbox, new, blob)
+        if row is not None:  # otherwise the steps below find out what is in the way
+            return Placed(mailbox, *row)
     rows = yield (
         "UPDATE account SET modseq = modseq + 1, next_id = next_id + 1, used = used + ?,"
         " emails = emails + 1 WHERE account = ? AND (quota IS NULL OR used + ? <= quota)"

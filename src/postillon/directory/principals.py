@@ -49,6 +49,7 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = "principal, kind, login, name, legacy_name, enabled, admin, language, created_at"
+_OF_P = ", ".join(f"p.{name}" for name in _COLUMNS.split(", "))
 
 
 def _principal(row: Row) -> Principal:
@@ -63,6 +64,17 @@ def get(principal: int) -> Steps[Principal | None]:
     return _principal(rows[0]) if rows else None
 
 
+def at(local: str, domain: str) -> Steps[Principal | None]:
+    """The account with exactly this address, if it and its domain are enabled: one statement."""
+    rows = yield (
+        f"SELECT {_OF_P} FROM domain d JOIN address a ON a.domain = d.domain"  # noqa: S608
+        " JOIN principal p ON p.principal = a.principal WHERE d.name = ? AND d.enabled = 1"
+        " AND a.local = ? AND a.local <> '' AND a.kind = ? AND p.enabled = 1",
+        (domain, local, ACCOUNT),
+    )
+    return _principal(rows[0]) if rows else None
+
+
 def by_login(text: str) -> Steps[Principal | None]:
     """The account that has exactly this address, primary or not; None also for text that is none."""
     try:
@@ -70,7 +82,7 @@ def by_login(text: str) -> Steps[Principal | None]:
     except AddressError:
         return None
     rows = yield (
-        f"SELECT {', '.join('p.' + name for name in _COLUMNS.split(', '))} FROM domain d"  # noqa: S608
+        f"SELECT {_OF_P} FROM domain d"  # noqa: S608
         " JOIN address a ON a.domain = d.domain JOIN principal p ON p.principal = a.principal"
         " WHERE d.name = ? AND a.local = ? AND a.local <> '' AND a.kind = ?",
         (domain, local, ACCOUNT),

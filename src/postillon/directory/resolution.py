@@ -62,6 +62,9 @@ DISABLED = UnknownUser(disabled=True)
 
 def resolve(address: Address) -> Steps[Resolution]:
     local, name = address.key
+    owner = yield from principals.at(local, name)  # nearly always: the rest is for the others
+    if owner is not None:
+        return ToAccount(owner.id, owner.address, "")
     domain = yield from domains.get(name)
     if domain is None:
         return FOREIGN

@@ -134,6 +134,8 @@ class Turnstile:
 class BatchTx:
     """What an operation may use beside its statements (the Tx of store.operation)."""
 
+    chains = False
+
     __slots__ = ("_first", "_refs", "changes", "now", "topics")
 
     def __init__(

@@ -60,6 +60,9 @@ class Tx(Protocol):
     """What an operation that writes may use beside its statements."""
 
     now: int  # milliseconds since 1970 UTC, the same for all operations of a batch
+    # Whether one statement may change several tables (WITH ... UPDATE ... RETURNING): PostgreSQL's
+    # can, and where each answer is waited for, the hottest operations are better one statement.
+    chains: bool
 
     def blob(self, index: int = 0) -> BlobRef:
         """Where the octets given with this operation have been appended, in the order given."""

@@ -45,6 +45,13 @@ _LOCK = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {COMMIT_LOCK})"
 Finish = Callable[[list[Job], list[tuple[int, int]], list[str]], None]
 
 
+class ChainingTx(BatchTx):
+    """What operations use here."""
+
+    __slots__ = ()
+    chains = True
+
+
 class Committer:
     """Owns the writing connection. The first one comes from whoever opens the store.
 
@@ -152,7 +159,7 @@ class Committer:
         now = self._clock()
         done = with_content = 0
         for job in batch:
-            tx = BatchTx(now, refs, job.first, [], [])
+            tx = ChainingTx(now, refs, job.first, [], [])
             if careful:
                 await execute("SAVEPOINT operation")
             try:
