@@ -51,7 +51,7 @@ def backup(
         found = backups.generations(target)
         answer(place.as_json, found, lambda: _table(found))
         return
-    pace = Pace(watch(place.as_json, "messages" if checked else "files"), rate_of(rate))
+    pace = Pace(watch(place.as_json, "done" if checked else "files"), rate_of(rate))
     if checked:
         result = run(backups.check(target, generation, pace))
         answer(place.as_json, result, lambda: _verdict(target, result))
