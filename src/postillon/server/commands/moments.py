@@ -47,7 +47,9 @@ def moment(at: int | None, now: int, zone: tzinfo | None = None) -> str:
 
 def exact(at: int | None, zone: tzinfo | None = None) -> str:
     """Local date and time to the second, for a list of what happened."""
-    return "-" if at is None or not 0 <= at <= LAST else _local(at, zone).strftime("%Y-%m-%d %H:%M:%S")
+    if at is None or not 0 <= at <= LAST:
+        return "-"
+    return _local(at, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def ago(at: int | None, now: int) -> str:
