@@ -15,7 +15,7 @@ import pytest
 
 from postillon.mail.outcome import Deferred, Outcome, Status, reply
 from postillon.queue.schedule import LONGEST_HINT
-from support.mailqueue import RELAYED, Office, ScriptedAgent, office
+from support.mailqueue import RELAYED, Office, office
 from support.virtual import START, VirtualLoop, run
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -52,10 +52,6 @@ class World:
         if self.state == WELL:
             return RELAYED
         return DOWN if destination.startswith("down") else BUSY
-
-
-def deliveries(agents: list[ScriptedAgent], world: World) -> list[str]:
-    return sorted(path for agent in agents for one in agent.tries for path in one.to)
 
 
 @asynccontextmanager
