@@ -164,3 +164,21 @@ def test_mail_follows_its_domain_to_another_host_while_the_old_one_is_down() -> 
             assert here.rows("SELECT key FROM queue_destination WHERE down_since IS NOT NULL") == []
 
     run(scene())
+
+
+def test_dns_that_fails_during_an_outage_moves_no_mail_and_stops_no_probe() -> None:
+    async def scene() -> None:
+        async with world() as here:
+            peer = here.network.add(Peer("mx.far.example", [Outage(0, 3 * HOUR)]), "far.example")
+            here.network.dns_down.append(Outage(HOUR, 2 * HOUR))
+            for n in range(40):
+                await here.send(f"u{n}@far.example")
+            await asyncio.sleep(90 * MINUTE)
+            in_line = "SELECT COUNT(*) FROM queue_recipient WHERE waits_for = 'mx.far.example:25'"
+            assert here.rows(in_line) == [(40,)]
+            await asyncio.sleep(2 * HOUR)
+            assert here.waiting() == 0
+            assert len(peer.taken) == 40
+            assert len(peer.missed) <= 35
+
+    run(scene())

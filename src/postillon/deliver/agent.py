@@ -37,12 +37,14 @@ class Site:
 
     `key` names the hosts: destinations with the same key share circuit, limits and connections.
     `hosts` are their names for people. `route` is the agent's own, with which it goes there.
+    `unknown`: the hosts could not be asked for now, and the destination stands for itself.
     """
 
     key: str
     hosts: tuple[str, ...]
     destination: str
     route: object = None
+    unknown: bool = False
 
 
 class DeliveryAgent(Protocol):

@@ -72,7 +72,8 @@ class RemoteAgent:
         """Ask routing, which keeps what DNS says for its TTL."""
         found = await self._next_hops.find(destination)
         if isinstance(found, NoHosts):
-            return Site(destination, (destination,), destination, found)
+            unknown = not found.permanent
+            return Site(destination, (destination,), destination, found, unknown)
         names = tuple(dict.fromkeys(host.name for host in found.hosts))
         return Site(found.key, names, destination, found)
 

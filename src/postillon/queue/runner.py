@@ -12,6 +12,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 from postillon.clock import Clock
@@ -37,6 +38,7 @@ POLL_S = 30.0  # the longest sleep between looks at the rows, should a wake-up b
 UNTOLD_BATCH = 100  # messages with reports owed that one look takes up
 UNDER_WAY = 60_000  # ms until the reports of a message that is just being tried are looked at again
 REPORT_LATER = 3_600_000  # ms, when a report has to wait for the message's other recipients
+NEXT_PROBE = 5_000  # ms until a probe that could not be made with one message is with another
 STOP_PATIENCE_S = 5.0  # for deliveries under way at a clean stop
 PAGE = 64  # destinations that are read at a time
 PAGES = 16  # of them that one look serves at most; the next look goes on behind them
@@ -330,6 +332,9 @@ class QueueRunner:
         if work.site is None:
             work.site = await self._route(work.destination)
         if work.probe not in ("", work.key):
+            if work.site.unknown:
+                await self._not_probed(work, work.site)
+                return False
             await self._moved(work)
         key, places = work.key, self._tries.pace(work).places
         if not work.probe and self._hand.under_way(key) >= places:
@@ -344,7 +349,7 @@ class QueueRunner:
             tried = await self._tries.deliver(work)
         finally:
             self._hand.end(work)
-        if not tried:
+        if not tried and self._circuits.closed(key, self._clock()):
             await self._join_rest(work)
         return False
 
@@ -355,6 +360,15 @@ class QueueRunner:
         if len(self._sites) > MAX_KNOWN:
             self._sites.popitem(last=False)
         return site
+
+    async def _not_probed(self, work: Work, site: Site) -> None:
+        """DNS does not say now where its domain's mail goes: back into the line, another may probe."""
+        old, work.probe = work.probe, ""
+        work.site = replace(site, key=old)
+        await self._tries.line_up(work)
+        await self._store.write(
+            lambda tx: destinations.probe_later(tx, old, self._worker, NEXT_PROBE)
+        )
 
     async def _moved(self, work: Work) -> None:
         """Other hosts serve its domain than those it waited for: so for all mail of the domain."""

@@ -177,6 +177,8 @@ class Tries:
         if known is None:
             self._circuits.open(site.key)
         elif known.held:
+            if known.key == site.key:
+                self._circuits.close(site.key, now + lines.LATER)
             return False
         elif known.down and not work.probe:
             if known.next_at <= now and await self._store.write(
