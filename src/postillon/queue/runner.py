@@ -435,18 +435,19 @@ class QueueRunner:
     async def _keep_leases(self) -> None:
         """Renew what is in hand; free what dead workers have left behind; mend lines.
 
-        When the clock was set, all leases are wrong until their owners have renewed them: nothing is
-        taken over at that look.
+        When the clock was set, all leases are wrong until their owners have renewed them; when the
+        database was away, nobody could renew: nothing is taken over at that look.
         """
         watch = ClockWatch(self._clock, asyncio.get_running_loop().time)
         doubtful = True  # at the start: what the clock was before is not known
+        cut_off = False  # the last look could not be written
         while True:
             await asyncio.sleep(self._lease / 3000)
             moved = watch.moved()
 
-            def operation(tx: Tx, moved: int = moved) -> Steps[int]:
+            def operation(tx: Tx, renew_only: bool = bool(moved) or cut_off) -> Steps[int]:
                 yield from spool.renew(tx, self._worker, self._lease)
-                if moved:
+                if renew_only:
                     return 0
                 freed = yield from spool.take_over(
                     tx, self._worker, self._crashes, mine=False, lease=self._lease
@@ -455,6 +456,7 @@ class QueueRunner:
 
             try:
                 freed = await self._store.write(operation)
+                cut_off = False
                 if moved:
                     self._log.warning("the clock was set", seconds=moved // 1000)
                 doubtful = doubtful or moved < 0
@@ -467,6 +469,7 @@ class QueueRunner:
                 return
             except StoreError as error:
                 self._log.error("leases not renewed", error=str(error))
+                cut_off = True
                 continue
             if freed:
                 self._log.warning("taken over from a dead worker", recipients=freed)
