@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import email
+import hashlib
 import imaplib
 import os
 import poplib
@@ -197,6 +198,55 @@ def test_getmail_fetches_once(server: Server, tmp_path: Path, kind: str) -> None
     for _ in range(2):
         run(program("getmail"), "--getmaildir", str(tmp_path), "--rcfile", "getmailrc")
     assert (tmp_path / "box").read_text().count(f"Subject: by {kind}") == 5
+
+
+def test_offlineimap_synchronises_both_ways(server: Server, tmp_path: Path) -> None:
+    deliver(server, GRACE, "by offlineimap", 40)
+    (tmp_path / "rc").write_text(
+        "[general]\naccounts = all\nui = quiet\nfsync = false\n"
+        f"metadata = {tmp_path}/state\n[Account all]\nlocalrepository = near\n"
+        f"remoterepository = far\n[Repository near]\ntype = Maildir\nlocalfolders = {tmp_path}/mail\n"
+        f"[Repository far]\ntype = IMAP\nremotehost = {server.host}\nremoteport = "
+        f"{server.port('imaps')}\nremoteuser = {GRACE}\nremotepass = {PASSWORD}\nssl = yes\n"
+        f"cert_fingerprint = {fingerprint(server)}\nauth_mechanisms = PLAIN\n"
+    )
+    offlineimap = program("offlineimap")
+    run(offlineimap, "-c", str(tmp_path / "rc"), "-o")
+    inbox = tmp_path / "mail" / "INBOX"
+    fetched = [*(inbox / "new").iterdir(), *(inbox / "cur").iterdir()]
+    texts = [path.read_text(errors="replace") for path in fetched]
+    assert sum("Subject: by offlineimap" in text for text in texts) == 40
+    for path in fetched:
+        path.rename(inbox / "cur" / (path.name.partition(":")[0] + ":2,FS"))
+    run(offlineimap, "-c", str(tmp_path / "rc"), "-o")
+    with imaplib.IMAP4(server.host, server.port("imap")) as client:
+        client.login(GRACE, PASSWORD)
+        client.select("INBOX", readonly=True)
+        _, [unseen] = client.search(None, "UNFLAGGED", "SUBJECT", '"by offlineimap"')
+        assert unseen == b""
+
+
+def test_imapfilter_sorts_mail_into_folders(server: Server, tmp_path: Path) -> None:
+    deliver(server, CAROL, "by imapfilter", 6)
+    (tmp_path / "config.lua").write_text(
+        "options.create = true\noptions.starttls = false\n"
+        f"account = IMAP {{ server = '{server.host}', port = {server.port('imap')},\n"
+        f"  username = '{CAROL}', password = '{PASSWORD}' }}\n"
+        "found = account.INBOX:contain_subject('by imapfilter')\n"
+        "found:mark_flagged()\nfound:move_messages(account['Sorted/By rule'])\n"
+    )
+    home = {**os.environ, "IMAPFILTER_HOME": str(tmp_path)}
+    run(program("imapfilter"), "-c", str(tmp_path / "config.lua"), env=home)
+    with imaplib.IMAP4(server.host, server.port("imap")) as client:
+        client.login(CAROL, PASSWORD)
+        assert client.select('"Sorted/By rule"', readonly=True)[1] == [b"6"]
+        _, [flagged] = client.search(None, "FLAGGED")
+        assert len(flagged.split()) == 6
+
+
+def fingerprint(server: Server) -> str:
+    certificate = ssl.PEM_cert_to_DER_cert((server.folder / "cert.pem").read_text())
+    return hashlib.sha256(certificate).hexdigest()
 
 
 def test_msmtp_sends(server: Server, tmp_path: Path) -> None:
