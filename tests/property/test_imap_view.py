@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postillon.access.imap.uids import Uids
@@ -74,6 +74,7 @@ class Client:
         news = self.view.tell(expunge=expunge)
         assert expunge or not news.expunged
         for number in news.expunged:
+            assert 1 <= number <= len(self.uids)
             del self.uids[number - 1]
         if news.exists is not None:
             assert news.exists >= len(self.uids)
@@ -100,7 +101,9 @@ class Client:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["add", "flag", "silent", "remove", "hear", "fetch", "cut", "open"]),
+        st.sampled_from(
+            ["add", "flag", "silent", "remove", "learn", "hear", "fetch", "cut", "open"]
+        ),
         st.integers(0, 2),
         st.integers(0, 9),
     ),
@@ -109,6 +112,7 @@ steps = st.lists(
 
 
 @given(steps)
+@example([("add", 0, 0), ("learn", 0, 0), ("remove", 0, 0), ("hear", 0, 0)])
 def test_sequence_numbers_are_right_under_any_interleaving(
     script: list[tuple[str, int, int]],
 ) -> None:
@@ -132,6 +136,8 @@ def test_sequence_numbers_are_right_under_any_interleaving(
                 mailbox.flag(uid)
         elif what == "remove" and there:
             mailbox.remove(there[place % len(there)])
+        elif what == "learn":  # a command has looked, and is not answered yet
+            client.view.learn(mailbox.since(client.view.modseq, True))
         elif what == "hear":
             client.hear(mailbox, expunge=True, complete=True)
         elif what == "cut":

@@ -38,6 +38,7 @@ class View:
         "_come",
         "_gone",
         "_own",
+        "_told",
         "keywords",
         "mailbox",
         "modseq",
@@ -72,6 +73,7 @@ class View:
         self.saved: list[tuple[int, int]] = []  # UIDs of the last SEARCH with SAVE: `$` (RFC 5182)
         self.keywords: frozenset[str] = frozenset()  # the client has been told that they exist
         self._gone: set[int] = set()  # removed, and the client does not know
+        self._told = self.uids.last  # the highest UID that the client has been told of
         self._come = False  # messages have been added, and the client does not know
         self._changed: dict[int, Placement] = {}  # by UID
         self._own: dict[int, int] = {}  # UID to MODSEQ of changes the client knows of already
@@ -206,6 +208,10 @@ class View:
     def tell(self, *, expunge: bool) -> News:
         """What is due. With `expunge` False removed messages stay in the view and keep their number."""
         news = News()
+        unheard = {uid for uid in self._gone if uid > self._told}
+        if unheard:  # came and went before the client heard of it: it never was there
+            self.uids = self.uids.without(unheard)
+            self._gone -= unheard
         if expunge and self._gone:
             uids = self.uids
             news.vanished = sorted(self._gone)
@@ -217,6 +223,7 @@ class View:
         if self._come:
             self._come = False
             news.exists = len(self.uids)
+            self._told = max(self._told, self.uids.last)
         if self._changed:
             for uid in sorted(self._changed):
                 number = self.number(uid)
