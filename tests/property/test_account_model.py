@@ -25,6 +25,7 @@ from postillon.account.keywords import DELETED, SEEN, join_keywords
 from postillon.account.ranges import EVERYTHING
 from postillon.store.verify import verify
 from support.accounts import House, append, house, message
+from support.stores import using
 
 QUOTA = 6_000  # octets: some twenty messages, so that it is met
 
@@ -286,8 +287,19 @@ def _with_all_vanished(told: Any, then: dict[int, Any], now: dict[int, Any]) -> 
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, House]]:
+    yield from _running(tmp_path_factory, "sqlite")
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, House]]:
+    yield from _running(tmp_path_factory, "postgresql")
+
+
+def _running(
+    tmp_path_factory: pytest.TempPathFactory, kind: str
+) -> Iterator[tuple[asyncio.Runner, House]]:
     folder: Path = tmp_path_factory.mktemp("account")
-    with asyncio.Runner() as loop:
+    with using(kind), asyncio.Runner() as loop:
         manager = house(folder)
         home = loop.run(manager.__aenter__())
         yield loop, home
@@ -306,6 +318,15 @@ def test_an_account_does_what_the_model_does(
     runner: tuple[asyncio.Runner, House], steps: list[tuple[Any, ...]], cut: int
 ) -> None:
     loop, home = runner
+    loop.run(_run(home, steps, cut))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(operations, max_size=25), cut=st.integers(0, 60))
+def test_an_account_on_postgresql_does_what_the_model_does(
+    postgresql: tuple[asyncio.Runner, House], steps: list[tuple[Any, ...]], cut: int
+) -> None:
+    loop, home = postgresql
     loop.run(_run(home, steps, cut))
 
 
