@@ -41,7 +41,7 @@ def tables(results: Results) -> str:
 def _about(results: Results) -> str:
     lines = [
         f"Taken {results.taken_at}, {results.machine}; {results.seconds:g} s of load in each run,"
-        f" medians of {results.rounds()}, the servers taking turns.",
+        f" medians of {results.rounds()} or more, the servers taking turns.",
         "**Other programs were running meanwhile: take ratios, and those with caution.**"
         if results.busy
         else "Nothing else was running but the load generator, on the same cores.",

@@ -45,7 +45,8 @@ class Results:
         return statistics.median(values) if values else None
 
     def rounds(self) -> int:
-        return max((len(runs) for runs in self._runs()), default=0)
+        """How many runs stand behind every figure, at least."""
+        return min((len(runs) for runs in self._runs()), default=0)
 
     def _runs(self) -> Iterator[list[Sample]]:
         for servers in self.samples.values():
