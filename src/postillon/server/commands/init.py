@@ -232,7 +232,8 @@ def _undone(file: Path, data: Path, folder: Path) -> Iterator[None]:
 
 def _tell_account(present: int, login: str, password: str | None) -> None:
     if present:
-        click.echo(f"joined    a store with {present} domains; no account was made")
+        domains_there = "1 domain" if present == 1 else f"{present} domains"
+        click.echo(f"joined    a store with {domains_there}; no account was made")
         return
     click.echo(f"account   {login} (administrator)")
     if password is not None:
