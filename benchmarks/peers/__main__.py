@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.peers.aiosmtpd_peer import Aiosmtpd  # noqa: E402
-from benchmarks.peers.cell import Cell, control_groups, machine_busy  # noqa: E402
+from benchmarks.peers.cell import Cell, control_groups, in_memory, machine_busy  # noqa: E402
 from benchmarks.peers.exim import Exim  # noqa: E402
-from benchmarks.peers.ground import Unavailable, enter  # noqa: E402
+from benchmarks.peers.ground import MARK, Unavailable, enter  # noqa: E402
 from benchmarks.peers.opensmtpd import OpenSmtpd  # noqa: E402
 from benchmarks.peers.ours import Postillon  # noqa: E402
 from benchmarks.peers.peer import Peer, Place  # noqa: E402
@@ -151,7 +151,9 @@ def main() -> None:
     else:
         if os.geteuid() != 0 or control_groups() is None:
             raise SystemExit("needs root and control groups of version 2 (cgroup2)")
-        if os.environ.get("POSTILLON_PEERS_GROUND") != "1":
+        if in_memory(given.folder or Path(tempfile.gettempdir())):
+            raise SystemExit("the runs would lie in memory: name a folder on a disk with --folder")
+        if os.environ.get(MARK) != "1":
             for peer in chosen(given)[1]:  # while there is a network to fetch from
                 try:
                     peer.prepare(given.cache)
