@@ -27,6 +27,7 @@ from postillon.store.operation import (
     WriteOperation,
 )
 from postillon.store.postgresql import signals
+from postillon.store.postgresql import store as store_module
 from postillon.store.postgresql.collect import Collector
 from postillon.store.postgresql.connection import place_of
 from postillon.store.postgresql.diagnosis import diagnose
@@ -124,7 +125,10 @@ async def test_several_processes_may_open_an_empty_database_at_once(tmp_path: Pa
             await store.close()
 
 
-async def test_two_servers_that_call_themselves_alike_do_not_both_work(tmp_path: Path) -> None:
+async def test_two_servers_that_call_themselves_alike_do_not_both_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "NAME_WAIT_S", 0.2)
     one = await opened(tmp_path / "a")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "node").write_bytes((tmp_path / "a" / "node").read_bytes())
@@ -341,6 +345,31 @@ async def test_changes_are_heard_by_all_other_processes(tmp_path: Path) -> None:
     assert merged == {n: 2**60 + n for n in range(many)}
     assert set().union(*(topics for _, topics in heard)) == {"queue"}
     assert own == []
+    await one.close()
+    await two.close()
+
+
+async def test_who_has_spoken_before_can_still_listen(tmp_path: Path) -> None:
+    one, two = await opened(tmp_path / "a"), await opened(tmp_path / "b")
+    heard: list[str] = []
+
+    def said(topic: str) -> WriteOperation[None]:
+        def operation(tx: Tx) -> Steps[None]:
+            tx.announce(topic)
+            yield ("SELECT 1", ())
+
+        return operation
+
+    await one.write(said("first"))
+    await two.write(said("second"))
+    await one.listen(lambda changes, topics: heard.extend(topics))
+    await two.write(said("third"))
+
+    async def all_heard() -> bool:
+        return "third" in heard
+
+    await until(all_heard)
+    assert heard.count("third") == 1
     await one.close()
     await two.close()
 

@@ -45,6 +45,10 @@ _LOCK = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {COMMIT_LOCK})"
 Finish = Callable[[list[Job], list[tuple[int, int]], list[str]], None]
 
 
+class NameTaken(StoreError):
+    """A process of this name has a session: a former life of ours, or somebody who must not be."""
+
+
 class ChainingTx(BatchTx):
     """What operations use here."""
 
@@ -237,7 +241,10 @@ class Committer:
 
 
 async def writing_connection(config: StoreConfig, owner: str) -> Connection:
-    """A connection that writes, with the mark that this owner is alive. Raises StoreError."""
+    """A connection that writes, with the mark that this owner is alive.
+
+    Raises NameTaken, or another StoreError.
+    """
     connection = await connect(
         config,
         owner,
@@ -256,5 +263,5 @@ async def writing_connection(config: StoreConfig, owner: str) -> Connection:
         raise
     if not free:
         await close(connection)
-        raise StoreError(f"another process uses the store as {owner!r}")
+        raise NameTaken(f"another process uses the store as {owner!r}")
     return connection

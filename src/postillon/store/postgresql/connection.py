@@ -92,7 +92,10 @@ async def _set_up(connection: Connection) -> None:
     # What was answered must be durable (I1). Stronger settings, for standbys, stay.
     await connection.execute(
         "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+        " WHERE current_setting('synchronous_commit') IN ('off', 'local');"
+        # From version 14 on: a session whose process has died ends though it waits for a lock.
+        "SELECT set_config(name, '1000', false) FROM pg_settings"
+        " WHERE name = 'client_connection_check_interval'"
     )
 
 

@@ -58,6 +58,10 @@ class Signals:
         Returns when listening; raises StoreError if there is no connection now.
         """
         connection = await self._connected(listener)
+        if self._task is not None:  # that only sends
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._due.set()
         self._listener = listener
         self._start(connection)
 

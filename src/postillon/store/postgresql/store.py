@@ -26,7 +26,7 @@ from postillon.store.operation import (
 )
 from postillon.store.pack import MAX_PAYLOAD
 from postillon.store.postgresql import objects
-from postillon.store.postgresql.commit import Committer, writing_connection
+from postillon.store.postgresql.commit import Committer, NameTaken, writing_connection
 from postillon.store.postgresql.connection import Connection, close
 from postillon.store.postgresql.node import node_of
 from postillon.store.postgresql.readers import Readers
@@ -36,6 +36,7 @@ from postillon.store.slots import CLI, FileLock, claim
 
 T = TypeVar("T")
 
+NAME_WAIT_S = 10.0  # for the session of a process that was killed to be noticed
 MAX_OBJECT = 500 * 1024 * 1024  # octets of one row's content; PostgreSQL's own limit is 1 GiB
 
 
@@ -170,7 +171,7 @@ async def open_postgres(
     loop = asyncio.get_running_loop()
     folder, full, slot = await loop.run_in_executor(None, _claim, folder, owner)
     try:
-        connection = await writing_connection(config, full)
+        connection = await _connection(config, full)
         try:
             for step in await migrate(connection, clock, fresh_ok=fresh_ok):
                 log.info("schema migrated", migration=step)
@@ -186,6 +187,19 @@ async def open_postgres(
         slot.close()
         raise
     return PostgresStore(folder, slot, full, connection, config, log=log, clock=clock)
+
+
+async def _connection(config: StoreConfig, owner: str) -> Connection:
+    """The first writing connection. Raises StoreError."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + NAME_WAIT_S
+    while True:
+        try:
+            return await writing_connection(config, owner)
+        except NameTaken:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(NAME_WAIT_S / 50)
 
 
 def _lead(tx: Tx) -> Steps[bool]:
