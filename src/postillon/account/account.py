@@ -168,6 +168,10 @@ class Account:
                 raise
             return await self._store.fetch(ref, start, stop)
 
+    async def ahead(self, rows: Sequence[EmailRow], octets: int) -> None:
+        """Say that the first so many octets of each are about to be read with `content`."""
+        await self._store.ahead([row.ref for row in rows], octets)
+
     # Emails: changes
 
     async def append(

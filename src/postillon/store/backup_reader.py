@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,6 +119,9 @@ class BackupStore:
 
     async def content_apart(self, ref: BlobRef) -> bytes:
         return await self.apart(self.packs.read, ref)
+
+    async def ahead(self, refs: Sequence[BlobRef], octets: int) -> None:
+        """Nothing: files are at hand."""
 
     async def write(self, operation: WriteOperation[T], *blobs: NewBlob) -> T:
         raise StoreStopped("a backup is only read")

@@ -122,3 +122,9 @@ class Store(Protocol):
 
         Raises BlobLost. Large reads do not hold up the loop.
         """
+
+    async def ahead(self, refs: Sequence[BlobRef], octets: int) -> None:
+        """Say that these blobs are about to be fetched, the first so many octets of each.
+
+        Where every fetch is a wait, they are got together now; elsewhere nothing happens.
+        """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -133,6 +133,9 @@ class SqliteStore:
         if (ref.length if stop is None else stop) - start < LARGE:
             return self.packs.read(ref, start, stop)
         return await self._loop.run_in_executor(self._pool, self.packs.read, ref, start, stop)
+
+    async def ahead(self, refs: Sequence[BlobRef], octets: int) -> None:
+        """Nothing: the kernel reads ahead."""
 
     async def apart(self, call: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking call of maintenance in a thread of the pool."""

@@ -26,7 +26,7 @@ from postillon.store.operation import (
     Tx,
     WriteOperation,
 )
-from postillon.store.postgresql import signals
+from postillon.store.postgresql import ahead, signals
 from postillon.store.postgresql import store as store_module
 from postillon.store.postgresql.collect import Collector
 from postillon.store.postgresql.connection import place_of
@@ -444,6 +444,26 @@ async def test_room_is_made_of_what_nobody_names(tmp_path: Path) -> None:
         assert await account.content(row) in contents
         assert await verify(store) == []
         assert (await Collector(store).collect_once()).removed == 0
+
+
+async def test_octets_are_got_together_and_few_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "KEPT", 10_000)
+    store = await opened(tmp_path)
+    contents = [b"%d" % n * 3000 for n in range(6)]
+    refs = [await store.write(place, NewBlob(content)) for content in contents]
+    await store.ahead(refs, 10_000)
+    kept = store._ahead
+    assert [kept.read(ref, 0, None) for ref in refs] == [None] * 3 + contents[3:]
+    assert kept.read(refs[5], 2990, 3010) == contents[5][2990:]
+    assert await store.fetch(refs[0]) == contents[0]
+    await store.ahead(refs[:2], 100)
+    assert kept.read(refs[0], 0, 100) == contents[0][:100]
+    assert kept.read(refs[0], 0, 101) is None
+    assert kept.missing(refs[:2], 100) == []
+    assert kept.missing(refs[:2], 101) == refs[:2]
+    await store.close()
 
 
 async def test_verification_finds_a_damaged_object_and_mends_it_from_a_twin(tmp_path: Path) -> None:

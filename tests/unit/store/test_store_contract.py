@@ -123,6 +123,21 @@ async def test_octets_come_back_whole_and_in_part(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_octets_that_were_announced_are_the_same(tmp_path: Path) -> None:
+    store = await open_test_store(tmp_path, owner="w0")
+    contents = [b"%d" % n * 3000 * n for n in range(8)]
+    refs = [await store.write(place, NewBlob(content)) for content in contents]
+    lost = BlobRef(10**6, 24, 5)
+    for octets in (0, 10, 8192, 10**6):
+        await store.ahead([*refs, lost], octets)
+        for ref, content in zip(refs, contents, strict=True):
+            for start, stop in ((0, None), (0, 10), (5, 9000), (9, 3), (100, 10**7)):
+                assert await store.fetch(ref, start, stop) == content[start:stop]
+        with pytest.raises(BlobLost):
+            await store.fetch(lost)
+    await store.close()
+
+
 async def test_what_is_not_there_is_lost(tmp_path: Path) -> None:
     store = await open_test_store(tmp_path, owner="w0")
     ref = await store.write(place, NewBlob(b"content"))

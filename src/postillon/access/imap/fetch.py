@@ -24,7 +24,7 @@ from postillon.mail import digest, mime
 from postillon.mail.decode import UnknownEncoding
 from postillon.mail.mime import Part
 from postillon.protocol.imap import commands
-from postillon.protocol.imap.commands import Attribute, Binary, Section
+from postillon.protocol.imap.commands import Attribute, Binary, Section, SectionText
 from postillon.protocol.imap.dates import format_date_time
 from postillon.protocol.imap.numbers import MAX_NUMBER, contains, join, places, resolve, write
 from postillon.protocol.imap.structure import envelope, structure
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 PLACEMENTS = 1_000  # messages in one portion when only flags are asked for
 ROWS = 200  # messages in one portion otherwise: a row is about 1 KB
 BODIES = 50  # and when octets of each are read
+HEADERS = 8 * 1024  # octets in which most headers end
 WHOLE = 64 * 1024  # octets of a section that are read before anything of the message is said
+
+_OF_HEADER = (SectionText.HEADER, SectionText.FIELDS, SectionText.NOT_FIELDS)
 
 DAMAGED = no("A message is damaged", b"CORRUPTION")
 
@@ -68,6 +71,8 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
         rows = await plan.read(view, portion)
         if plan.marks_seen:
             rows = await _mark_seen(session, rows, plan)
+        if plan.ahead and len(rows) > 1:
+            await session.account.ahead(rows, plan.ahead)
         # Most often the rows are all there and the numbers follow each other.
         first = start + 1 if len(portion) == 1 and len(rows) == held else 0
         for place, row in enumerate(rows):
@@ -172,6 +177,9 @@ class _Plan:
         self.missing = 0
         self.damaged = self.undecodable = False
         self._has_modseq = Attribute.MODSEQ in attributes
+        # First octets of each message that are worth getting together, where the store is far away.
+        of_headers = all(item.text in _OF_HEADER and not item.path for item in self._sections)
+        self.ahead = 0 if not texts else HEADERS if of_headers and not self._binaries else WHOLE
 
     @property
     def portion(self) -> int:

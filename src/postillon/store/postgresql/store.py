@@ -7,6 +7,7 @@ The same operations as with SQLite run here; `commit` says how, `readers` how re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from postillon.store.operation import (
 )
 from postillon.store.pack import MAX_PAYLOAD
 from postillon.store.postgresql import objects
+from postillon.store.postgresql.ahead import Ahead
 from postillon.store.postgresql.commit import Committer, NameTaken, writing_connection
 from postillon.store.postgresql.connection import Connection, close
 from postillon.store.postgresql.node import node_of
@@ -66,6 +68,7 @@ class PostgresStore:
         self._closed = False
         self._long = asyncio.Semaphore(config.readers)
         self._readers = Readers(config, owner, log)
+        self._ahead = Ahead()
         self._signals = Signals(config, owner, log)
         self._committer = Committer(
             connection, config, owner=owner, clock=clock, log=log, finish=self._finish,
@@ -81,7 +84,16 @@ class PostgresStore:
         async with self._long:  # they must not take all connections from the short reads
             return await self._readers.read(steps)
 
+    async def ahead(self, refs: Sequence[BlobRef], octets: int) -> None:
+        missing = self._ahead.missing(refs, octets)
+        if len(missing) > 1:
+            async with self._readers.connection() as connection:
+                await self._ahead.load(connection, missing, octets)
+
     async def fetch(self, ref: BlobRef, start: int = 0, stop: int | None = None) -> bytes:
+        known = self._ahead.read(ref, start, stop)
+        if known is not None:
+            return known
         async with self._readers.connection() as connection:
             return await objects.read(connection, ref, start, stop)
 
