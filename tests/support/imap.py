@@ -12,6 +12,7 @@ from postillon.access.config import ImapConfig
 from postillon.access.imap.server import ImapServer
 from postillon.account.account import Account
 from postillon.account.accounts import Accounts
+from postillon.account.indexing import Indexer, SearchConfig
 from postillon.clock import system_clock
 from postillon.directory.config import AuthConfig
 from postillon.directory.credentials import Credentials
@@ -22,6 +23,7 @@ from postillon.log import Level, Log
 from postillon.net.stream import Endpoint, Stream
 from postillon.net.tls import ServerTls
 from postillon.store.sqlite import SqliteStore, open_store
+from postillon.store.textindexes import TextIndexes
 from support.streams import memory_pair
 
 LOGIN, PASSWORD = "ada@example.org", "correct horse"
@@ -122,13 +124,27 @@ class House:
     """A server with one account in it."""
 
     def __init__(
-        self, store: SqliteStore, server: ImapServer, account: Account, faults: list[bytes]
+        self,
+        store: SqliteStore,
+        server: ImapServer,
+        account: Account,
+        faults: list[bytes],
+        texts: TextIndexes,
     ) -> None:
         self.store = store
         self.server = server
         self.account = account
         self.faults = faults  # lines of the log at level error
+        self.texts = texts
         self.sessions: list[asyncio.Task[None]] = []
+
+    async def index(self) -> int:
+        """What the maintenance process does: take up all messages into the text index."""
+        indexer = Indexer(self.store, self.texts, SearchConfig(batch=20, share=100))
+        try:
+            return await indexer.round()
+        finally:
+            await indexer.close()
 
     def connect(self, peer: Endpoint = LOOPBACK) -> Client:
         near, far = memory_pair(peer, SERVER)
@@ -153,7 +169,8 @@ async def house(
     faults: list[bytes] = []
     log = Log(faults.append, Level.ERROR)
     store = await open_store(folder / "data", owner="w0", log=log)
-    accounts = Accounts(store)
+    texts = TextIndexes(folder / "data", log)
+    accounts = Accounts(store, texts)
     store.on_commit(lambda changes, topics: accounts.hub.notify(changes))
     directory = Directory(store)
     credentials = Credentials(store, AUTH)
@@ -171,11 +188,12 @@ async def house(
             log=log,
             spool_folder=folder,
         )
-        found = House(store, server, accounts.open(principal.id), faults)
+        found = House(store, server, accounts.open(principal.id), faults, texts)
         yield found
         for task in found.sessions:
             task.cancel()
         await asyncio.gather(*found.sessions, return_exceptions=True)
     finally:
+        texts.close()
         await store.close()
     assert not faults, faults

@@ -17,7 +17,7 @@ from postillon.account.changes import MailboxChanges, Placement
 from postillon.account.emails import EmailRow, NewEmail, Placed, SortFacts
 from postillon.account.errors import AccountNotFound, EmailGone
 from postillon.account.flags import FlagMode, FlagResult
-from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
+from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, Uid
 from postillon.account.keywords import ALL_FLAGS, check_keywords, join_keywords
 from postillon.account.mailboxes import Mailbox, Path
 from postillon.account.ranges import Ranges, placements_in
@@ -26,6 +26,8 @@ from postillon.account.transfer import CopyResult
 from postillon.mail import digest, mime
 from postillon.mail.octets import Octets
 from postillon.store.operation import BlobLost, NewBlob, Steps, Store, T, Tx
+from postillon.store.textindex import Hits, Wanted
+from postillon.store.textindexes import TextIndexes
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
@@ -80,8 +82,9 @@ def new_email(
 class Account:
     """The data of one owner. Cheap to make; keeps nothing."""
 
-    def __init__(self, store: Store, account: AccountId) -> None:
+    def __init__(self, store: Store, account: AccountId, texts: TextIndexes | None = None) -> None:
         self._store = store
+        self._texts = texts
         self.id = account
 
     # What is there: bounded reads
@@ -136,6 +139,22 @@ class Account:
     async def emails_apart(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """As `emails`, in another thread: for thousands."""
         return await self._store.read_apart(emails.rows_in(self.id, mailbox, ranges))
+
+    async def hits(self, questions: Sequence[Wanted]) -> list[Hits | None]:
+        """What the text index says, asked in another thread. None: it cannot say."""
+        answer = await self._texts.ask(self.id, questions) if self._texts is not None else None
+        if answer is not None:
+            marks, found = answer
+            facts = await self.facts()
+            # An account that was restored begins another epoch; an index is never ahead of its own.
+            if marks.epoch == facts.epoch and marks.modseq <= facts.modseq:
+                return found
+        return [None] * len(questions)
+
+    async def places(self, mailbox: MailboxId, hits: Hits) -> list[tuple[Uid, EmailId]]:
+        """The emails of a mailbox that match or may match, ascending by UID."""
+        wanted = emails.places(self.id, mailbox, hits.emails, hits.skipped, hits.upto)
+        return await self._store.read_apart(wanted)
 
     async def sort_facts(
         self, mailbox: MailboxId, ranges: Ranges, *, header: bool

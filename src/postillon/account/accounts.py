@@ -16,6 +16,7 @@ from postillon.directory.addresses import Removal
 from postillon.directory.credentials import write_password
 from postillon.directory.principals import Principal, PrincipalKind
 from postillon.store.operation import Steps, Store, Tx
+from postillon.store.textindexes import TextIndexes
 
 MAX_QUOTA = 2**62  # octets
 OWNERS = (PrincipalKind.PERSON, PrincipalKind.SHARED)
@@ -24,13 +25,15 @@ OWNERS = (PrincipalKind.PERSON, PrincipalKind.SHARED)
 class Accounts:
     """Opens accounts, and makes and removes principals together with their data."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, texts: TextIndexes | None = None) -> None:
+        """texts: what searches of text may ask; None: they read the messages."""
         self._store = store
+        self._texts = texts
         self.hub = Hub()
 
     def open(self, account: AccountId | int) -> Account:
         """The account of this id, whether or not it is there."""
-        return Account(self._store, AccountId(account))
+        return Account(self._store, AccountId(account), self._texts)
 
     def maildrop(self, account: AccountId | int, holder: str, hold_time: timedelta) -> Maildrop:
         """The inbox for one POP3 session. holder: a name like no other session's."""

@@ -6,6 +6,8 @@ therefore its statements are few and written out.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from postillon.account import mailboxes, placing
@@ -14,7 +16,7 @@ from postillon.account.counters import refuse
 from postillon.account.errors import MailboxNotFound
 from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, ThreadId, Uid
 from postillon.account.keywords import DELETED, SEEN
-from postillon.account.ranges import Ranges, select_in
+from postillon.account.ranges import Ranges, lists, select_in
 from postillon.account.roles import INBOX_ID, Role
 from postillon.account.threads import join_thread
 from postillon.store.operation import BlobRef, Row, Steps, Tx
@@ -228,3 +230,34 @@ def uids(account: AccountId, mailbox: MailboxId) -> Steps[list[Uid]]:
         (account, mailbox),
     )
     return [uid for (uid,) in rows]
+
+
+FEW = 4_000  # emails that are looked up one by one; for more the whole mailbox is read
+
+
+def places(
+    account: AccountId, mailbox: MailboxId, hits: Collection[int], more: Collection[int], after: int
+) -> Steps[list[tuple[Uid, EmailId]]]:
+    """Where these emails stand in a mailbox, and all with a higher id than `after`; ascending."""
+    found: list[tuple[Uid, EmailId]] = []
+    if len(hits) + len(more) > FEW:
+        rows = yield (
+            "SELECT uid, email FROM placement WHERE account = ? AND mailbox = ? ORDER BY uid",
+            (account, mailbox),
+        )
+        return [row for row in rows if row[1] > after or row[1] in hits or row[1] in more]
+    for marks, parameters in lists([*hits, *more]):
+        rows = yield (
+            # The sign keeps SQLite from reading the whole mailbox instead.
+            "SELECT uid, email FROM placement WHERE account = ? AND +mailbox = ?"  # noqa: S608
+            f" AND email IN ({marks})",
+            (account, mailbox, *parameters),
+        )
+        found += rows
+    rows = yield (
+        "SELECT uid, email FROM placement WHERE account = ? AND email > ? AND +mailbox = ?",
+        (account, after, mailbox),
+    )
+    found += rows
+    found.sort()
+    return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from postillon.access.config import AutoconfigConfig, ImapConfig, Pop3Config
+from postillon.account.indexing import SearchConfig
 from postillon.deliver.config import DeliverConfig
 from postillon.directory.config import AuthConfig
 from postillon.net.config import ResolverConfig
@@ -54,6 +55,7 @@ class Configuration:
     deliver: DeliverConfig = field(default_factory=DeliverConfig)
     resolver: ResolverConfig = field(default_factory=ResolverConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
     @property

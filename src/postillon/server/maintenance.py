@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postillon.account.accounts import Accounts
+from postillon.account.indexing import Indexer
 from postillon.admin.hints import Hints
 from postillon.directory.directory import Directory
 from postillon.log import Log
@@ -24,6 +25,7 @@ from postillon.server.handover import Listening
 from postillon.server.http import StatusServer
 from postillon.server.metrics import exposition
 from postillon.server.process import main
+from postillon.server.search import text_indexes
 from postillon.server.watch import Watch, free_of
 from postillon.store.checkpoint import checkpoint
 from postillon.store.choice import open_any
@@ -74,6 +76,11 @@ class Maintenance:
             log,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._texts = text_indexes(store, config, log)
+        self._indexer: Indexer | None = None
+        if self._texts is not None:
+            self._indexer = Indexer(store, self._texts, config.search, log)
+        self._index_s = config.search.every.total_seconds()
         self.duties = self._list_duties()
 
     async def start(self) -> None:
@@ -86,6 +93,9 @@ class Maintenance:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._status.close()
         self._hints.close()
+        if self._indexer is not None and self._texts is not None:
+            await self._indexer.close()
+            self._texts.close()
         await self._store.close()
 
     def reload(self) -> None:
@@ -96,10 +106,19 @@ class Maintenance:
         accounts = Accounts(store)
         return [
             *_duties_of(store),
+            *self._duties_of_index(),
             Duty("expire", EXPIRE_S, lambda: expire(store)),
             Duty("forget traces", EXPIRE_S, self._forget_traces),
             Duty("watch", self._watch_s, self._watch.look, everywhere=True),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
+        ]
+
+    def _duties_of_index(self) -> list[Duty]:
+        if self._indexer is None:
+            return []
+        return [
+            Duty("index text", self._index_s, self._indexer.round),
+            Duty("sweep text indexes", TIDY_S, self._indexer.sweep),
         ]
 
     async def _forget_traces(self) -> int:

@@ -49,6 +49,7 @@ from postillon.server.handover import Listening
 from postillon.server.metrics import PrometheusMeter
 from postillon.server.offered import offered
 from postillon.server.process import main
+from postillon.server.search import text_indexes
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
 from postillon.server.web import WebServer
 from postillon.store.choice import open_any
@@ -127,7 +128,8 @@ class Assembly:
         self.meter = meter
         self._clock = clock
         self.directory = Directory(store)
-        self.accounts = Accounts(store)
+        self._texts = text_indexes(store, config, log)
+        self.accounts = Accounts(store, self._texts)
         self.sign_ins = SignIns(
             Credentials(store, config.auth, clock=clock), Throttle(config.auth, clock)
         )
@@ -169,6 +171,8 @@ class Assembly:
         """Give back what the queue has in hand."""
         await self.runner.stop()
         await self.agent.stop()
+        if self._texts is not None:
+            self._texts.close()
 
     def hear(self, changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
         """What has become durable, here or in another process: pass it to who waits for it."""

@@ -1,32 +1,41 @@
 """Whether a message matches a search key, looking no further into it than it must.
 
 Keys are ordered by what they cost: numbers need nothing, flags a placement, sizes and dates and the
-common header fields a row, everything else the octets. A key that needs more than is there yet raises
-`More`; the caller gets it and asks again.
+common header fields a row, everything else the octets. Where the text index answers, the email's id is
+enough. A key that needs more than is there yet raises `More`; the caller gets it and asks again.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
+from itertools import chain
+from types import MappingProxyType
 
 from postillon.access.imap import flags
 from postillon.access.imap.objects import email_id, thread_id
 from postillon.access.imap.view import View
 from postillon.account.emails import EmailRow
+from postillon.account.indexing import FIELDS
 from postillon.mail import digest, mime
 from postillon.mail.dates import parse_date
 from postillon.mail.digest import HeaderDigest
-from postillon.mail.header import unfold, unfolded
-from postillon.mail.text import body_text
-from postillon.mail.words import decode_words
+from postillon.mail.folding import fold
+from postillon.mail.searchable import (
+    IN_DIGEST,
+    body_texts,
+    field_text,
+    header_fields,
+    header_lines,
+)
+from postillon.mail.terms import has_words, needle
 from postillon.protocol.imap import commands
 from postillon.protocol.imap.commands import Moment
 from postillon.protocol.imap.numbers import SAVED, contains, resolve
 from postillon.protocol.imap.words import Refused
+from postillon.store.textindex import Hits, Wanted
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,12 +43,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Cost(IntEnum):
     NUMBER = 0
     FLAGS = 1
-    ROW = 2
-    CONTENT = 3
+    INDEX = 2  # as flags, where the text index knows enough
+    ROW = 3
+    CONTENT = 4
 
 
 class More(Exception):
-    """The octets are needed to decide."""
+    """The row or the octets are needed to decide."""
 
 
 @dataclass(slots=True)
@@ -62,7 +72,8 @@ class Candidate:
         return self._digest
 
     def known(self) -> EmailRow:
-        assert self.row is not None  # a key of Cost.ROW has had it read
+        if self.row is None:
+            raise More
         return self.row
 
     def octets(self) -> bytes:
@@ -75,18 +86,25 @@ class Candidate:
 class Test:
     cost: Cost
     matches: Callable[[Candidate], bool]
+    hits: Hits | None = None  # what the text index says of this very key
 
 
-def fold(text: str) -> str:
-    """What is compared: RFC 3501 section 6.4.4 wants no regard to case."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
+TextKey = commands.HeaderHas | commands.ContentHas
+Answers = Mapping[TextKey, Hits | None]  # what the text index says of the keys it was asked
 
 
-def compile_key(key: commands.SearchKey, view: View, now: int, *, only_uids: bool = False) -> Test:
+def compile_key(
+    key: commands.SearchKey,
+    view: View,
+    now: int,
+    answers: Answers = MappingProxyType({}),
+    *,
+    only_uids: bool = False,
+) -> Test:
     """now: ms since 1970 UTC. only_uids: sequence numbers are refused."""
 
     def inside(key: commands.SearchKey) -> Test:
-        return compile_key(key, view, now, only_uids=only_uids)
+        return compile_key(key, view, now, answers, only_uids=only_uids)
 
     match key:
         case commands.Everything():
@@ -96,9 +114,9 @@ def compile_key(key: commands.SearchKey, view: View, now: int, *, only_uids: boo
         case commands.HasFlag():
             return _has_flag(key, view)
         case commands.HeaderHas():
-            return _header_has(key)
+            return _asking_first(_header_has(key), answers.get(key))
         case commands.ContentHas():
-            return _content_has(key)
+            return _asking_first(_content_has(key), answers.get(key))
         case commands.Size(larger, octets):
             if larger:
                 return Test(Cost.ROW, lambda c: c.known().size > octets)
@@ -160,60 +178,67 @@ def _has_flag(key: commands.HasFlag, view: View) -> Test:
     return Test(Cost.FLAGS, lambda c: c.keywords is not None and name in c.keywords.split(" "))
 
 
-_IN_DIGEST: dict[bytes, Callable[[HeaderDigest], bytes]] = {
-    b"from": lambda d: d.from_,
-    b"to": lambda d: d.to,
-    b"cc": lambda d: d.cc,
-    b"bcc": lambda d: d.bcc,
-    b"subject": lambda d: d.subject,
-    b"sender": lambda d: d.sender,
-    b"reply-to": lambda d: d.reply_to,
-    b"message-id": lambda d: d.message_id,
-    b"in-reply-to": lambda d: d.in_reply_to,
-}
+def question(key: TextKey) -> Wanted | None:
+    """What to ask the text index of a key; None: it cannot help."""
+    wanted = needle(fold(key.text))
+    if wanted is None:
+        return None
+    if isinstance(key, commands.ContentHas):
+        columns = ("header", "body") if key.header else ("body",)
+        return Wanted(columns, wanted, wanted.decided or key.fuzzy, key.fuzzy)
+    field = key.field.decode("latin-1")
+    if field in FIELDS:
+        return Wanted((field,), wanted, wanted.decided or key.fuzzy, key.fuzzy)
+    # Another field may hold it instead, so a hit decides nothing.
+    return Wanted(("header",), wanted, False, key.fuzzy)
+
+
+def _asking_first(test: Test, hits: Hits | None) -> Test:
+    if hits is None:
+        return test
+    says, look = hits.says, test.matches
+
+    def matches(c: Candidate) -> bool:
+        known = says(c.email)
+        return look(c) if known is None else known
+
+    return Test(Cost.INDEX, matches, hits)
+
+
+def _in_text(key: TextKey) -> Callable[[str], bool]:
+    """Whether a text, not folded, is one that the key means."""
+    wanted = fold(key.text)
+    words = needle(wanted) if key.fuzzy else None
+    if words is None:
+        return lambda text: wanted in fold(text)
+    return lambda text: has_words(fold(text), words)
 
 
 def _header_has(key: commands.HeaderHas) -> Test:
-    wanted = fold(key.text)
-    get = _IN_DIGEST.get(key.field) if wanted else None
-    if get is not None:
-        return Test(Cost.ROW, lambda c: wanted in fold(decode_words(get(c.digest()))))
+    has = _in_text(key)
+    if key.text and key.field in IN_DIGEST:
+        return Test(Cost.ROW, lambda c: has(field_text(c.digest(), key.field)))
 
     def matches(c: Candidate) -> bool:
         row = c.known()
-        body_start = mime.unpack(row.structure).body_start
-        header = row.prefix + c.octets()[:body_start]
-        return any(
-            name.lower() == key.field and wanted in fold(decode_words(unfold(value)))
-            for name, value in unfolded(header)
-        )
+        fields = header_fields(row.prefix, c.octets(), mime.unpack(row.structure))
+        return any(name == key.field and has(value) for name, value in fields)
 
     return Test(Cost.CONTENT, matches)
 
 
 def _content_has(key: commands.ContentHas) -> Test:
-    wanted = fold(key.text)
+    has = _in_text(key)
 
     def matches(c: Candidate) -> bool:
         row, content = c.known(), c.octets()
         root = mime.unpack(row.structure)
+        texts = body_texts(content, root)
         if key.header:
-            header = row.prefix + content[: root.body_start]
-            for name, value in unfolded(header):
-                line = f"{name.decode('latin-1')}: {decode_words(unfold(value))}"
-                if wanted in fold(line):
-                    return True
-        for part in mime.walk(root):
-            if part.text and wanted in fold(body_text(content, part)):
-                return True
-            # Of a message in a message, its header is part of our body.
-            if part.digest is not None and wanted in fold(
-                decode_words(
-                    part.digest.subject + b"\n" + part.digest.from_ + b"\n" + part.digest.to
-                )
-            ):
-                return True
-        return False
+            texts = chain(header_lines(row.prefix, content, root), texts)
+        if key.fuzzy:  # the words may stand anywhere
+            return has("\n".join(texts))
+        return any(map(has, texts))
 
     return Test(Cost.CONTENT, matches)
 

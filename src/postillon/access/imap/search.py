@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from postillon.access.imap import tree
+from postillon.access.imap import texts, tree
 from postillon.access.imap.answer import Answer, bad, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.matching import Candidate, Cost, More, Test, compile_key
+from postillon.access.imap.texts import Found
 from postillon.access.imap.view import View
 from postillon.account.errors import EmailGone
 from postillon.protocol.imap import commands, numbers
@@ -38,9 +40,10 @@ async def _answer(session: Session, view: View, argument: commands.Search, tag: 
     save = returns is not None and "SAVE" in returns
     if save:
         saved, view.saved = view.saved, []  # empty should we fail (RFC 5182 section 2.1)
-        found, modseqs = await find(session, view, _with_saved(argument.key, saved))
+        result = await find(session, view, _with_saved(argument.key, saved))
     else:
-        found, modseqs = await find(session, view, argument.key)
+        result = await find(session, view, argument.key)
+    found, modseqs = result.found, result.modseqs
     if save:
         assert returns is not None
         view.saved = numbers.join(uid for _, uid in _chosen(returns, argument.partial, found))
@@ -54,7 +57,7 @@ async def _answer(session: Session, view: View, argument: commands.Search, tag: 
     wanted = frozenset({"ALL"}) if returns is None else returns
     if wanted == {"SAVE"}:
         return ok()  # RFC 5182 section 2.1: nothing is said
-    session.say(_extended(_correlator(tag), argument, wanted, found, modseqs))
+    session.say(_extended(_correlator(tag), argument, wanted, result))
     return ok()
 
 
@@ -77,14 +80,14 @@ async def multisearch(session: Session, command: commands.Command) -> Answer:
                 mailbox.id, uids, modseq=mailbox.modseq, uid_next=mailbox.uid_next,
                 uid_validity=mailbox.uid_validity, read_only=True,
             )  # fmt: skip
-        found, modseqs = await find(session, view, search.key)
+        result = await find(session, view, search.key)
         if "SAVE" in search.returns:
-            view.saved = numbers.join(uid for _, uid in _chosen(search.returns, None, found))
-        if found or view is here:
+            view.saved = numbers.join(uid for _, uid in _chosen(search.returns, None, result.found))
+        if result.found or view is here:
             head = b"TAG %b MAILBOX %b UIDVALIDITY %d" % (
                 string(command.tag.encode()), session.name(mailbox.path), view.uid_validity,
             )  # fmt: skip
-            session.say(_extended(head, search, search.returns, found, modseqs))
+            session.say(_extended(head, search, search.returns, result))
         await session.breathe()
     return ok()
 
@@ -109,19 +112,23 @@ async def batches(session: Session, command: commands.Command) -> Answer:
     return ok()
 
 
-Found = list[tuple[int, int]]  # sequence number and UID, ascending
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What matches. By UID: MODSEQs if the search is about them, how well each fits a fuzzy one."""
+
+    found: Found
+    modseqs: dict[int, int]
+    fit: dict[int, int]  # 1 to 100 (RFC 6203 section 4)
 
 
-async def find(
-    session: Session, view: View, key: commands.SearchKey
-) -> tuple[Found, dict[int, int]]:
-    """What matches, and the MODSEQs of these by UID when the search is about them."""
+async def find(session: Session, view: View, key: commands.SearchKey) -> Result:
     by_modseq = _names_modseq(key)
     if by_modseq:
         session.use(Extra.CONDSTORE)
     parts = key.keys if isinstance(key, commands.All) else (key,)
     now = session.server.clock()
-    tests = [compile_key(part, view, now, only_uids=session.uid_only) for part in parts]
+    answers = await texts.ask(session.account, key)
+    tests = [compile_key(part, view, now, answers, only_uids=session.uid_only) for part in parts]
     free = [test.matches for test in tests if test.cost is Cost.NUMBER]
     found = [
         (number, uid)
@@ -130,9 +137,13 @@ async def find(
     ] if free else list(enumerate(view.uids, 1))  # fmt: skip
     costly = sorted((t for t in tests if t.cost is not Cost.NUMBER), key=lambda test: test.cost)
     modseqs: dict[int, int] = {}
-    if costly:
+    if costly and found:
         found = await _search(session, view, found, costly, modseqs)
-    return found, {uid: modseqs[uid] for _, uid in found} if by_modseq else {}
+    return Result(
+        found,
+        {uid: modseqs[uid] for _, uid in found} if by_modseq else {},
+        await texts.fit(session.account, view.mailbox, found, key, answers),
+    )
 
 
 def _names_modseq(key: commands.SearchKey) -> bool:
@@ -162,7 +173,7 @@ def _with_saved(key: commands.SearchKey, saved: list[tuple[int, int]]) -> comman
 
 def _chosen(returns: frozenset[str], partial: tuple[int, int] | None, found: Found) -> Found:
     """Which results a RETURN names: all, unless it asks for MIN, MAX or a part alone."""
-    if not found or returns & {"ALL", "COUNT"}:
+    if not found or returns & {"ALL", "COUNT", "RELEVANCY"}:
         return found
     if partial is not None:
         low, high = numbers.places(partial, len(found))
@@ -176,37 +187,66 @@ def _chosen(returns: frozenset[str], partial: tuple[int, int] | None, found: Fou
 async def _search(
     session: Session, view: View, found: Found, tests: list[Test], modseqs: dict[int, int]
 ) -> Found:
-    """Those that pass all tests. Flags first, over all of them: they leave fewer rows to read."""
-    account = session.account
-    by_flags = [test.matches for test in tests if test.cost is Cost.FLAGS]
-    if by_flags:
-        left: list[tuple[int, int]] = []
-        for start in range(0, len(found), FLAGS_AT_ONCE):
-            some = found[start : start + FLAGS_AT_ONCE]
-            numbers_of = {uid: number for number, uid in some}
-            for item in await account.placements(
-                view.mailbox, numbers.join(uid for _, uid in some)
-            ):
-                number = numbers_of.get(item.uid)
-                if number is None:
+    """Those that pass all tests. What costs least first: it leaves less to be read."""
+    by_index = [test.hits for test in tests if test.hits is not None]
+    if by_index:
+        sure, found = await texts.narrow(session.account, view, found, by_index)
+        if len(by_index) == len(tests):
+            return sorted(sure + await _by_rows(session, view, found, tests, modseqs))
+        found = sorted(sure + found)
+    early = [test for test in tests if test.cost <= Cost.INDEX]
+    late = [test for test in tests if test.cost > Cost.FLAGS]
+    if early:
+        sure, found = await _by_placements(session, view, found, early, modseqs)
+        if len(early) == len(tests):
+            return sorted(sure + await _by_rows(session, view, found, late, modseqs))
+        found = sorted(sure + found)
+    return await _by_rows(session, view, found, late, modseqs)
+
+
+async def _by_placements(
+    session: Session, view: View, found: Found, tests: list[Test], modseqs: dict[int, int]
+) -> tuple[Found, Found]:
+    """Those that pass, and those of which that is not yet known."""
+    checks = [test.matches for test in tests]
+    sure: Found = []
+    more: Found = []
+    for start in range(0, len(found), FLAGS_AT_ONCE):
+        some = found[start : start + FLAGS_AT_ONCE]
+        numbers_of = {uid: number for number, uid in some}
+        ranges = numbers.join(uid for _, uid in some)
+        for item in await session.account.placements(view.mailbox, ranges):
+            number = numbers_of.get(item.uid)
+            if number is None:
+                continue
+            candidate = Candidate(
+                number, item.uid, item.flags, item.keywords, item.modseq, item.email
+            )
+            try:
+                if not all(check(candidate) for check in checks):
                     continue
-                candidate = Candidate(
-                    number, item.uid, item.flags, item.keywords, item.modseq, item.email
-                )
-                if all(check(candidate) for check in by_flags):
-                    left.append((number, item.uid))
-                    modseqs[item.uid] = item.modseq
-            session.progress(start, len(found))
-            await asyncio.sleep(0)
-        found = left
-    rest = [test.matches for test in tests if test.cost > Cost.FLAGS]
-    if not rest:
-        return found
+                sure.append((number, item.uid))
+            except More:
+                more.append((number, item.uid))
+            modseqs[item.uid] = item.modseq
+        session.progress(start, len(found))
+        await asyncio.sleep(0)
+    return sure, more
+
+
+async def _by_rows(
+    session: Session, view: View, found: Found, tests: list[Test], modseqs: dict[int, int]
+) -> Found:
+    """Those that pass, with all of the message at hand."""
+    checks = [test.matches for test in tests]
 
     def passes(candidate: Candidate) -> bool:
-        return all(check(candidate) for check in rest)
+        return all(check(candidate) for check in checks)
 
-    left = []
+    if not checks:
+        return found
+    account = session.account
+    left: Found = []
     looked = 0
     for start in range(0, len(found), ROWS_AT_ONCE):
         some = found[start : start + ROWS_AT_ONCE]
@@ -249,12 +289,13 @@ def _extended(
     head: bytes,
     search: commands.Search,
     returns: frozenset[str],
-    found: Found,
-    modseqs: dict[int, int],
+    result: Result,
 ) -> bytes:
     """The ESEARCH response; without results MIN, MAX and ALL are left out (RFC 4731 section 3.1)."""
+    found, modseqs = result.found, result.modseqs
     results = [uid if search.uid else number for number, uid in found]
-    words = esearch(head, search.uid, returns, search.partial, results)
+    fit = [result.fit[uid] for _, uid in found] if "RELEVANCY" in returns else []
+    words = esearch(head, search.uid, returns, search.partial, results, fit)
     chosen = _chosen(returns, search.partial, found) if modseqs else []
     if chosen:
         words.append(b"MODSEQ %d" % max(modseqs[uid] for _, uid in chosen))
@@ -267,8 +308,12 @@ def esearch(
     returns: frozenset[str],
     partial: tuple[int, int] | None,
     results: list[int],
+    fit: list[int],
 ) -> list[bytes]:
-    """The words of an ESEARCH response, for results in the order in which they are counted."""
+    """The words of an ESEARCH response, for results in the order in which they are counted.
+
+    fit: how well each fits, where RELEVANCY is wanted.
+    """
     words = [b"* ESEARCH (%b)" % head]
     if uid:
         words.append(b"UID")
@@ -286,4 +331,7 @@ def esearch(
         part = results[low - 1 : max(high, 0)]
         text = numbers.write(numbers.join(part)) if part else b"NIL"
         words.append(b"PARTIAL (%d:%d %b)" % (*partial, text))
+        fit = fit[low - 1 : max(high, 0)]  # the scores are those of the results shown
+    if fit and "RELEVANCY" in returns:
+        words.append(b"RELEVANCY (%b)" % b" ".join([b"%d" % score for score in fit]))
     return words

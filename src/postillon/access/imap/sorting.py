@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from postillon.access.imap.answer import Answer, bad, ok
 from postillon.access.imap.extras import Extra
-from postillon.access.imap.search import Found, esearch, find
+from postillon.access.imap.search import esearch, find
+from postillon.access.imap.texts import Found
 from postillon.account.emails import SortFacts
 from postillon.mail import digest
 from postillon.mail.addresses import parse_mailboxes
@@ -24,17 +25,20 @@ if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
 HERE = 500  # messages that are sorted in the loop's thread; more go to another
-LIGHT = frozenset((SortKey.ARRIVAL, SortKey.DATE, SortKey.SIZE))  # need no header
+LIGHT = frozenset(
+    (SortKey.ARRIVAL, SortKey.DATE, SortKey.SIZE, SortKey.RELEVANCY)
+)  # need no header
 
 
 async def sort(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Sort)
     search = argument.search
-    found, modseqs = await find(session, session.selected, search.key)
+    result = await find(session, session.selected, search.key)
+    found, modseqs = result.found, result.modseqs
     light = all(key in LIGHT for key, _ in argument.keys)
     facts = await _facts(session, found, header=not light)
-    uids = await _apart(len(facts), _sorted, facts, argument.keys)
+    uids = await _apart(len(facts), _sorted, facts, argument.keys, result.fit)
     places = {uid: number for number, uid in found}
     results = uids if search.uid else [places[uid] for uid in uids]
     if search.returns is None:
@@ -49,7 +53,8 @@ async def sort(session: Session, command: commands.Command) -> Answer:
     if returns != {"SAVE"}:
         # In the order of the sort (RFC 5267 section 3.2): the first is MIN.
         head = b"TAG " + string(command.tag.encode())
-        words = esearch(head, search.uid, returns, search.partial, results)
+        fit = [result.fit[uid] for uid in uids] if "RELEVANCY" in returns else []
+        words = esearch(head, search.uid, returns, search.partial, results, fit)
         if modseqs:
             words.append(b"MODSEQ %d" % max(modseqs.values()))
         session.say(b" ".join(words) + b"\r\n")
@@ -64,9 +69,9 @@ async def thread(session: Session, command: commands.Command) -> Answer:
         return bad("Unknown threading algorithm")
     if Extra.UTF8 in session.extras and argument.search.charset:
         return bad("All text is UTF-8")
-    found, _ = await find(session, session.selected, argument.search.key)
-    facts = await _facts(session, found, header=True)
-    places = None if argument.search.uid else {uid: number for number, uid in found}
+    result = await find(session, session.selected, argument.search.key)
+    facts = await _facts(session, result.found, header=True)
+    places = None if argument.search.uid else {uid: number for number, uid in result.found}
     text = await _apart(len(facts), _threads, algorithm, facts, places)
     session.say(b"* THREAD%b\r\n" % (b" " + text if text else b""))
     return ok()
@@ -86,8 +91,13 @@ async def _apart(size: int, call: Callable[..., Any], *arguments: object) -> Any
     return await asyncio.to_thread(call, *arguments)
 
 
-def _sorted(facts: Sequence[SortFacts], keys: Sequence[tuple[SortKey, bool]]) -> list[int]:
-    """UIDs; equal ones stand in the order of their numbers, also in reverse (section 3)."""
+def _sorted(
+    facts: Sequence[SortFacts], keys: Sequence[tuple[SortKey, bool]], fit: dict[int, int]
+) -> list[int]:
+    """UIDs; equal ones stand in the order of their numbers, also in reverse (section 3).
+
+    fit: how well each fits, by UID, where that is a key.
+    """
     rows = list(facts)
     digests: dict[int, HeaderDigest] = {}
 
@@ -98,6 +108,9 @@ def _sorted(facts: Sequence[SortFacts], keys: Sequence[tuple[SortKey, bool]]) ->
         return found
 
     for key, reverse in reversed(keys):  # each pass keeps the order of the one before
+        if key is SortKey.RELEVANCY:
+            rows.sort(key=lambda row: fit[row.uid], reverse=not reverse)
+            continue
         value = _VALUES[key]
         rows.sort(key=lambda row, value=value: value(row, header), reverse=reverse)  # type: ignore[misc]
     return [row.uid for row in rows]

@@ -245,12 +245,14 @@ class HasFlag:
 class HeaderHas:
     field: bytes  # in small letters
     text: str  # "": the field is there
+    fuzzy: bool = False  # RFC 6203
 
 
 @dataclass(frozen=True, slots=True)
 class ContentHas:
     text: str
     header: bool  # TEXT looks into the header too, BODY does not
+    fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +336,7 @@ class Search:
     returns: frozenset[str] | None = None  # of RETURN (RFC 4731); None: answer with SEARCH
     partial: tuple[int, int] | None = None  # of RETURN (PARTIAL ...), RFC 9394
     charset: bool = False  # CHARSET was given
+    fuzzy: bool = False  # some key is
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +384,7 @@ class SortKey(Enum):
     TO = "TO"
     DISPLAY_FROM = "DISPLAYFROM"
     DISPLAY_TO = "DISPLAYTO"
+    RELEVANCY = "RELEVANCY"  # RFC 6203; the highest first
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The grammar of SEARCH keys (RFC 3501 section 6.4.4, RFC 4731, RFC 5032)."""
+"""The grammar of SEARCH keys (RFC 3501 section 6.4.4, RFC 4731, RFC 5032, RFC 6203)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from postillon.protocol.imap.words import Reader, Refused, number_set
 MAX_DEPTH = 50  # of NOT, OR and parentheses; ours
 MAX_KEYS = 2_000  # of one search; ours
 CHARSETS = {"US-ASCII": "ascii", "UTF-8": "utf-8"}
-RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVANCY"})
 
 _FLAGS = {name.upper().lstrip("\\"): name for name in
           ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen", "\\Recent")}  # fmt: skip
@@ -53,7 +53,8 @@ def search(reader: Reader, *, uid: bool) -> Search:
         reader.position += 8
         charset = _charset(reader)
         reader.need(b" ")
-    return Search(uid, _program(reader, charset or "utf-8"), returns, part, charset is not None)
+    key, fuzzy = _program(reader, charset or "utf-8", returns)
+    return Search(uid, key, returns, part, charset is not None, fuzzy)
 
 
 def multisearch(reader: Reader) -> MultiSearch:
@@ -104,7 +105,10 @@ def sort(reader: Reader, *, uid: bool) -> Sort:
             raise Refused("Unknown sort key") from None
 
     keys = tuple(reader.list_of(key))
-    return Sort(keys, _charset_and_program(reader, uid, returns, part))
+    found = _charset_and_program(reader, uid, returns, part)
+    if not found.fuzzy and any(item is SortKey.RELEVANCY for item, _ in keys):
+        raise Refused("RELEVANCY needs a FUZZY key")
+    return Sort(keys, found)
 
 
 def thread(reader: Reader, *, uid: bool) -> Thread:
@@ -120,7 +124,8 @@ def _charset_and_program(
     reader.need(b" ")
     charset = _charset(reader)
     reader.need(b" ")
-    return Search(uid, _program(reader, charset), returns, part)
+    key, fuzzy = _program(reader, charset, returns)
+    return Search(uid, key, returns, part, fuzzy=fuzzy)
 
 
 def _returns(reader: Reader) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
@@ -155,7 +160,10 @@ def _charset(reader: Reader) -> str:
     return CHARSETS[name]
 
 
-def _program(reader: Reader, charset: str) -> SearchKey:
+def _program(
+    reader: Reader, charset: str, returns: frozenset[str] | None
+) -> tuple[SearchKey, bool]:
+    """The keys, and whether one of them is fuzzy."""
     grammar = _Keys(reader, charset)
     keys = [grammar.key(0)]
     while not reader.at_end() and reader.skip(b" "):
@@ -163,7 +171,9 @@ def _program(reader: Reader, charset: str) -> SearchKey:
             break
         keys.append(grammar.key(0))
     reader.end()
-    return keys[0] if len(keys) == 1 else All(tuple(keys))
+    if not grammar.fuzzy and returns is not None and "RELEVANCY" in returns:
+        raise Refused("RELEVANCY needs a FUZZY key")  # RFC 6203 section 4
+    return keys[0] if len(keys) == 1 else All(tuple(keys)), grammar.fuzzy
 
 
 _PARTIAL = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})")
@@ -186,6 +196,7 @@ class _Keys:
         self._reader = reader
         self._charset = charset
         self._count = 0
+        self.fuzzy = False  # whether FUZZY was said
 
     def key(self, depth: int) -> SearchKey:
         self._count += 1
@@ -208,6 +219,10 @@ class _Keys:
         if name == "NOT":
             reader.need(b" ")
             return Not(self.key(depth + 1))
+        if name == "FUZZY":
+            self.fuzzy = True
+            reader.need(b" ")
+            return _fuzzy(self.key(depth + 1))
         if name == "OR":
             reader.need(b" ")
             first = self.key(depth + 1)
@@ -270,6 +285,20 @@ class _Keys:
 
     def _numbers(self) -> numbers.Ranges:
         return number_set(self._reader)
+
+
+def _fuzzy(key: SearchKey) -> SearchKey:
+    """A key that may match loosely (RFC 6203 section 3): those about texts do, others do not."""
+    match key:
+        case HeaderHas() | ContentHas():
+            return replace(key, fuzzy=bool(key.text))
+        case Not(inner):
+            return Not(_fuzzy(inner))
+        case Either((first, second)):
+            return Either((_fuzzy(first), _fuzzy(second)))
+        case All(keys):
+            return All(tuple(map(_fuzzy, keys)))
+    return key
 
 
 def _before(day: date) -> date | None:

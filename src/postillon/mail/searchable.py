@@ -1,0 +1,57 @@
+"""The texts of a message that a search looks into, the same for reading it and for its index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from postillon.mail.digest import HeaderDigest
+from postillon.mail.header import unfold, unfolded
+from postillon.mail.octets import Octets
+from postillon.mail.part import Part, walk
+from postillon.mail.text import MAX_TEXT, body_text
+from postillon.mail.words import decode_words
+
+IN_DIGEST: Mapping[bytes, Callable[[HeaderDigest], bytes]] = {
+    b"from": lambda d: d.from_,
+    b"to": lambda d: d.to,
+    b"cc": lambda d: d.cc,
+    b"bcc": lambda d: d.bcc,
+    b"subject": lambda d: d.subject,
+    b"sender": lambda d: d.sender,
+    b"reply-to": lambda d: d.reply_to,
+    b"message-id": lambda d: d.message_id,
+    b"in-reply-to": lambda d: d.in_reply_to,
+}
+
+
+def field_text(header: HeaderDigest, field: bytes) -> str:
+    """A field of IN_DIGEST as people read it; "" where it is absent."""
+    return decode_words(IN_DIGEST[field](header))
+
+
+def header_fields(prefix: bytes, content: Octets, root: Part) -> Iterator[tuple[bytes, str]]:
+    """Name (lower case) and text of each field. prefix: trace header of this copy."""
+    for name, value in unfolded(prefix + bytes(content[: root.body_start])):
+        yield name.lower(), decode_words(unfold(value))
+
+
+def header_lines(prefix: bytes, content: Octets, root: Part) -> Iterator[str]:
+    """What TEXT looks through of the header."""
+    for name, value in header_fields(prefix, content, root):
+        yield f"{name.decode('latin-1')}: {value}"
+
+
+def body_texts(content: Octets, root: Part) -> Iterator[str]:
+    """Each text part, markup stripped; of a message in a message its best known fields too."""
+    for part in walk(root):
+        text = body_text(content, part)
+        if text:
+            yield text
+        if part.digest is not None:
+            header = part.digest
+            yield decode_words(header.subject + b"\n" + header.from_ + b"\n" + header.to)
+
+
+def text_octets(root: Part) -> int:
+    """At most how many encoded octets `body_texts` decodes."""
+    return sum(min(part.size, MAX_TEXT) for part in walk(root) if part.media == b"text")
