@@ -1,11 +1,10 @@
-"""Reading and writing through the store: batches, order, errors, closing."""
+"""What SQLite does in its own way; what it shares with PostgreSQL is in test_store_contract."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import threading
-from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from postillon.store import counters
 from postillon.store.batch import MOST_HERE, OCTETS_HERE
 from postillon.store.config import StoreConfig
 from postillon.store.operation import (
-    BlobLost,
     BlobRef,
     Brief,
     NewBlob,
@@ -175,54 +173,6 @@ async def test_operations_that_wait_share_a_batch_within_its_bounds(tmp_path: Pa
     await store.close()
 
 
-async def test_answers_come_before_notifications(tmp_path: Path) -> None:
-    store = await open_store(tmp_path, owner="w0")
-    order: list[str] = []
-
-    def listener(changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
-        order.append(f"told {list(changes)} {list(topics)}")
-
-    def failing(changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
-        raise ValueError
-
-    store.on_commit(failing)
-    store.on_commit(listener)
-
-    def operation(tx: Tx) -> Steps[None]:
-        yield from keep("a")(tx)
-        tx.changed(1, 7)
-        tx.announce("queue")
-        tx.announce("queue")
-
-    await store.write(operation)
-    order.append("answered")
-    await asyncio.sleep(0)
-    assert order == ["answered", "told [(1, 7)] ['queue']"]
-    await store.close()
-
-
-async def test_a_cancelled_caller_does_not_undo_its_operation(tmp_path: Path) -> None:
-    store = await open_store(tmp_path, owner="w0")
-    task = asyncio.ensure_future(store.write(keep("a")))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await store.write(keep("b"))
-    assert store.read(keys()) == ["a", "b"]
-    await store.close()
-
-
-async def test_closing_commits_what_was_asked_and_refuses_the_rest(tmp_path: Path) -> None:
-    store = await open_store(tmp_path, owner="w0")
-    waiting = [asyncio.ensure_future(store.write(keep(str(n)))) for n in range(5)]
-    await asyncio.sleep(0)
-    await store.close()
-    assert await asyncio.gather(*waiting) == ["0", "1", "2", "3", "4"]
-    with pytest.raises(StoreStopped):
-        await store.write(keep("late"))
-
-
 async def test_a_read_sees_one_moment_and_may_hold_another_read(tmp_path: Path) -> None:
     store = await open_store(tmp_path, owner="w0")
     await store.write(keep("a"))
@@ -376,15 +326,6 @@ async def test_ids_of_no_account_count_from_one(tmp_path: Path) -> None:
     given = [await store.write(lambda tx: counters.next_id("domain")) for _ in range(3)]
     assert given == [1, 2, 3]
     assert await store.write(lambda tx: counters.next_id("principal")) == 1
-    await store.close()
-
-
-async def test_a_missing_blob_is_lost(tmp_path: Path) -> None:
-    store = await open_store(tmp_path, owner="w0")
-    with pytest.raises(BlobLost):
-        store.content(BlobRef(99, 24, 1))
-    with pytest.raises(BlobLost):
-        await store.fetch(BlobRef(99, 24, 1))
     await store.close()
 
 
