@@ -190,10 +190,12 @@ class Committer:
         if refs and not with_content:
             await connection.execute("DELETE FROM object WHERE pack = $1", refs[0].pack)
         try:
-            await execute("COMMIT")
+            ended = await execute("COMMIT")
         except BaseException:
             self._unsure()
             raise
+        if ended != "COMMIT":  # PostgreSQL's answer where a statement was refused: all is undone
+            raise StoreError("the transaction was rolled back")
         return True
 
     async def _write_blobs(self, connection: Connection, batch: list[Job]) -> list[BlobRef]:
