@@ -17,7 +17,7 @@ import msgspec
 
 from postillon.log import Log
 from postillon.store.config import StoreConfig
-from postillon.store.operation import EVERYTHING, CommitListener, StoreError
+from postillon.store.operation import EVERYTHING, CommitListener
 from postillon.store.postgresql.connection import REFUSED, Connection, close, connect
 
 CHANNEL = "postillon"
@@ -94,7 +94,7 @@ class Signals:
                         wait = FIRST_WAIT_S
                         self._look_at_everything()
                     await self._serve(connection)
-                except (StoreError, *REFUSED) as error:
+                except Exception as error:  # whatever it was, hints must go on
                     if connection is not None:
                         self._log.warning("hints interrupted", error=str(error))
                         await close(connection)
