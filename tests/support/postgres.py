@@ -33,7 +33,7 @@ from support.server import free_ports
 
 PASSWORD = "correct horse battery"
 USER = "postillon"
-TEMPLATE = "migrated"
+PREFIX = "postillon-pg-"  # of folders; the process that made one, then chance
 PATIENCE_S = 30.0
 ROOM = 512 << 20  # octets a cluster may come to use
 
@@ -167,6 +167,14 @@ def rows_of(url: str, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return thread.submit(lambda: asyncio.run(ask())).result()
 
 
+def _sweep(base: Path) -> None:
+    """Remove what test runs that were killed have left."""
+    for path in base.glob(f"{PREFIX}*-*"):
+        pid = path.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def new_cluster(*, durable: bool = False) -> Cluster:
     """Made and started. durable: as in earnest, for benchmarks. Raises NoPostgres."""
     programs = binaries()
@@ -174,7 +182,9 @@ def new_cluster(*, durable: bool = False) -> Cluster:
     # Tests need no disk, and their temporary folders may lie on a slow one.
     memory = Path("/dev/shm")
     spare = not durable and memory.is_dir() and shutil.disk_usage(memory).free > ROOM
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=memory if spare else None))
+    base = memory if spare else Path(tempfile.gettempdir())
+    _sweep(base)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
     if who:
         os.chown(folder, who["user"], who["group"])  # type: ignore[arg-type]
     secret = folder / "password"
