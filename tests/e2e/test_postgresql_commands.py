@@ -58,8 +58,13 @@ def test_a_server_is_set_up_and_a_second_one_joins(
     assert {item["weight"] for item in found} == {"warning"}, "fsync is off here"
     assert [item["login"] for item in answer("account", "list", *config)] == [ADA]  # type: ignore[union-attr, attr-defined]
     for words in (
-        ("domain", "list"), ("alias", "list"), ("group", "list"), ("queue", "list"), ("queue",), ("verify",),
-    ):  # fmt: skip
+        ("domain", "list"),
+        ("alias", "list"),
+        ("group", "list"),
+        ("queue", "list"),
+        ("queue",),
+        ("verify",),
+    ):
         answer(*words, *config)
     explained = postillon("explain", ADA, "bob@example.org", *config)
     assert "not known" in explained.output
