@@ -114,10 +114,13 @@ class Indexer:
             await self._quiet.run(index.close)
 
     async def sweep(self) -> int:
-        """Remove what is left of accounts that are gone; returns how many."""
-        found = sorted(self._indexes.accounts())
+        """Remove what is left of accounts that are gone, and see what is missing; returns how many."""
+        found = await self._quiet.run(lambda: set(self._indexes.accounts()))
+        lost = [one for one in await self._store.read_apart(_begun()) if one not in found]
+        for start in range(0, len(lost), AT_ONCE):
+            await self._store.write(partial(_forget, lost[start : start + AT_ONCE]))
         gone = 0
-        for account in found:
+        for account in sorted(found):
             if not await self._store.query(_exists(account)):
                 await self._quiet.run(self._indexes.remove, account)
                 gone += 1
@@ -242,6 +245,17 @@ def _indexed(done: list[tuple[AccountId, int]], tx: Tx) -> Steps[None]:
             "UPDATE account SET indexed_modseq = ? WHERE account = ? AND indexed_modseq < ?",
             (modseq, account, modseq),
         )
+
+
+def _begun() -> Steps[list[AccountId]]:
+    """Accounts that have an index, as far as the database knows."""
+    rows = yield ("SELECT account FROM account WHERE indexed_modseq > 0", ())
+    return [AccountId(account) for (account,) in rows]
+
+
+def _forget(accounts: list[AccountId], tx: Tx) -> Steps[None]:
+    for account in accounts:
+        yield ("UPDATE account SET indexed_modseq = 0 WHERE account = ?", (account,))
 
 
 def _exists(account: int) -> Steps[bool]:

@@ -13,7 +13,9 @@ digest says, `body` the text parts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +32,7 @@ MAX_WORDS = (
     2_000  # that a wanted text may stand for; for more the messages are looked at themselves
 )
 FAN = 8  # lists of words of one level
+LOG = 256 * 1024  # octets of the write-ahead log that may stay
 BUSY_MS = 2_000  # only recovery of the log holds a lock
 VERSION = f"1/{of_version()}"  # of what is in a file; another one is not used
 
@@ -101,6 +104,7 @@ class TextIndex:
     """An open file. One thread at a time. Every method raises IndexDamaged, a full disk StoreFull."""
 
     def __init__(self, path: Path, *, writes: bool = False) -> None:
+        self._path, self._writes = path, writes
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if writes else 0)
         try:
             self._connection = apsw.Connection(str(path), flags=flags)
@@ -138,6 +142,11 @@ class TextIndex:
             raise IndexDamaged("made by another version")
 
     def close(self) -> None:
+        """A writer moves the log into the file when it is worth its syncs."""
+        if self._writes:
+            with suppress(apsw.Error, FileNotFoundError):
+                if os.stat(f"{self._path}-wal").st_size > LOG:
+                    self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._connection.close(True)
 
     def marks(self) -> Marks:
