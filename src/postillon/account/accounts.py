@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from postillon.account import imports, setup
+from postillon.account import grants, imports, setup
 from postillon.account.account import Account
 from postillon.account.changes import KEEP_MS, expire
 from postillon.account.emails import room
@@ -31,9 +31,16 @@ class Accounts:
         self._texts = texts
         self.hub = Hub()
 
-    def open(self, account: AccountId | int) -> Account:
-        """The account of this id, whether or not it is there."""
-        return Account(self._store, AccountId(account), self._texts)
+    def open(self, account: AccountId | int, actor: int | None = None) -> Account:
+        """The account of this id, whether or not it is there.
+
+        actor: the principal who looks into it, with the rights that were granted; None: the owner.
+        """
+        return Account(self._store, AccountId(account), self._texts, actor)
+
+    async def shared_with(self, actor: int) -> list[Principal]:
+        """The owners of what others have shared with somebody, by login."""
+        return await self._store.query(grants.shared_with(actor))
 
     def maildrop(self, account: AccountId | int, holder: str, hold_time: timedelta) -> Maildrop:
         """The inbox for one POP3 session. holder: a name like no other session's."""

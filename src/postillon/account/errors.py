@@ -49,6 +49,28 @@ class MailboxProtected(AccountError):
         self.path = path
 
 
+class NotAllowed(AccountError):
+    """Somebody who is not the owner lacks a right. They may know that the mailbox is there."""
+
+    def __init__(self, mailbox: int) -> None:
+        super().__init__(f"this is not allowed in mailbox {mailbox}")
+        self.mailbox = mailbox
+
+
+class OwnersRights(AccountError):
+    """The owner has all rights, always."""
+
+    def __init__(self, account: int) -> None:
+        super().__init__("the rights of the owner cannot be changed")
+        self.account = account
+
+
+class TooManyGrants(AccountError):
+    def __init__(self, allowed: int) -> None:
+        super().__init__(f"a mailbox is shared with at most {allowed} people and groups")
+        self.allowed = allowed
+
+
 class RoleTaken(AccountError):
     def __init__(self, role: str, holder: int) -> None:
         super().__init__(f"mailbox {holder} has the role {role} already")

@@ -19,6 +19,7 @@ from postillon.account.keywords import (
     split_keywords,
 )
 from postillon.account.ranges import Ranges, lists, placements_in
+from postillon.account.rights import ALL, Right, settable
 from postillon.store.operation import Steps, Tx
 
 
@@ -41,18 +42,22 @@ class FlagResult(msgspec.Struct, frozen=True):
 class _Change:
     """The new flags and keywords of a placement, with the text work done once for each spelling."""
 
-    def __init__(self, mode: FlagMode, flags: int, words: frozenset[str]) -> None:
+    def __init__(self, mode: FlagMode, flags: int, words: frozenset[str], rights: Right) -> None:
         self._mode, self._flags, self._words = mode, flags, words
+        self._settable, self._writable = settable(rights), Right.WRITE in rights
         self._known: dict[str | None, str | None] = {}
 
     def flags(self, old: int) -> int:
+        flags, settable = self._flags & self._settable, self._settable
         if self._mode is FlagMode.ADD:
-            return old | self._flags
+            return old | flags
         if self._mode is FlagMode.REMOVE:
-            return old & ~self._flags
-        return self._flags
+            return old & ~flags
+        return old & ~settable | flags
 
     def keywords(self, old: str | None) -> str | None:
+        if not self._writable:
+            return old
         if old not in self._known:
             self._known[old] = self._changed(old)
         return self._known[old]
@@ -76,15 +81,17 @@ def store_flags(
     flags: int,
     keywords: frozenset[str] = frozenset(),
     unchanged_since: int | None = None,
+    rights: Right = ALL,
 ) -> Steps[FlagResult]:
     """Add, remove or replace flags; what is so already keeps its MODSEQ and costs nothing.
 
-    keywords: as `check_keywords` gives them. Raises MailboxNotFound or TooManyKeywords.
+    keywords: as `check_keywords` gives them. rights: flags that they do not cover stay as they are
+    (RFC 4314 section 4). Raises MailboxNotFound or TooManyKeywords.
     """
     found = yield from placements_in(account, mailbox, ranges)
     if not found:
         yield from require_mailbox(account, mailbox)
-    change = _Change(mode, flags & ALL_FLAGS, keywords)
+    change = _Change(mode, flags & ALL_FLAGS, keywords, rights)
     refused: list[Uid] = []
     stay: list[Placement] = []
     groups: dict[tuple[int, str | None], list[Placement]] = {}

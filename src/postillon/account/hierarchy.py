@@ -7,6 +7,7 @@ What IMAP says about names is kept here for everybody (RFC 9051 sections 6.3.4 t
   place until the last child is gone; deleting that one is refused while it has children.
 - RENAME takes the children along and makes the mailboxes above. RENAME of INBOX moves its emails into a
   new mailbox; INBOX and its children stay.
+- A new mailbox is shared as the one above it is; RENAME changes no grant.
 - A subscription is to a name: it outlives the mailbox, and follows it when it is renamed.
 
 A deleted mailbox disappears at once; its emails are removed in bounded steps (`sweep`), by whoever
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import msgspec
 
-from postillon.account import mailboxes, transfer
+from postillon.account import grants, mailboxes, transfer
 from postillon.account.changes import Kind, record
 from postillon.account.counters import next_modseq
 from postillon.account.errors import (
@@ -122,11 +123,13 @@ def delete(tx: Tx, account: AccountId, mailbox: MailboxId) -> Steps[None]:
         yield from _remember(account, found.path)
     if found.has_children:
         holder = yield from _add(tx, account, found.parent, found.path, None, MailboxKind.NAME_ONLY)
+        yield from grants.hand_on(account, mailbox, holder)
         yield (
             "UPDATE mailbox SET parent = ? WHERE account = ? AND parent = ?",
             (holder, account, mailbox),
         )
     else:
+        yield from grants.forget(account, mailbox)
         yield from _tidy(tx, account, found.parent)
 
 
@@ -206,6 +209,7 @@ def _add(
         raise TooManyMailboxes(MAX_MAILBOXES)
     modseq, mailbox = yield from next_modseq(account, 1)
     yield from insert(account, MailboxId(mailbox), parent, path[-1], role, kind, epoch, modseq)
+    yield from grants.inherit(account, parent, MailboxId(mailbox))
     yield from _take_subscription(account, MailboxId(mailbox), path)
     yield from record(tx, account, modseq, [(Kind.MAILBOX_CREATED, mailbox, 0, mailbox)])
     return MailboxId(mailbox)
@@ -292,6 +296,7 @@ def _tidy(tx: Tx, account: AccountId, mailbox: int) -> Steps[None]:
         )
         if not rows:
             return
+        yield from grants.forget(account, MailboxId(mailbox))
         modseq, _ = yield from next_modseq(account)
         yield from record(tx, account, modseq, [(Kind.MAILBOX_DELETED, mailbox, 0, mailbox)])
         mailbox = rows[0][0]

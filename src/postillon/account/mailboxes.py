@@ -14,6 +14,7 @@ import msgspec
 
 from postillon.account.errors import BadMailboxName, MailboxNotFound
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
+from postillon.account.rights import ALL, Right
 from postillon.account.roles import INBOX_ID, INBOX_NAME, Role
 from postillon.store.operation import Row, Steps
 
@@ -59,6 +60,7 @@ class Mailbox(msgspec.Struct, frozen=True):
     octets: int
     modseq: ModSeq  # highest of its placements, removed ones included
     has_children: bool
+    rights: Right = ALL  # of who has asked
 
     @property
     def selectable(self) -> bool:

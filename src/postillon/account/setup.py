@@ -21,13 +21,14 @@ _TABLES = (
     "change",
     "subscription",
     "annotation",
+    "granted",
     "imported",
     "mailbox",
 )
 _KEYS = {
     "placement": "mailbox, uid", "email": "email", "thread_key": "key", "item": "item",
     "upload": "upload", "change": "modseq, n", "subscription": "path",
-    "annotation": "mailbox, entry", "imported": "mark",
+    "annotation": "mailbox, entry", "granted": "mailbox, grantee", "imported": "mark",
     "mailbox": "mailbox",
 }  # fmt: skip
 

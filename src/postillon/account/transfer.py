@@ -12,6 +12,7 @@ from postillon.account.errors import EmailGone
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
 from postillon.account.keywords import DELETED, SEEN
 from postillon.account.ranges import EVERYTHING, Ranges, lists, select_in, tables
+from postillon.account.rights import ALL, Right, settable
 from postillon.store.operation import Row, Steps, Tx
 
 
@@ -32,18 +33,24 @@ _COPIED = (
 
 
 def copy(
-    tx: Tx, account: AccountId, mailbox: MailboxId, ranges: Ranges, target: MailboxId
+    tx: Tx,
+    account: AccountId,
+    mailbox: MailboxId,
+    ranges: Ranges,
+    target: MailboxId,
+    rights: Right = ALL,
 ) -> Steps[CopyResult]:
     """Copy emails with their flags and dates: all of them or none (RFC 9051 section 6.4.7).
 
-    A copy is a new email on the same blob and counts against the quota.
+    A copy is a new email on the same blob and counts against the quota. rights: at the target; flags
+    that they do not cover are not copied (RFC 4314 section 4).
     Raises MailboxNotFound for either mailbox, or OverQuota.
     """
     rows = yield from select_in(_FACTS, _JOIN, account, mailbox, ranges)
     if not rows:
         return (yield from _nothing(account, mailbox, target))
     modseq, first_id = yield from charge(account, len(rows), sum(row[3] for row in rows))
-    first_uid, uid_validity = yield from _arrive(account, target, modseq, rows)
+    first_uid, uid_validity = yield from _arrive(account, target, modseq, rows, rights)
     new = [
         (row[0], first_uid + n, first_id + n, first_id + n, row[1]) for n, row in enumerate(rows)
     ]
@@ -54,25 +61,30 @@ def copy(
             " FROM r CROSS JOIN email e WHERE e.account = ? AND e.email = r.old",
             (*parameters, modseq, modseq, modseq, account),
         )
-    yield from _insert(tx, account, mailbox, target, modseq, [row[:4] for row in new])
+    yield from _insert(tx, account, mailbox, target, modseq, [row[:4] for row in new], rights)
     yield from record(tx, account, modseq, ((Kind.CREATED, target, row[1], row[2]) for row in new))
     return CopyResult(uid_validity, [(Uid(row[0]), Uid(row[1])) for row in new], modseq)
 
 
 def move(
-    tx: Tx, account: AccountId, mailbox: MailboxId, ranges: Ranges, target: MailboxId
+    tx: Tx,
+    account: AccountId,
+    mailbox: MailboxId,
+    ranges: Ranges,
+    target: MailboxId,
+    rights: Right = ALL,
 ) -> Steps[CopyResult]:
     """Move emails: the same emails under new placements (RFC 6851). Also within one mailbox.
 
-    Raises MailboxNotFound for either mailbox.
+    rights: as for `copy`. Raises MailboxNotFound for either mailbox.
     """
     rows = yield from select_in(_FACTS, _JOIN, account, mailbox, ranges)
     if not rows:
         return (yield from _nothing(account, mailbox, target))
     modseq, first_id = yield from next_modseq(account, len(rows))
-    first_uid, uid_validity = yield from _arrive(account, target, modseq, rows)
+    first_uid, uid_validity = yield from _arrive(account, target, modseq, rows, rights)
     new = [(row[0], first_uid + n, row[1], first_id + n) for n, row in enumerate(rows)]
-    yield from _insert(tx, account, mailbox, target, modseq, new)
+    yield from _insert(tx, account, mailbox, target, modseq, new, rights)
     yield from _leave(account, mailbox, modseq, rows)
     gone = [(Kind.MOVED, mailbox, row[0], row[1]) for row in rows]
     come = [(Kind.CREATED, target, row[1], row[2]) for row in new]
@@ -157,11 +169,13 @@ def _nothing(account: AccountId, mailbox: MailboxId, target: MailboxId) -> Steps
 
 
 def _arrive(
-    account: AccountId, target: MailboxId, modseq: int, rows: Sequence[Row]
+    account: AccountId, target: MailboxId, modseq: int, rows: Sequence[Row], rights: Right
 ) -> Steps[tuple[int, int]]:
     """Count the emails into the target. Returns the first new UID, and UIDVALIDITY."""
     yield from require_mailbox(account, target)
-    return (yield from _count(account, target, modseq, rows, 1))
+    kept = settable(rights)
+    arriving = [(row[0], row[1], row[2] & kept, row[3]) for row in rows]
+    return (yield from _count(account, target, modseq, arriving, 1))
 
 
 def _count(
@@ -197,13 +211,16 @@ def _insert(
     target: MailboxId,
     modseq: int,
     new: Sequence[tuple[int, int, int, int]],
+    rights: Right,
 ) -> Steps[None]:
     """New placements, given as (source UID, UID, email, placement), with the flags of the source."""
+    keywords = "p.keywords" if Right.WRITE in rights else "NULL"
     for values, parameters in tables(new):
         yield (
             f"WITH r (source, uid, email, placement) AS (VALUES {values}) INSERT INTO placement"  # noqa: S608
             " (account, mailbox, uid, email, placement, flags, keywords, modseq, created, saved_at)"
-            " SELECT p.account, ?, r.uid, r.email, r.placement, p.flags, p.keywords, ?, ?, ?"
+            f" SELECT p.account, ?, r.uid, r.email, r.placement, p.flags & {settable(rights)},"
+            f" {keywords}, ?, ?, ?"
             " FROM r CROSS JOIN placement p"
             " WHERE p.account = ? AND p.mailbox = ? AND p.uid = r.source",
             (*parameters, target, modseq, modseq, tx.now, account, mailbox),

@@ -21,6 +21,7 @@ from postillon.mail.wording.languages import is_tag
 from postillon.store.counters import next_id
 from postillon.store.operation import Row, Steps, Tx
 
+MAX_FOLLOWED = 1_000  # addresses looked at for the groups of somebody; ours
 MAX_DISPLAY_NAME = 200  # characters; ours
 
 
@@ -213,6 +214,7 @@ def delete(tx: Tx, principal: int) -> Steps[Removal]:
     removal = yield from addresses.erase([(row[0], AddressEntry(*row[1:5])) for row in numbers])
     yield ("DELETE FROM credential WHERE principal = ?", (principal,))
     yield ("DELETE FROM group_member WHERE principal = ?", (principal,))
+    yield ("DELETE FROM granted WHERE grantee = ?", (principal,))
     tx.announce(TOPIC)
     return removal
 
@@ -220,6 +222,39 @@ def delete(tx: Tx, principal: int) -> Steps[Removal]:
 def members(group: int) -> Steps[tuple[Address, ...]]:
     rows = yield ("SELECT member FROM group_member WHERE principal = ? ORDER BY member", (group,))
     return addresses.stored(member for (member,) in rows)
+
+
+def groups_of(principal: int) -> Steps[frozenset[int]]:
+    """The groups somebody belongs to: by any of their addresses, by aliases, by groups in groups.
+
+    Groups that are switched off do not count. At most MAX_FOLLOWED addresses are looked at.
+    """
+    found: set[int] = set()
+    seen: set[str] = set()
+    waiting = [entry.text for entry in (yield from addresses.of_principal(principal))]
+    while waiting and len(seen) < MAX_FOLLOWED:
+        text = waiting.pop()
+        if text in seen:
+            continue
+        seen.add(text)
+        rows = yield (
+            "SELECT d.name, a.local, a.kind, a.principal FROM alias_target t JOIN address a"
+            " ON a.domain = t.domain AND a.local = t.local JOIN domain d ON d.domain = a.domain"
+            " WHERE t.target = ?",
+            (text,),
+        )
+        waiting += [AddressEntry(*row).text for row in rows]
+        rows = yield (
+            "SELECT m.principal FROM group_member m JOIN principal p ON p.principal = m.principal"
+            " WHERE m.member = ? AND p.enabled = 1",
+            (text,),
+        )
+        for (group,) in rows:
+            if group not in found:
+                found.add(group)
+                above = yield from addresses.of_principal(group)
+                waiting += [entry.text for entry in above]
+    return frozenset(found)
 
 
 def set_members(tx: Tx, text: str, texts: Sequence[str]) -> Steps[tuple[Address, ...]]:

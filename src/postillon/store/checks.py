@@ -145,7 +145,7 @@ ACCOUNT_CHECKS: tuple[Check, ...] = (
 
 # Of these, rows alone do not show that there was an account.
 _OF_ACCOUNTS = (
-    "thread_key", "item", "upload", "change", "subscription", "imported", "annotation",
+    "thread_key", "item", "upload", "change", "subscription", "imported", "annotation", "granted",
 )  # fmt: skip
 
 

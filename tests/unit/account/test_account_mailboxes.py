@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from postillon.account import changes, setup
+from postillon.account import changes, mailboxes, setup
 from postillon.account.errors import (
     AccountNotFound,
     BadMailboxName,
@@ -231,7 +231,7 @@ async def test_a_sub_address_means_a_mailbox_of_the_top(tmp_path: Path) -> None:
             ("lists", lists.id), ("LISTS", lists.id), ("deep", None), ("x", None), ("", None),
             ("inbox", INBOX_ID), ("../Lists", None),
         ]:  # fmt: skip
-            assert await home.store.query(account.find_detail(detail)) == wanted
+            assert await home.store.query(mailboxes.find_detail(account.id, detail)) == wanted
 
 
 async def test_old_changes_are_forgotten_and_the_caller_is_told(tmp_path: Path) -> None:
