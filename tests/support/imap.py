@@ -27,6 +27,7 @@ from postillon.store.textindexes import TextIndexes
 from support.streams import memory_pair
 
 LOGIN, PASSWORD = "ada@example.org", "correct horse"
+OTHER = "bob@example.org"  # who has the same password
 LOOPBACK = Endpoint("127.0.0.1", 40_000)
 STRANGER = Endpoint("192.0.2.9", 50_000)
 SERVER = Endpoint("127.0.0.1", 143)
@@ -113,8 +114,8 @@ class Client:
         assert found[-1].startswith(b"OK"), (line, found)
         return found[:-1]
 
-    async def login(self) -> None:
-        await self.ok(f'LOGIN {LOGIN} "{PASSWORD}"')
+    async def login(self, who: str = LOGIN) -> None:
+        await self.ok(f'LOGIN {who} "{PASSWORD}"')
 
     async def select(self, mailbox: str = "INBOX") -> list[bytes]:
         return await self.ok(f'SELECT "{mailbox}"')
@@ -151,11 +152,11 @@ class House:
         self.sessions.append(asyncio.ensure_future(self.server.handle(far)))
         return Client(near)
 
-    async def client(self, mailbox: str | None = None) -> Client:
+    async def client(self, mailbox: str | None = None, who: str = LOGIN) -> Client:
         """Connected and logged in, with a mailbox selected if one is named."""
         client = self.connect()
         assert (await client.response()).startswith(b"* OK")
-        await client.login()
+        await client.login(who)
         if mailbox is not None:
             await client.select(mailbox)
         return client
@@ -178,6 +179,7 @@ async def house(
         await directory.create_domain("example.org")
         kept = await credentials.prepare(PASSWORD)
         principal = await accounts.create(LOGIN, password=kept)
+        await accounts.create(OTHER, password=kept)
         server = ImapServer(
             config or ImapConfig(),
             hostname="mx.example.org",

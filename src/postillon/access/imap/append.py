@@ -14,11 +14,13 @@ from postillon.access.imap import flags
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.changing import NO_SUCH, READ_ONLY
 from postillon.access.imap.errors import REFUSABLE, refusal
-from postillon.account.account import ToAppend
+from postillon.access.imap.places import place
+from postillon.account.account import Account, ToAppend
 from postillon.account.emails import Placed
 from postillon.account.errors import MailboxNotFound
 from postillon.account.ids import MailboxId, Uid
 from postillon.account.keywords import check_keywords
+from postillon.account.rights import Right
 from postillon.mail.mime import scan
 from postillon.mail.octets import Octets
 from postillon.protocol.imap import commands, numbers
@@ -45,7 +47,8 @@ class _Message:
 class Uploads:
     """The messages of one APPEND while they come."""
 
-    def __init__(self, mailbox: MailboxId, folder: Path | None) -> None:
+    def __init__(self, account: Account, mailbox: MailboxId, folder: Path | None) -> None:
+        self.account = account
         self.mailbox = mailbox
         self.messages: list[_Message] = []
         self.size = 0  # octets announced
@@ -112,7 +115,7 @@ async def _check(session: Session, event: Upload) -> Answer | None:
     """Why the message is not wanted; None: it is, and `session.upload` expects it."""
     if not session.logged_in:
         raise Refused("Not in this state")
-    config, account = session.server.config, session.account
+    config = session.server.config
     bits, words = flags.read(event.flags)
     keywords = check_keywords(words)
     received_at = None
@@ -126,15 +129,16 @@ async def _check(session: Session, event: Upload) -> Answer | None:
         return no("The message is empty")
     upload = session.upload
     if upload is None or event.first:
-        mailbox = await account.find(session.path(event.mailbox))
+        where = await place(session, event.mailbox)
+        mailbox = await where.find(Right.INSERT)
         if mailbox is None or not mailbox.selectable:
             return no("There is no such mailbox", b"TRYCREATE")
-        upload = session.upload = Uploads(mailbox.id, session.server.spool_folder)
+        upload = session.upload = Uploads(where.account, mailbox.id, session.server.spool_folder)
     if len(upload.messages) >= config.append_together:
         return no("Too many messages at once", b"LIMIT")
     if upload.size + event.size > TOGETHER * config.append_limit:
         return no("The messages are too large together", b"TOOBIG")
-    if not await session.server.accounts.room(account.id, upload.size + event.size):
+    if not await session.server.accounts.room(upload.account.id, upload.size + event.size):
         return no("The quota is used up", b"OVERQUOTA")
     upload.expect(_Message(bits, keywords, received_at), event.size, binary=event.binary)
     return None
@@ -149,7 +153,7 @@ async def finish(session: Session, command: commands.Command) -> Answer:
         if refused is not None:
             return refused
         messages = await _scanned(upload)
-        placed = await session.account.append_many(upload.mailbox, messages)
+        placed = await upload.account.append_many(upload.mailbox, messages)
         messages.clear()
     except MailboxNotFound:
         return no("The mailbox is gone", b"TRYCREATE")
@@ -176,7 +180,9 @@ async def replace(session: Session, command: commands.Command) -> Answer:
             return refused or no("There is no such message", b"NONEXISTENT")
         [message] = await _scanned(upload)
         uid = Uid(ranges[0][0])
-        placed = await session.account.replace(view.mailbox, uid, upload.mailbox, message)
+        placed = await view.account.replace(
+            view.mailbox, uid, upload.mailbox, message, upload.account
+        )
         del message
     except ValueError:
         return NO_SUCH

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from postillon.access.imap import flags
 from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
+from postillon.access.imap.places import place
+from postillon.account.account import Account
 from postillon.account.changes import Placement
 from postillon.account.ids import MailboxId
 from postillon.account.transfer import CopyResult
@@ -27,7 +29,8 @@ async def store(session: Session, command: commands.Command) -> Answer:
     """RFC 3501 section 6.4.6."""
     argument = command.argument
     assert isinstance(argument, commands.Store)
-    view, account = session.selected, session.account
+    view = session.selected
+    account = view.account
     try:
         ranges, count = view.pick(argument.numbers, uid=argument.uid)
     except ValueError:
@@ -86,7 +89,8 @@ async def copy(session: Session, command: commands.Command) -> Answer:
         return TRY_CREATE
     if not ranges:
         return ok()
-    result = await session.account.copy(view.mailbox, ranges, target)
+    into, mailbox = target
+    result = await view.account.copy(view.mailbox, ranges, mailbox, into)
     if len(result.pairs) < count and not argument.uid:
         return GONE
     return ok("Copied", _copyuid(result))
@@ -108,7 +112,8 @@ async def move(session: Session, command: commands.Command) -> Answer:
         return TRY_CREATE
     if not ranges:
         return ok()
-    result = await session.account.move(view.mailbox, ranges, target)
+    into, mailbox = target
+    result = await view.account.move(view.mailbox, ranges, mailbox, into)
     code = _copyuid(result)
     if code:
         session.say(b"* OK [%b] Moved\r\n" % code)
@@ -117,9 +122,10 @@ async def move(session: Session, command: commands.Command) -> Answer:
     return ok("Moved")
 
 
-async def _target(session: Session, raw: bytes) -> MailboxId | None:
-    found = await session.account.find(session.path(raw))
-    return found.id if found is not None and found.selectable else None
+async def _target(session: Session, raw: bytes) -> tuple[Account, MailboxId] | None:
+    where = await place(session, raw)
+    found = await where.find()
+    return (where.account, found.id) if found is not None and found.selectable else None
 
 
 def _copyuid(result: CopyResult) -> bytes:
@@ -140,9 +146,9 @@ async def expunge(session: Session, command: commands.Command) -> Answer:
     if view.read_only:
         return READ_ONLY
     if argument.numbers is None:
-        await session.account.expunge(view.mailbox)
+        await view.account.expunge(view.mailbox)
         return ok()
     ranges, _ = view.pick(argument.numbers, uid=True)
     if ranges:
-        await session.account.expunge(view.mailbox, ranges)
+        await view.account.expunge(view.mailbox, ranges)
     return ok()

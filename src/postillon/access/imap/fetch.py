@@ -18,7 +18,7 @@ from postillon.access.imap.opening import vanished_in
 from postillon.access.imap.sections import Read, header_of, octets_of, read_pieces, size_of
 from postillon.account.account import Account
 from postillon.account.emails import EmailRow
-from postillon.account.errors import EmailGone
+from postillon.account.errors import EmailGone, NotAllowed
 from postillon.account.keywords import SEEN
 from postillon.mail import digest, mime
 from postillon.mail.decode import UnknownEncoding
@@ -72,7 +72,7 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
         if plan.marks_seen:
             rows = await _mark_seen(session, rows, plan)
         if plan.ahead and len(rows) > 1:
-            await session.account.ahead(rows, plan.ahead)
+            await view.account.ahead(rows, plan.ahead)
         # Most often the rows are all there and the numbers follow each other.
         first = start + 1 if len(portion) == 1 and len(rows) == held else 0
         for place, row in enumerate(rows):
@@ -96,7 +96,7 @@ async def _changed(
     assert since is not None
     if argument.vanished and not session.qresync:
         raise Refused("QRESYNC must be enabled first")  # RFC 7162 section 3.2.6
-    changes = await session.account.changes(view.mailbox, since)
+    changes = await view.account.changes(view.mailbox, since)
     if argument.vanished:
         asked = resolve(argument.numbers, max(view.uid_next - 1, 1))
         gone = vanished_in(view, changes, asked)
@@ -126,7 +126,7 @@ def _part_of(
 async def _mark_seen(session: Session, rows: Sequence[EmailRow], plan: _Plan) -> Sequence[EmailRow]:
     """A section without PEEK sets \\Seen, and the response shows it (RFC 3501 section 6.4.5).
 
-    On a full disk it stays unset: a message can still be read.
+    On a full disk, and without the right to, it stays unset: a message can still be read.
     """
     unseen = [row.uid for row in rows if not row.flags & SEEN]
     plan.turned = set()
@@ -134,8 +134,8 @@ async def _mark_seen(session: Session, rows: Sequence[EmailRow], plan: _Plan) ->
         return rows
     view = session.selected
     try:
-        result = await session.account.store_flags(view.mailbox, join(unseen), "add", SEEN)
-    except StoreFull:
+        result = await view.account.store_flags(view.mailbox, join(unseen), "add", SEEN)
+    except (StoreFull, NotAllowed):
         return rows
     plan.turned = set(unseen)
     view.own(result.updated, told=True)
@@ -154,7 +154,8 @@ class _Plan:
     def __init__(self, session: Session, asked: commands.Fetch) -> None:
         view = session.selected
         self._session = session
-        self._account: Account = session.account
+        self._account: Account = view.account
+        self._other = view.other
         self._flags = FlagWriter()
         self._recent = view.recent
         items = list(asked.items)
@@ -272,7 +273,14 @@ class _Plan:
         return self._flags.write(row.flags, row.keywords, row.uid >= self._recent)
 
     def _writer(self, item: Attribute) -> Callable[[EmailRow], bytes]:
-        return self._write_flags if item is Attribute.FLAGS else _WRITERS[item]
+        other = self._other
+        if item is Attribute.FLAGS:
+            return self._write_flags
+        if item is Attribute.EMAIL_ID:
+            return lambda row: b"(%b)" % email_id(row.email, other)
+        if item is Attribute.THREAD_ID:
+            return lambda row: b"(%b)" % thread_id(row.thread, other)
+        return _WRITERS[item]
 
 
 class _Text:
@@ -337,8 +345,6 @@ _WRITERS: dict[Attribute, Callable[[EmailRow], bytes]] = {
     Attribute.ENVELOPE: lambda row: envelope(digest.unpack(row.header)),
     Attribute.STRUCTURE: lambda row: structure(mime.unpack(row.structure), extended=True),
     Attribute.MODSEQ: lambda row: b"(%d)" % row.modseq,
-    Attribute.EMAIL_ID: lambda row: b"(%b)" % email_id(row.email),
-    Attribute.THREAD_ID: lambda row: b"(%b)" % thread_id(row.thread),
     Attribute.SAVED: lambda row: format_date_time(row.saved_at),
     Attribute.PREVIEW: lambda row: string(row.preview.encode()),
     Attribute.BODY: lambda row: structure(mime.unpack(row.structure), extended=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from postillon.account.keywords import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+from postillon.account.rights import Right, settable
 from postillon.protocol.imap.words import Refused
 
 SYSTEM = (
@@ -56,6 +57,16 @@ def list_of_flags(keywords: Iterable[str], *more: bytes) -> bytes:
     """All system flags, these keywords in order, and more as they are."""
     words = [name for name, _ in SYSTEM]
     return b"(%b)" % b" ".join([*words, *map(spelt, sorted(keywords)), *more])
+
+
+def permanent_flags(keywords: Iterable[str], rights: Right) -> bytes:
+    """PERMANENTFLAGS: what somebody with these rights may change."""
+    if Right.WRITE in rights:
+        more, words = [b"\\*"], map(spelt, sorted(keywords))
+    else:
+        more, words = [], map(spelt, ())
+    flags = settable(rights)
+    return b"(%b)" % b" ".join([*(name for name, bit in SYSTEM if bit & flags), *words, *more])
 
 
 class FlagWriter:

@@ -38,7 +38,8 @@ class _Watch:
         self._telling: asyncio.Task[None] | None = None
         self._wanted = False  # something has changed since the telling looked last
         self._sign: asyncio.TimerHandle | None = None
-        self._unsubscribe = session.server.accounts.hub.subscribe(session.account.id, self._changed)
+        account = session.account if session.view is None else session.view.account
+        self._unsubscribe = session.server.accounts.hub.subscribe(account.id, self._changed)
 
     def begin(self) -> None:
         self._changed(0)

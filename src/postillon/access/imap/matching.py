@@ -131,7 +131,7 @@ def compile_key(
         case commands.Since(modseq):
             return Test(Cost.FLAGS, lambda c: c.modseq >= modseq)
         case commands.HasId(thread, wanted):
-            return _has_id(thread, wanted)
+            return _has_id(thread, wanted, view.other)
         case commands.Not(inner):
             test = inside(inner)
             return Test(test.cost, lambda c: not test.matches(c))
@@ -161,10 +161,10 @@ def _numbered(key: commands.Numbered, view: View, only_uids: bool) -> Test:
     return Test(Cost.NUMBER, lambda c: contains(numbers, c.number))
 
 
-def _has_id(thread: bool, wanted: bytes) -> Test:
+def _has_id(thread: bool, wanted: bytes, other: int) -> Test:
     if thread:
-        return Test(Cost.ROW, lambda c: thread_id(c.known().thread) == wanted)
-    return Test(Cost.FLAGS, lambda c: email_id(c.email) == wanted)
+        return Test(Cost.ROW, lambda c: thread_id(c.known().thread, other) == wanted)
+    return Test(Cost.FLAGS, lambda c: email_id(c.email, other) == wanted)
 
 
 def _has_flag(key: commands.HasFlag, view: View) -> Test:

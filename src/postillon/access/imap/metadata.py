@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from postillon.access.imap.answer import Answer, no, ok
+from postillon.access.imap.places import place
 from postillon.account import metadata as kept
-from postillon.account.errors import MailboxNotFound, TooManyAnnotations
+from postillon.account.account import Account
+from postillon.account.errors import TooManyAnnotations
 from postillon.account.ids import MailboxId
 from postillon.protocol.imap import commands
 from postillon.protocol.imap.writer import astring, string
@@ -21,8 +23,8 @@ KIB = 1024  # octets of one unit of STORAGE (RFC 9208 section 5.1)
 async def get(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.GetMetadata)
-    mailbox = await _meant(session, argument.mailbox)
-    there = await session.account.annotations(mailbox)
+    account, mailbox = await _meant(session, argument.mailbox)
+    there = await account.annotations(mailbox)
     chosen = {
         name: value
         for name, value in there.items()
@@ -61,24 +63,22 @@ def value_of(value: bytes) -> bytes:
 async def set_(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.SetMetadata)
-    mailbox = await _meant(session, argument.mailbox)
+    account, mailbox = await _meant(session, argument.mailbox)
     if any(len(value or b"") > kept.MAX_VALUE for _, value in argument.values):
         return no("A value is too long", b"METADATA MAXSIZE %d" % kept.MAX_VALUE)
     try:
-        await session.account.annotate(mailbox, dict(argument.values))
+        await account.annotate(mailbox, dict(argument.values))
     except TooManyAnnotations:
         return no("There are too many annotations", b"METADATA TOOMANY")
     return ok()
 
 
-async def _meant(session: Session, raw: bytes) -> MailboxId:
+async def _meant(session: Session, raw: bytes) -> tuple[Account, MailboxId]:
     """The mailbox of a name; the empty one is the account itself (RFC 5464 section 4.2)."""
     if not raw:
-        return kept.ACCOUNT
-    found = await session.account.find(session.path(raw))
-    if found is None:
-        raise MailboxNotFound(raw)
-    return found.id
+        return session.account, kept.ACCOUNT
+    where = await place(session, raw)
+    return where.account, (await where.there()).id
 
 
 def _below(name: str, entry: str, depth: int) -> bool:
@@ -98,13 +98,16 @@ async def get_quota(session: Session, command: commands.Command) -> Answer:
 
 
 async def get_quota_root(session: Session, command: commands.Command) -> Answer:
-    """All mailboxes of an account share one root, whose name is empty."""
+    """All mailboxes of an account share one root, whose name is empty; another's is not shown."""
     argument = command.argument
     assert isinstance(argument, commands.Name)
-    path = session.path(argument.mailbox)
-    if await session.account.find(path) is None:
-        raise MailboxNotFound(path)
-    session.say(b'* QUOTAROOT %b ""\r\n' % session.name(path))
+    where = await place(session, argument.mailbox)
+    await where.there()
+    name = session.name((*where.above, *where.path))
+    if not where.account.own:
+        session.say(b"* QUOTAROOT %b\r\n" % name)
+        return ok()
+    session.say(b'* QUOTAROOT %b ""\r\n' % name)
     await _say_quota(session)
     return ok()
 

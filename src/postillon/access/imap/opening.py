@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
-from postillon.access.imap.flags import COMMON, list_of_flags
+from postillon.access.imap.flags import COMMON, list_of_flags, permanent_flags
 from postillon.access.imap.objects import mailbox_id
+from postillon.access.imap.places import place
 from postillon.access.imap.view import View
 from postillon.account.changes import MailboxChanges
-from postillon.account.errors import MailboxNotFound
+from postillon.account.errors import MailboxNotFound, NotAllowed
 from postillon.account.keywords import SEEN
 from postillon.account.mailboxes import Mailbox
+from postillon.account.rights import Right
 from postillon.protocol.imap import commands, numbers
 from postillon.protocol.imap.numbers import contains, join, resolve
 from postillon.store.operation import StoreFull
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
 AT_ONCE = 500  # FETCH responses between two looks at how much the client has taken
+# Who has none of these in somebody else's mailbox finds it read-only (RFC 4314 section 5.2).
+CHANGING = Right.KEEP_SEEN | Right.WRITE | Right.INSERT | Right.DELETE_MESSAGES | Right.EXPUNGE
 LOOKED_AT = 5_000  # messages looked at for the first unseen one; beyond that we do not say
 
 
@@ -43,8 +47,9 @@ async def close(session: Session, command: commands.Command) -> Answer:
     """RFC 3501 section 6.4.2: expunge without a word, unless the mailbox is read-only."""
     view = session.selected
     if not view.read_only:
-        with contextlib.suppress(MailboxNotFound):  # somebody has deleted it all
-            await session.account.expunge(view.mailbox)
+        # Somebody has deleted it all, or we may not: nothing is said of it.
+        with contextlib.suppress(MailboxNotFound, NotAllowed):
+            await view.account.expunge(view.mailbox)
     await leave(session)
     return ok()
 
@@ -59,8 +64,8 @@ async def leave(session: Session) -> None:
     view, session.view = session.view, None
     if view is not None and not view.read_only and view.uid_next > view.recent_until:
         try:
-            await session.account.claim_recent(view.mailbox)
-        except (MailboxNotFound, StoreFull):
+            await view.account.claim_recent(view.mailbox)
+        except (MailboxNotFound, NotAllowed, StoreFull):
             return
 
 
@@ -75,14 +80,14 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
         return bad("QRESYNC must be enabled first")  # RFC 7162 section 3.2.3
     if argument.condstore:
         session.use(Extra.CONDSTORE)
-    account = session.account
-    found = await account.find(session.path(argument.mailbox))
-    if found is None:
-        raise MailboxNotFound(argument.mailbox)
+    where = await place(session, argument.mailbox)
+    account = where.account
+    found = await where.there(Right.READ)
+    read_only = read_only or not found.rights & CHANGING
     if not found.selectable:
         return no("The name is only there for the mailboxes below it", b"CANNOT")
     recent, claimed = found.recent_uid, found.recent_uid
-    if not read_only and recent < found.uid_next:
+    if not read_only and recent < found.uid_next and Right.KEEP_SEEN in found.rights:
         with contextlib.suppress(StoreFull):  # they stay \\Recent for the next; reading goes on
             recent, claimed = await account.claim_recent(found.id)
     # Row before UIDs: what comes in between is learnt again, and the view takes that.
@@ -95,13 +100,15 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
         uid_validity=mailbox.uid_validity,
         read_only=read_only,
         recent=recent,
+        account=account,
+        rights=found.rights,
     )
     view.keywords = frozenset(await account.keywords(mailbox.id)) | frozenset(COMMON)
     view.recent_until = claimed
     if session.rev2:
         view.forget_recent()
     session.view = view
-    await _describe(session, view, mailbox)
+    await _describe(session, view, mailbox, session.name((*where.above, *mailbox.path)))
     if known is not None and known.uid_validity == view.uid_validity:
         await _resynchronise(session, view, known)
     if read_only:
@@ -109,11 +116,11 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
     return ok("Selected", b"READ-WRITE")
 
 
-async def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
-    """RFC 3501 section 6.3.1."""
-    permanent = b"()" if view.read_only else list_of_flags(view.keywords, b"\\*")
+async def _describe(session: Session, view: View, mailbox: Mailbox, name: bytes) -> None:
+    """RFC 3501 section 6.3.1; flags that the rights do not cover are not permanent."""
+    permanent = b"()" if view.read_only else permanent_flags(view.keywords, view.rights)
     if session.rev2:
-        second = b'* LIST () "/" %b\r\n' % session.name(mailbox.path)
+        second = b'* LIST () "/" %b\r\n' % name
     else:
         unseen = await _first_unseen(session, view, mailbox)
         second = b"* %d RECENT\r\n" % view.recent_count
@@ -131,7 +138,7 @@ async def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
             view.uid_validity,
             view.uid_next,
             view.highest,
-            mailbox_id(mailbox.id),
+            mailbox_id(mailbox.id, view.other),
         )
     )
 
@@ -139,7 +146,7 @@ async def _describe(session: Session, view: View, mailbox: Mailbox) -> None:
 async def _resynchronise(session: Session, view: View, known: commands.Known) -> None:
     """What has changed since the client was here last (RFC 7162 section 3.2.5)."""
     asked = resolve(known.uids or ((1, view.uid_next - 1),), view.uid_next - 1)
-    changes = await session.account.changes(view.mailbox, known.modseq)
+    changes = await view.account.changes(view.mailbox, known.modseq)
     gone = vanished_in(view, changes, asked)
     if gone:
         session.say(b"* VANISHED (EARLIER) %b\r\n" % numbers.write(gone))
@@ -174,7 +181,7 @@ async def _first_unseen(session: Session, view: View, mailbox: Mailbox) -> int:
     # Most often new mail is at the end, behind much that was read: then a short tail has it all.
     uids = view.uids
     last = min(view.exists, LOOKED_AT)
-    for item in await session.account.placements(view.mailbox, [(uids[0], uids[last - 1])]):
+    for item in await view.account.placements(view.mailbox, [(uids[0], uids[last - 1])]):
         if not item.flags & SEEN:
             return view.number(item.uid)
     return 0

@@ -70,22 +70,22 @@ async def multisearch(session: Session, command: commands.Command) -> Answer:
     assert isinstance(argument, commands.MultiSearch)
     search = argument.search
     assert search.returns is not None
-    for mailbox in await tree.chosen(session, argument.sources):
-        here = session.view
-        if here is not None and here.mailbox == mailbox.id:
+    for entry in await tree.chosen(session, argument.sources):
+        here, account, mailbox = session.view, entry.account, entry.mailbox
+        if here is not None and here.mailbox == mailbox.id and here.account.id == account.id:
             view = here
         else:
-            uids = await session.account.uids(mailbox.id)
+            uids = await account.uids(mailbox.id)
             view = View(
                 mailbox.id, uids, modseq=mailbox.modseq, uid_next=mailbox.uid_next,
-                uid_validity=mailbox.uid_validity, read_only=True,
+                uid_validity=mailbox.uid_validity, read_only=True, account=account,
             )  # fmt: skip
         result = await find(session, view, search.key)
         if "SAVE" in search.returns:
             view.saved = numbers.join(uid for _, uid in _chosen(search.returns, None, result.found))
         if result.found or view is here:
             head = b"TAG %b MAILBOX %b UIDVALIDITY %d" % (
-                string(command.tag.encode()), session.name(mailbox.path), view.uid_validity,
+                string(command.tag.encode()), session.name_of(entry.name), view.uid_validity,
             )  # fmt: skip
             session.say(_extended(head, search, search.returns, result))
         await session.breathe()
@@ -127,7 +127,7 @@ async def find(session: Session, view: View, key: commands.SearchKey) -> Result:
         session.use(Extra.CONDSTORE)
     parts = key.keys if isinstance(key, commands.All) else (key,)
     now = session.server.clock()
-    answers = await texts.ask(session.account, key)
+    answers = await texts.ask(view.account, key)
     tests = [compile_key(part, view, now, answers, only_uids=session.uid_only) for part in parts]
     free = [test.matches for test in tests if test.cost is Cost.NUMBER]
     found = [
@@ -142,7 +142,7 @@ async def find(session: Session, view: View, key: commands.SearchKey) -> Result:
     return Result(
         found,
         {uid: modseqs[uid] for _, uid in found} if by_modseq else {},
-        await texts.fit(session.account, view.mailbox, found, key, answers),
+        await texts.fit(view.account, view.mailbox, found, key, answers),
     )
 
 
@@ -190,7 +190,7 @@ async def _search(
     """Those that pass all tests. What costs least first: it leaves less to be read."""
     by_index = [test.hits for test in tests if test.hits is not None]
     if by_index:
-        sure, found = await texts.narrow(session.account, view, found, by_index)
+        sure, found = await texts.narrow(view.account, view, found, by_index)
         if len(by_index) == len(tests):
             return sorted(sure + await _by_rows(session, view, found, tests, modseqs))
         found = sorted(sure + found)
@@ -215,7 +215,7 @@ async def _by_placements(
         some = found[start : start + FLAGS_AT_ONCE]
         numbers_of = {uid: number for number, uid in some}
         ranges = numbers.join(uid for _, uid in some)
-        for item in await session.account.placements(view.mailbox, ranges):
+        for item in await view.account.placements(view.mailbox, ranges):
             number = numbers_of.get(item.uid)
             if number is None:
                 continue
@@ -245,7 +245,7 @@ async def _by_rows(
 
     if not checks:
         return found
-    account = session.account
+    account = view.account
     left: Found = []
     looked = 0
     for start in range(0, len(found), ROWS_AT_ONCE):

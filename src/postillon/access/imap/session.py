@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from postillon.access.imap import (
+    acl,
     append,
     capabilities,
     changing,
@@ -34,7 +35,7 @@ from postillon.access.imap.flags import FlagWriter, list_of_flags
 from postillon.access.imap.view import View
 from postillon.account.account import Account
 from postillon.account.changes import Placement
-from postillon.account.errors import MailboxNotFound
+from postillon.account.errors import MailboxNotFound, NotAllowed
 from postillon.directory.principals import Principal
 from postillon.net.deflate import DeflateStream
 from postillon.net.stream import PlaintextInjected, Stream
@@ -90,6 +91,11 @@ RULES: dict[str, Rule] = {
     "UNAUTHENTICATE": Rule(State.LOGGED_IN, entry.unauthenticate),
     "GETMETADATA": Rule(State.LOGGED_IN, metadata.get),
     "SETMETADATA": Rule(State.LOGGED_IN, metadata.set_),
+    "SETACL": Rule(State.LOGGED_IN, acl.set_),
+    "DELETEACL": Rule(State.LOGGED_IN, acl.delete),
+    "GETACL": Rule(State.LOGGED_IN, acl.get),
+    "LISTRIGHTS": Rule(State.LOGGED_IN, acl.list_rights),
+    "MYRIGHTS": Rule(State.LOGGED_IN, acl.my_rights),
     "GETQUOTA": Rule(State.LOGGED_IN, metadata.get_quota),
     "GETQUOTAROOT": Rule(State.LOGGED_IN, metadata.get_quota_root),
     "SETQUOTA": Rule(State.LOGGED_IN, metadata.set_quota),
@@ -301,9 +307,9 @@ class Session:
         """Bring the view up to date with the store; nothing is said yet."""
         view = self.selected
         try:
-            changes = await self.account.changes(view.mailbox, view.modseq)
-            uids = None if changes.complete else await self.account.uids(view.mailbox)
-        except MailboxNotFound:
+            changes = await view.account.changes(view.mailbox, view.modseq)
+            uids = None if changes.complete else await view.account.uids(view.mailbox)
+        except (MailboxNotFound, NotAllowed):  # deleted, or not shared with us any more
             view.lose()
         else:
             view.learn(changes, uids)

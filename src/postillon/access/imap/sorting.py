@@ -81,7 +81,8 @@ async def _facts(session: Session, found: Found, *, header: bool) -> Sequence[So
     if not found:
         return []
     ranges = numbers.join(uid for _, uid in found)
-    return await session.account.sort_facts(session.selected.mailbox, ranges, header=header)
+    view = session.selected
+    return await view.account.sort_facts(view.mailbox, ranges, header=header)
 
 
 async def _apart(size: int, call: Callable[..., Any], *arguments: object) -> Any:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from postillon.access.imap import metadata
+from postillon.access.imap import acl, metadata
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.objects import mailbox_id
+from postillon.access.imap.places import OTHERS, SHARED, Place, place, shared
 from postillon.account.account import Account
 from postillon.account.errors import MailboxNotFound
 from postillon.account.mailboxes import Mailbox, MailboxKind, Path
 from postillon.account.ranges import MAX_UID
+from postillon.account.rights import Right
 from postillon.account.roles import Role
 from postillon.protocol.imap import commands, names
 from postillon.protocol.imap.pattern import Pattern
@@ -36,32 +39,60 @@ _ROLES = {use.decode().upper(): role for role, use in USES.items()}
 # \All and \Flagged would be views of other mailboxes, which we do not have (RFC 6154 section 3).
 _CREATABLE = frozenset(USES) - {Role.ALL, Role.FLAGGED}
 
+_SPACES = (OTHERS.encode(), SHARED.encode())
 _VISIBLE = (MailboxKind.MAIL, MailboxKind.NAME_ONLY)
 
 
 async def namespace(session: Session, command: commands.Command) -> Answer:
-    """RFC 2342: one personal namespace, without a prefix."""
-    session.say(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    """RFC 2342: one's own without a prefix, those of other people, those of shared accounts."""
+    session.say(b'* NAMESPACE (("" "/")) (("%b/" "/")) (("%b/" "/"))\r\n' % _SPACES)
     return ok()
 
 
 # LIST and LSUB ------------------------------------------------------------------------------------
 
 
-class _Tree:
-    """All names of an account by their text, and which of them are subscribed."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mailbox under the name that this client has for it."""
 
-    def __init__(self, mailboxes: Iterable[Mailbox], subscribed: Iterable[Path]) -> None:
-        self.mailboxes: dict[str, Mailbox] = {
-            names.text_of(item.path): item
-            for item in mailboxes
-            if not item.hidden and item.kind in _VISIBLE
-        }
+    name: str
+    account: Account
+    mailbox: Mailbox
+
+
+class _Tree:
+    """All mailboxes a client sees by their names, and the names it has subscribed to.
+
+    above: names that stand above the mailboxes of others; most are no mailboxes themselves.
+    """
+
+    def __init__(self, subscribed: Iterable[Path]) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.above: set[str] = set()
         self.subscribed = {names.text_of(path) for path in subscribed}
 
+    def add(self, place: Place, mailboxes: Iterable[Mailbox]) -> list[str]:
+        """The names of those that were added; a name that is there already keeps its meaning."""
+        found = []
+        for item in mailboxes:
+            if item.hidden or item.kind not in _VISIBLE:
+                continue
+            name = names.text_of((*place.above, *item.path))
+            self.entries.setdefault(name, Entry(name, place.account, item))
+            found.append(name)
+        return found
+
     @classmethod
-    async def of(cls, account: Account) -> _Tree:
-        return cls(await account.mailboxes(), await account.subscriptions())
+    async def of(cls, session: Session) -> _Tree:
+        account = session.account
+        tree = cls(await account.subscriptions())
+        tree.add(Place(account, ()), await account.mailboxes())
+        foreign: list[str] = []
+        for other in await shared(session):
+            foreign += tree.add(other, await other.account.mailboxes())
+        tree.above = _above(foreign)
+        return tree
 
 
 def _above(chosen: Iterable[str]) -> set[str]:
@@ -87,29 +118,34 @@ async def list_(session: Session, command: commands.Command) -> Answer:
     for name in argument.status:
         if name not in _STATUS:
             raise Refused("There is no such status item")
-    tree = await _Tree.of(session.account)
-    chosen = set(tree.mailboxes)
+    tree = await _Tree.of(session)
+    chosen = tree.entries.keys() | tree.above
     if "SUBSCRIBED" in argument.selection:
         chosen = set(tree.subscribed)
     if "SPECIAL-USE" in argument.selection:
-        chosen &= {name for name, item in tree.mailboxes.items() if item.role in USES}
+        chosen &= {name for name, entry in tree.entries.items() if entry.mailbox.role in USES}
     recursive = "RECURSIVEMATCH" in argument.selection
     above = _above(chosen) if recursive else set()
     show_subscribed = bool({"SUBSCRIBED"} & (argument.selection | argument.returns))
     for name in _in_order(tree, chosen | above):
         if not any(pattern.matches(name) for pattern in patterns):
             continue
-        item = tree.mailboxes.get(name)
-        attributes = _attributes(item)
+        entry = tree.entries.get(name)
+        attributes = _attributes(tree, name)
         if show_subscribed and name in tree.subscribed:
             attributes.append(b"\\Subscribed")
         info = b' ("CHILDINFO" ("SUBSCRIBED"))' if recursive and name in above else b""
         text = session.name_of(name)
         session.say(b'* LIST (%b) "/" %b%b\r\n' % (b" ".join(attributes), text, info))
-        if argument.status and item is not None and item.selectable:
-            await _say_status(session, item, text, argument.status)
-        if argument.metadata and item is not None:
-            there = await session.account.annotations(item.id)
+        if entry is None:
+            continue
+        item = entry.mailbox
+        if argument.status and item.selectable and Right.READ in item.rights:
+            await _say_status(session, entry.account, item, text, argument.status)
+        if "MYRIGHTS" in argument.returns:
+            acl.say(session, text, item.rights)
+        if argument.metadata and Right.READ in item.rights:
+            there = await entry.account.annotations(item.id)
             values = {entry: there[entry] for entry in argument.metadata if entry in there}
             metadata.say(session, text, argument.metadata, values, there)
     return ok()
@@ -117,16 +153,19 @@ async def list_(session: Session, command: commands.Command) -> Answer:
 
 def _in_order(tree: _Tree, chosen: set[str]) -> list[str]:
     """Mailboxes as the account orders them, then the names that no mailbox has."""
-    return [name for name in tree.mailboxes if name in chosen] + sorted(
-        chosen - tree.mailboxes.keys()
-    )
+    return [name for name in tree.entries if name in chosen] + sorted(chosen - tree.entries.keys())
 
 
-def _attributes(item: Mailbox | None) -> list[bytes]:
-    if item is None:
-        return [b"\\NonExistent", b"\\Noselect"]
+def _attributes(tree: _Tree, name: str) -> list[bytes]:
+    entry = tree.entries.get(name)
+    if entry is None:
+        below = [b"\\HasChildren"] if name in tree.above else []
+        return [b"\\NonExistent", b"\\Noselect", *below]
+    item = entry.mailbox
     found = [] if item.selectable else [b"\\Noselect"]
-    found.append(b"\\HasChildren" if item.has_children else b"\\HasNoChildren")
+    found.append(
+        b"\\HasChildren" if item.has_children or name in tree.above else b"\\HasNoChildren"
+    )
     if item.role in USES:
         found.append(USES[item.role])
     return found
@@ -141,28 +180,32 @@ async def lsub(session: Session, command: commands.Command) -> Answer:
         session.say(b'* LSUB (\\Noselect) "/" ""\r\n')
         return ok()
     pattern = Pattern(argument.reference + raw, utf8=session.utf8)
-    tree = await _Tree.of(session.account)
+    tree = await _Tree.of(session)
     matched = {name for name in tree.subscribed if pattern.matches(name)}
     above = {name for name in _above(tree.subscribed - matched) if pattern.matches(name)} - matched
     for name in _in_order(tree, matched | above):
-        item = tree.mailboxes.get(name)
-        attribute = (
-            b"" if name in matched and item is not None and item.selectable else b"\\Noselect"
-        )
+        entry = tree.entries.get(name)
+        there = name in matched and entry is not None and entry.mailbox.selectable
+        attribute = b"" if there else b"\\Noselect"
         session.say(b'* LSUB (%b) "/" %b\r\n' % (attribute, session.name_of(name)))
     return ok()
 
 
-async def chosen(session: Session, sources: Iterable[commands.Source]) -> list[Mailbox]:
+async def chosen(session: Session, sources: Iterable[commands.Source]) -> list[Entry]:
     """The mailboxes that a client names in one way or another, each once, in the account's order.
 
-    Names that no mailbox has are passed over (RFC 7377 section 2.2). Raises BadName.
+    Names that no mailbox has, or one that may not be read, are passed over (RFC 7377 section 2.2).
+    Raises BadName.
     """
-    tree = await _Tree.of(session.account)
+    tree = await _Tree.of(session)
     wanted: set[str] = set()
     for source in sources:
         wanted.update(_names(session, tree, source))
-    return [item for name, item in tree.mailboxes.items() if name in wanted and item.selectable]
+    return [
+        entry
+        for name, entry in tree.entries.items()
+        if name in wanted and entry.mailbox.selectable and Right.READ in entry.mailbox.rights
+    ]
 
 
 def _names(session: Session, tree: _Tree, source: commands.Source) -> Iterable[str]:
@@ -171,22 +214,22 @@ def _names(session: Session, tree: _Tree, source: commands.Source) -> Iterable[s
         case commands.Scope.SELECTED:
             if session.view is None:
                 raise Refused("No mailbox is selected")
-            there = session.view.mailbox
-            return [name for name, item in tree.mailboxes.items() if item.id == there]
+            there = session.view.account.id, session.view.mailbox
+            return [n for n, e in tree.entries.items() if (e.account.id, e.mailbox.id) == there]
         case commands.Scope.PERSONAL:
-            return tree.mailboxes
+            return [name for name, entry in tree.entries.items() if entry.account.own]
         case commands.Scope.INBOXES:
-            return [name for name, item in tree.mailboxes.items() if item.role is Role.INBOX]
+            return [n for n, e in tree.entries.items() if e.mailbox.role is Role.INBOX]
         case commands.Scope.SUBSCRIBED:
             return tree.subscribed
         case commands.Scope.MAILBOXES:
             return given
         case commands.Scope.SUBTREE:
-            return [n for n in tree.mailboxes for top in given if n == top or _is_below(n, top)]
+            return [n for n in tree.entries for top in given if n == top or _is_below(n, top)]
         case commands.Scope.SUBTREE_ONE:
             return [
                 name
-                for name in tree.mailboxes
+                for name in tree.entries
                 for top in given
                 if name == top or (_is_below(name, top) and "/" not in name[len(top) + 1 :])
             ]
@@ -221,23 +264,22 @@ async def status(session: Session, command: commands.Command) -> Answer:
     for name in argument.items:
         if name not in _STATUS:
             raise Refused("There is no such status item")
-    path = session.path(argument.mailbox)
-    item = _mail(await session.account.find(path), path)
-    await _say_status(session, item, session.name(item.path), argument.items)
+    where = await place(session, argument.mailbox)
+    item = await where.there(Right.READ)
+    if not item.selectable:
+        raise MailboxNotFound(item.path)
+    text = session.name((*where.above, *item.path))
+    await _say_status(session, where.account, item, text, argument.items)
     return ok()
 
 
-def _mail(item: Mailbox | None, wanted: object) -> Mailbox:
-    if item is None or not item.selectable:
-        raise MailboxNotFound(wanted)
-    return item
-
-
-async def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iterable[str]) -> None:
+async def _say_status(
+    session: Session, account: Account, item: Mailbox, text: bytes, wanted: Iterable[str]
+) -> None:
     words: list[bytes] = []
     for name in wanted:
         if name == "MAILBOXID":
-            words.append(b"MAILBOXID (%b)" % mailbox_id(item.id))
+            words.append(b"MAILBOXID (%b)" % mailbox_id(item.id, 0 if account.own else account.id))
             continue
         if name == "MESSAGES":
             value = item.total
@@ -253,21 +295,21 @@ async def _say_status(session: Session, item: Mailbox, text: bytes, wanted: Iter
             session.use(Extra.CONDSTORE)
             value = max(item.modseq, 1)
         elif name == "DELETED-STORAGE":  # RFC 9208 section 5.1, in octets
-            value = await session.account.deleted_octets(item.id) if item.deleted else 0
+            value = await account.deleted_octets(item.id) if item.deleted else 0
         elif name == "SIZE":
             value = item.octets
         elif name == "APPENDLIMIT":
             value = session.server.config.append_limit
         else:
-            value = await _recent(session, item)
+            value = await _recent(account, item)
         words.append(b"%b %d" % (name.encode(), value))
     session.say(b"* STATUS %b (%b)\r\n" % (text, b" ".join(words)))
 
 
-async def _recent(session: Session, item: Mailbox) -> int:
+async def _recent(account: Account, item: Mailbox) -> int:
     if item.recent_uid >= item.uid_next:
         return 0
-    return len(await session.account.placements(item.id, [(item.recent_uid, MAX_UID)]))
+    return len(await account.placements(item.id, [(item.recent_uid, MAX_UID)]))
 
 
 # Changes of the tree ------------------------------------------------------------------------------
@@ -285,14 +327,17 @@ async def create(session: Session, command: commands.Command) -> Answer:
         role = wanted
     # A delimiter at the end says that names below will follow: it is not part of the name.
     raw = argument.mailbox
-    made = await session.account.create(session.path(raw[:-1] if raw.endswith(b"/") else raw), role)
-    return ok("Created", b"MAILBOXID (%b)" % mailbox_id(made.id))
+    where = await place(session, raw[:-1] if raw.endswith(b"/") else raw)
+    made = await where.account.create(where.path, role)
+    other = 0 if where.account.own else where.account.id
+    return ok("Created", b"MAILBOXID (%b)" % mailbox_id(made.id, other))
 
 
 async def delete(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Name)
-    await session.account.delete((await _there(session, argument.mailbox)).id)
+    where, mailbox = await _there(session, argument.mailbox)
+    await where.account.delete(mailbox.id)
     return ok()
 
 
@@ -300,17 +345,20 @@ async def rename(session: Session, command: commands.Command) -> Answer:
     argument = command.argument
     assert isinstance(argument, commands.Rename)
     raw = argument.new
-    new = session.path(raw[:-1] if raw.endswith(b"/") else raw)
-    await session.account.rename((await _there(session, argument.old)).id, new)
+    old, mailbox = await _there(session, argument.old)
+    new = await place(session, raw[:-1] if raw.endswith(b"/") else raw)
+    if old.account.id != new.account.id:
+        return no("A mailbox stays in its account: copy what is in it", b"CANNOT")
+    await old.account.rename(mailbox.id, new.path)
     return ok()
 
 
-async def _there(session: Session, raw: bytes) -> Mailbox:
-    path = session.path(raw)
-    item = await session.account.find(path)
-    if item is None or item.hidden:
-        raise MailboxNotFound(path)
-    return item
+async def _there(session: Session, raw: bytes) -> tuple[Place, Mailbox]:
+    where = await place(session, raw)
+    item = await where.there()
+    if item.hidden:
+        raise MailboxNotFound(item.path)
+    return where, item
 
 
 async def subscribe(session: Session, command: commands.Command) -> Answer:

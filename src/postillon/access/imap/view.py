@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from postillon.access.imap.uids import Uids
+from postillon.account.account import Account
 from postillon.account.changes import MailboxChanges, Placement
 from postillon.account.ids import MailboxId
 from postillon.account.ranges import MAX_UID
+from postillon.account.rights import ALL, Right
 from postillon.protocol.imap.numbers import SAVED, Ranges, resolve
 
 
@@ -33,18 +35,22 @@ class News:
 class View:
     """A selected mailbox."""
 
+    account: Account
+
     __slots__ = (
         "_changed",
         "_come",
         "_gone",
         "_own",
         "_told",
+        "account",
         "keywords",
         "mailbox",
         "modseq",
         "read_only",
         "recent",
         "recent_until",
+        "rights",
         "saved",
         "uid_next",
         "uid_validity",
@@ -61,8 +67,14 @@ class View:
         uid_validity: int,
         read_only: bool = False,
         recent: int = 0,
+        account: Account | None = None,
+        rights: Right = ALL,
     ) -> None:
+        """account: whose mailbox it is; None only where nothing is asked of it."""
         self.mailbox = mailbox
+        self.rights = rights  # when it was opened
+        if account is not None:
+            self.account = account
         self.uids = Uids(uids)
         self.modseq = modseq  # all up to it is in the view or waits to be told
         self.uid_next = max(uid_next, self.uids.last + 1)
@@ -82,6 +94,11 @@ class View:
     def highest(self) -> int:
         """HIGHESTMODSEQ, which is never 0 (RFC 7162 section 3.1.2)."""
         return max(self.modseq, 1)
+
+    @property
+    def other(self) -> int:
+        """The account where it is not one's own, else 0: what object ids need."""
+        return 0 if self.account.own else self.account.id
 
     def forget_recent(self) -> None:
         """IMAP4rev2 has no \\Recent (RFC 9051 appendix E)."""

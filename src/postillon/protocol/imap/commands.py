@@ -112,6 +112,15 @@ class SetMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAcl:
+    """SETACL, and DELETEACL and LISTRIGHTS, which name no rights (RFC 4314 section 3)."""
+
+    mailbox: bytes
+    identifier: bytes
+    rights: str = ""  # letters, perhaps behind "+" or "-"
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """GETQUOTA and SETQUOTA; what the latter would set is not kept."""
 
@@ -401,8 +410,8 @@ class Thread:
 
 Argument = (
     Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
-    | GetMetadata | SetMetadata | Root | AppendDone | Fetch | Store | Copy | Expunge | Search | Sort
-    | Thread | Batches | MultiSearch
+    | GetMetadata | SetMetadata | SetAcl | Root | AppendDone | Fetch | Store | Copy | Expunge | Search
+    | Sort | Thread | Batches | MultiSearch
 )  # fmt: skip
 
 

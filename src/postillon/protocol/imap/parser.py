@@ -202,7 +202,9 @@ def _lsub(reader: Reader) -> commands.List:
 
 
 _LIST_SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "METADATA"})
+_LIST_RETURN = frozenset(
+    {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "METADATA", "MYRIGHTS"}
+)
 
 
 def _list(reader: Reader) -> commands.List:
@@ -378,6 +380,19 @@ def _copy(uid: bool) -> Parse:
     return parse_copy
 
 
+def _set_acl(reader: Reader) -> commands.SetAcl:
+    named = _identifier(reader)
+    reader.need(b" ")
+    return replace(named, rights=reader.astring().decode("ascii", "replace"))
+
+
+def _identifier(reader: Reader) -> commands.SetAcl:
+    reader.need(b" ")
+    mailbox = reader.astring()
+    reader.need(b" ")
+    return commands.SetAcl(mailbox, reader.astring())
+
+
 def _root(reader: Reader) -> commands.Root:
     reader.need(b" ")
     return commands.Root(reader.astring())
@@ -447,6 +462,11 @@ _VERBS: dict[str, Parse] = {
     "ENABLE": _enable,
     "GETMETADATA": metadata.get,
     "SETMETADATA": metadata.set_,
+    "SETACL": _set_acl,
+    "DELETEACL": _identifier,
+    "GETACL": _name,
+    "LISTRIGHTS": _identifier,
+    "MYRIGHTS": _name,
     "GETQUOTA": _root,
     "GETQUOTAROOT": _name,
     "SETQUOTA": _set_quota,
