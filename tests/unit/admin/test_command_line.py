@@ -111,6 +111,36 @@ def test_domains_accounts_aliases_and_groups_in_tables(shell: Shell) -> None:
     assert "example.net         2        1       1" in shell.ok("domain", "list")
 
 
+def test_mailboxes_are_shared_and_taken_back(shell: Shell) -> None:
+    shell.ok("account", "add", "info@example.org", "--shared")
+    shell.ok("account", "add", "bob@example.org", "--no-password")
+    shell.ok("group", "add", "team@example.org", "bob@example.org")
+    assert "Nothing is shared" in shell.ok("account", "shares", "info@example.org")
+    shell.ok("account", "share", "info@example.org", "*", "team@example.org", "write")
+    shell.ok("account", "share", "info@example.org", "Sent", "team@example.org", "-wite")
+    shell.ok("account", "share", "info@example.org", "Sent", "anyone", "read")
+    shown = shell.ok("account", "shares", "info@example.org").splitlines()
+    assert shown[:3] == [
+        "Mailbox  Who               Rights",
+        "*        team@example.org  lrswikxte",
+        "INBOX    team@example.org  lrswikxte",
+    ]
+    assert shown[-3:-1] == ["Sent     anyone            lrs", "Sent     team@example.org  lrskx"]
+    shell.ok("account", "share", "info@example.org", "*", "team@example.org", "none")
+    shell.ok("account", "share", "info@example.org", "Sent", "anyone", "none")
+    assert json.loads(shell.ok("account", "shares", "info@example.org", "--json")) == []
+
+
+def test_what_cannot_be_shared_is_refused_with_a_hint(shell: Shell) -> None:
+    shell.ok("account", "add", "ada@example.org", "--no-password")
+    shell.ok("account", "add", "bob@example.org", "--no-password")
+    share = ("account", "share", "ada@example.org")
+    assert "nearest: Sent" in shell.refused(*share, "Snet", "bob@example.org", "read")
+    assert "nearest: bob@example.org" in shell.refused(*share, "Sent", "bobb@example.org", "read")
+    assert "the owner" in shell.refused(*share, "Sent", "ada@example.org", "read")
+    assert "lrswipkxtea" in shell.refused(*share, "Sent", "bob@example.org", "lz")
+
+
 def test_every_answer_has_its_json(shell: Shell) -> None:
     made = json.loads(shell.ok("account", "add", "ada@example.org", "--generate", "--json"))
     assert made["account"]["login"] == "ada@example.org"

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from postillon.admin import accounts
+from postillon.admin import accounts, sharing
 from postillon.admin.accounts import AccountChange, AccountView, NewAccount
+from postillon.admin.sharing import ShareView
 from postillon.admin.units import UnitError, format_size, parse_size
 from postillon.server.commands.common import (
     Place,
@@ -160,6 +161,32 @@ def remove_address(place: Place, login: str, address: str) -> None:
     answer(place.as_json, view, lambda: f"removed {address}\n{_facts(view)}")
 
 
+@account.command(context_settings={"ignore_unknown_options": True})  # -w is no option but RIGHTS
+@click.argument("login")
+@click.argument("mailbox")
+@click.argument("who")
+@click.argument("rights")
+@place_options
+def share(place: Place, login: str, mailbox: str, who: str, rights: str) -> None:
+    """Let others use a mailbox of an account.
+
+    MAILBOX is a name such as Work/Reports, or "*" for all, also those that come later. WHO is an
+    address of a person or a group, or "anyone". RIGHTS is read, write, all or none, or letters of RFC
+    4314 such as lrs; with + or - before them they are added or taken away.
+    """
+    views = place.at_desk(lambda desk: sharing.share(desk, login, mailbox, who, rights))
+    answer(place.as_json, views, lambda: _shares(views))
+
+
+@account.command()
+@click.argument("login")
+@place_options
+def shares(place: Place, login: str) -> None:
+    """Show who else may use which mailboxes of an account."""
+    views = place.at_desk(lambda desk: sharing.shares(desk, login))
+    answer(place.as_json, views, lambda: _shares(views))
+
+
 @account.command()
 @click.argument("login")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -196,6 +223,18 @@ def _table(views: list[AccountView]) -> str:
             ("Enabled", lambda view: view.enabled),
         ],
         "There is no account here yet: postillon account add ADDRESS",
+    )
+
+
+def _shares(views: list[ShareView]) -> str:
+    return table(
+        views,
+        [
+            ("Mailbox", lambda view: view.mailbox),
+            ("Who", lambda view: view.who),
+            ("Rights", lambda view: view.rights),
+        ],
+        "Nothing is shared: postillon account share ADDRESS MAILBOX WHO RIGHTS",
     )
 
 
