@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
 import msgspec
 
@@ -21,7 +20,7 @@ from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
 from postillon.queue import trace
 from postillon.queue.config import QueueConfig
-from postillon.queue.destinations import Known, for_mail, lined_up
+from postillon.queue.destinations import lined_up
 from postillon.queue.ids import QueueId
 from postillon.queue.patience import mail_of, patience_of
 from postillon.queue.rows import (
@@ -83,8 +82,7 @@ class Plan:
 
     submission: Submission
     reading: Scan
-    digest: bytes  # SHA-256 of the content
-    copy: Copy | None  # None where nothing of it goes into a mailbox of ours
+    copy: Copy
     accepted_at: int
     expires_at: int
     lane: Lane = Lane.INTERACTIVE
@@ -95,7 +93,6 @@ class Plan:
     )  # recipient numbers by envelope recipient
     refused: dict[int, Status] = field(default_factory=dict)  # by envelope recipient
     lines: dict[str, tuple[str, ...]] = field(default_factory=dict)  # that some join, with hosts
-    sites: dict[str, str] = field(default_factory=dict)  # key of where a claimed destination leads
 
     @property
     def travels(self) -> bool:
@@ -117,12 +114,8 @@ class Plan:
             for row in self.rows
         ]
 
-    def claim(self, worker: str, wanted: Sequence[str], sites: Mapping[str, str]) -> None:
-        """Let the accepting worker take those for `wanted` destinations in hand at once.
-
-        sites: where they led last, as far as known: what all know of it is read by the way.
-        """
-        self.sites.update(sites)
+    def claim(self, worker: str, wanted: Sequence[str]) -> None:
+        """Let the accepting worker take those for `wanted` destinations in hand at once."""
         self.rows = [
             replace(row, state=State.CLAIMED, claimed_by=worker)
             if row.state is State.WAITING and row.destination in wanted
@@ -138,7 +131,6 @@ class Accepted(msgspec.Struct, frozen=True):
     outcomes: tuple[Outcome | None, ...]
     message: QueueMessage | None = None  # the rows, where something is left to do
     rows: tuple[QueueRecipient, ...] = ()
-    known: Mapping[str, Known] = {}  # what decides about a claimed destination
 
 
 async def look_up(submission: Submission, recipients: Recipients) -> list[Lookup]:
@@ -155,24 +147,18 @@ async def look_up(submission: Submission, recipients: Recipients) -> list[Lookup
 def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig, now: int) -> Plan:
     """Read the message and lay out its recipients; no database. Raises SubmissionRefused."""
     content, envelope = submission.content, submission.envelope
-    here = any(isinstance(to, LocalTarget) for lookup in lookups for to in lookup.targets)
-    reading = scan(content, submission.header, deep=here)
+    reading = scan(content, submission.header)
     if reading.hops > MAX_HOPS:
         raise SubmissionRefused(TOO_MANY_HOPS, permanent=True)
-    copy = None
-    if not here:
-        digest = sha256(content).digest()
-    else:
-        copy = prepare(
-            content,
-            reading,
-            trace=submission.header,
-            reverse_path=envelope.reverse_path,
-            at=now,
-            queue_id=submission.queue_id,
-        )
-        digest = copy.digest
-    made = Plan(submission, reading, digest, copy, now, now, _lane(submission, reading, config))
+    copy = prepare(
+        content,
+        reading,
+        trace=submission.header,
+        reverse_path=envelope.reverse_path,
+        at=now,
+        queue_id=submission.queue_id,
+    )
+    made = Plan(submission, reading, copy, now, now, _lane(submission, reading, config))
     _lay_out(made, lookups)
     mail = mail_of(envelope.reverse_path is None, made.lane)
     life = patience_of(config).lifetime(made.destinations, mail)
@@ -260,7 +246,6 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
     outcomes: dict[int, Outcome] = {}
     placed: list[dict[str, object]] = []
     for item in made.local:
-        assert made.copy is not None
         outcome: Outcome
         if item.loop:
             outcome, where = Failed(LOOP), None
@@ -306,7 +291,7 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
     if not rows:
         return Accepted(submission.queue_id, answers)
     message = QueueMessage(
-        submission.queue_id, ref, made.digest, submission.header, envelope.reverse_path,
+        submission.queue_id, ref, made.copy.digest, submission.header, envelope.reverse_path,
         submission.submitter, made.lane, envelope.body, envelope.smtputf8,
         envelope.ret_full, envelope.envid, made.reading.hops, made.accepted_at, made.expires_at,
         about=submission.about,
@@ -316,10 +301,7 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
         yield from lined_up(tx, key, hosts)
     if any(row.state is not State.CLAIMED and row.waits_for is None for row in rows):
         tx.announce(TOPIC)
-    known: dict[str, Known] = {}
-    for destination, key in made.sites.items():
-        known[destination] = key, (yield from for_mail(key, destination))
-    return Accepted(submission.queue_id, answers, message, tuple(rows), known)
+    return Accepted(submission.queue_id, answers, message, tuple(rows))
 
 
 def _row_left(made: Plan, item: Local, outcome: Outcome) -> QueueRecipient | None:

@@ -56,8 +56,6 @@ class Destination:
         return self.down_since is not None
 
 
-Known = tuple[str, Destination | None]  # the key that was asked for, and what decides
-
 _COLUMNS = (
     "key, hosts, down_since, probes, next_at, probed_by, lease_until, status, said_at, concurrency,"
     " rate_at, held, updated_at"

@@ -157,7 +157,7 @@ class Reporter:
             for one in written:
                 self._meter.count("reports", one.action.value)
                 self._log.info(
-                    "reported", queue_id=message.name, report=one.plan.submission.queue_id, to=to,
+                    "reported", queue_id=message.name, report=one.plan.copy.queue_id, to=to,
                     action=one.action.value,
                 )  # fmt: skip
             for action, verdict in withheld:
@@ -393,4 +393,4 @@ def _blob(made: Plan) -> NewBlob:
 
 
 def _named(made: Plan | None) -> dict[str, object]:
-    return {} if made is None else {"report": made.submission.queue_id}
+    return {} if made is None else {"report": made.copy.queue_id}

@@ -14,7 +14,6 @@ from typing import TypeVar
 from postillon.deliver.agent import Site
 from postillon.mail.octets import Octets
 from postillon.queue.config import QueueConfig
-from postillon.queue.destinations import Known
 from postillon.queue.ids import QueueId
 from postillon.queue.rows import Lane, QueueMessage, QueueRecipient
 
@@ -29,8 +28,7 @@ class Work:
 
     `site` None until the agent has said where the destination's mail goes. `probe` names the
     destination for which it is the one delivery that finds out whether it is back; "" otherwise.
-    `rows` are those that this worker has written, and `known` what stood about their destination in
-    the same transaction, for a try that begins at once.
+    `rows` are those that this worker has just written, for a try that begins at once.
     """
 
     queue_id: QueueId
@@ -42,7 +40,6 @@ class Work:
     site: Site | None = None
     probe: str = ""
     rows: tuple[QueueMessage, Sequence[QueueRecipient]] | None = None
-    known: Known | None = None
 
     @property
     def local(self) -> bool:

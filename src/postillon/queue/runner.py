@@ -140,19 +140,16 @@ class QueueRunner:
         size = len(made.submission.content)
         lane = made.lane
         now = self._clock()
-        wanted: list[str] = []
-        sites: dict[str, str] = {}
+        wanted: dict[str, None] = {}
         for destination in made.destinations:
             site = self._sites.get(destination)
             if site is not None and self._full(site, now):
                 mark = self._schedule.next_mark(made.accepted_at, made.expires_at, now)
                 made.line_up(destination, site.key, site.hosts, mark or now)
             elif self._hand.room(lane, len(wanted), size):
-                wanted.append(destination)
-                if site is not None:
-                    sites[destination] = site.key
+                wanted[destination] = None
         if wanted:
-            made.claim(self._worker, wanted, sites)
+            made.claim(self._worker, tuple(wanted))
 
     def begin(self, accepted: Accepted, content: Octets) -> None:
         """Start with the rows that the accepting transaction has claimed."""
@@ -167,7 +164,6 @@ class QueueRunner:
                 Work(
                     message.queue_id, destination, tuple(numbers), message.lane, content,
                     len(content), rows=(message, accepted.rows),
-                    known=accepted.known.get(destination),
                 )
             )  # fmt: skip
 
@@ -342,7 +338,7 @@ class QueueRunner:
             await self._moved(work)
         key, places = work.key, self._tries.pace(work).places
         if not work.probe and self._hand.under_way(key) >= places:
-            work.known = None  # it may have changed when its turn comes
+            work.rows = None  # they may have changed when its turn comes
             if self._hand.wait(work, places):
                 return True
             await self._tries.line_up(work)

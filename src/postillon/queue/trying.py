@@ -141,20 +141,13 @@ class Tries:
         assert site is not None
 
         rows, work.rows = work.rows, None
-        if rows is not None and self._clock() - rows[0].accepted_at > self._lease // 2:
-            rows = None  # what we have claimed stays ours as long as its lease
-        told, work.known = work.known, None
 
         def steps() -> Steps[tuple[spool.Loaded | None, Destination | None]]:
             loaded = rows or (yield from spool.load(work.queue_id))
             known = yield from destinations.for_mail(site.key, site.destination)
             return loaded, known
 
-        loaded: spool.Loaded | None
-        if rows is not None and told is not None and told[0] == site.key:
-            loaded, known = rows, told[1]
-        else:
-            loaded, known = await self._store.query(steps())
+        loaded, known = await self._store.query(steps())
         if loaded is not None:
             message, recipients = loaded
             mine = self._mine(work, recipients)
