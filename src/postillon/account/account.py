@@ -287,8 +287,9 @@ class Account:
             rights = yield from self._require(mailbox, Right.READ)
             meant = ALL_FLAGS if how is FlagMode.REPLACE else flags
             words = bool(checked) or how is FlagMode.REPLACE
-            if not meant & settable(rights) and not (words and Right.WRITE in rights):
-                self._refuse_others(mailbox)
+            allowed = meant & settable(rights) or (words and Right.WRITE in rights)
+            if (meant or words) and not allowed:
+                raise NotAllowed(mailbox)
             return (
                 yield from flagging.store_flags(
                     tx, self.id, mailbox, ranges, how, flags, checked, unchanged_since, rights
@@ -458,14 +459,22 @@ class Account:
             lambda tx: grants.change(tx, self.id, (mailbox,), grantee, rights, mode),
         )
 
-    async def grant_all(self, grantee: int, rights: Right, mode: FlagMode) -> None:
-        """The same in every mailbox, those that come later among them. The owner's alone."""
+    async def grant_all(
+        self, grantee: int, rights: Right, mode: FlagMode, top: MailboxId = grants.NEW
+    ) -> None:
+        """The same in a mailbox and all below it, or in every one with those that will come.
+
+        The owner's alone. Raises as `grant`, and changes all or nothing.
+        """
         self._refuse_others()
 
         def operation(tx: Tx) -> Steps[None]:
             there = yield from mailboxes.every(self.id)
-            places = [grants.NEW, *(item.id for item in there)]
-            yield from grants.change(tx, self.id, places, grantee, rights, mode)
+            places = {top}
+            for item in there:  # each after the one above it
+                if item.parent in places:
+                    places.add(item.id)
+            yield from grants.change(tx, self.id, sorted(places), grantee, rights, mode)
 
         await self._store.write(operation)
 

@@ -27,6 +27,7 @@ from postillon.store.operation import Steps, T, Tx
 ANYONE = 0  # `granted.grantee`
 NEW = MailboxId(TOP)  # `granted.mailbox` of what a new one at the top begins with
 MAX_GRANTS = 200  # at one mailbox; ours
+MAX_OWNERS = 500  # accounts whose mailboxes are listed for somebody; ours
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -131,14 +132,17 @@ def _as_seen(item: Mailbox, rights: Right, has_children: bool) -> Mailbox:
 
 
 def shared_with(actor: int) -> Steps[list[Principal]]:
-    """Whose mailboxes somebody sees, by login; their own account is not among them."""
+    """Whose mailboxes somebody sees, by login; their own account is not among them.
+
+    Of more than MAX_OWNERS those who have been here longest.
+    """
     groups = yield from principals.groups_of(actor)
     who = sorted({ANYONE, actor, *groups})
     marks = ",".join("?" * len(who))
     rows = yield (
         "SELECT DISTINCT account FROM granted"  # noqa: S608
-        f" WHERE grantee IN ({marks}) AND mailbox <> ? AND account <> ?",
-        (*who, NEW, actor),
+        f" WHERE grantee IN ({marks}) AND mailbox <> ? AND account <> ? ORDER BY account LIMIT ?",
+        (*who, NEW, actor, MAX_OWNERS),
     )
     found = []
     for (account,) in rows:

@@ -48,10 +48,13 @@ async def shares(desk: Desk, login: str) -> list[ShareView]:
         return found
 
 
-async def share(desk: Desk, login: str, mailbox: str, who: str, text: str) -> list[ShareView]:
+async def share(
+    desk: Desk, login: str, mailbox: str, who: str, text: str, *, below: bool = False
+) -> list[ShareView]:
     """Give somebody rights: a word of WORDS, letters instead of what there was, or +letters, -letters.
 
-    mailbox: as IMAP writes it, or EVERY. Returns all that the account shares then. Raises Refused.
+    mailbox: as IMAP writes it, or EVERY. below: also in those that are below it now.
+    Returns all that the account shares then. Raises Refused.
     """
     wanted, mode = _rights(text)
     async with refusals(desk):
@@ -65,7 +68,10 @@ async def share(desk: Desk, login: str, mailbox: str, who: str, text: str) -> li
             if found is None:
                 known = [names.text_of(item.path) for item in await account.mailboxes()]
                 raise Refused(f"{owner.login} has no mailbox {mailbox}", nearest(mailbox, known))
-            await account.grant(found.id, grantee, wanted, mode)
+            if below:
+                await account.grant_all(grantee, wanted, mode, found.id)
+            else:
+                await account.grant(found.id, grantee, wanted, mode)
     return await shares(desk, login)
 
 

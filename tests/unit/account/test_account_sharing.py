@@ -18,6 +18,7 @@ from postillon.account.errors import (
 )
 from postillon.account.flags import FlagMode
 from postillon.account.grants import ANYONE, Grant
+from postillon.account.ids import MailboxId
 from postillon.account.keywords import DELETED, FLAGGED, SEEN
 from postillon.account.ranges import EVERYTHING
 from postillon.account.rights import Right
@@ -107,6 +108,23 @@ async def test_a_whole_account_is_shared_with_what_will_come(tmp_path: Path) -> 
         assert made.rights == rights.parse("lrk")
         with pytest.raises(NotAllowed):
             await seen.grant_all(bob, rights.ALL, FlagMode.ADD)
+
+
+async def test_a_mailbox_is_shared_with_all_below_it(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        ada, seen, bob = await pair(home)
+        await ada.create(("Work", "A", "B"))
+        await ada.create(("Other",))
+        work = await ada.find(("Work",))
+        assert work is not None
+        await ada.grant_all(bob, READER, FlagMode.REPLACE, work.id)
+        assert [item.path for item in await seen.mailboxes()] == [
+            ("Work",),
+            ("Work", "A"),
+            ("Work", "A", "B"),
+        ]
+        with pytest.raises(MailboxNotFound):
+            await ada.grant_all(bob, READER, FlagMode.REPLACE, MailboxId(999))
 
 
 async def test_a_right_comes_by_groups_in_groups_and_goes_with_the_membership(
@@ -275,3 +293,24 @@ async def test_what_is_private_stays_with_the_owner(tmp_path: Path) -> None:
             await seen.subscriptions()
         with pytest.raises(NotAllowed):
             await seen.subscribe(("INBOX",))
+
+
+async def test_a_change_of_no_flag_needs_no_right_to_change(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        ada, seen, bob = await pair(home)
+        await append(ada)
+        await ada.grant(INBOX_ID, bob, READER)
+        assert (await seen.store_flags(INBOX_ID, EVERYTHING, "add", 0)).modseq is None
+        with pytest.raises(NotAllowed):
+            await seen.store_flags(INBOX_ID, EVERYTHING, "replace", 0)
+
+
+async def test_how_many_owners_are_listed_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "MAX_OWNERS", 1)
+    async with house(tmp_path) as home:
+        ada, _, bob = await pair(home)
+        for account in (ada, await home.account("eve@example.org")):
+            await account.grant(INBOX_ID, ANYONE, READER)
+        assert [owner.id for owner in await home.accounts.shared_with(bob)] == [ada.id]

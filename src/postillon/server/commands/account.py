@@ -166,15 +166,18 @@ def remove_address(place: Place, login: str, address: str) -> None:
 @click.argument("mailbox")
 @click.argument("who")
 @click.argument("rights")
+@click.option("--below", is_flag=True, help="Also in the mailboxes that are below it now.")
 @place_options
-def share(place: Place, login: str, mailbox: str, who: str, rights: str) -> None:
+def share(place: Place, login: str, mailbox: str, who: str, rights: str, below: bool) -> None:
     """Let others use a mailbox of an account.
 
     MAILBOX is a name such as Work/Reports, or "*" for all, also those that come later. WHO is an
     address of a person or a group, or "anyone". RIGHTS is read, write, all or none, or letters of RFC
     4314 such as lrs; with + or - before them they are added or taken away.
     """
-    views = place.at_desk(lambda desk: sharing.share(desk, login, mailbox, who, rights))
+    views = place.at_desk(
+        lambda desk: sharing.share(desk, login, mailbox, who, rights, below=below)
+    )
     answer(place.as_json, views, lambda: _shares(views))
 
 
