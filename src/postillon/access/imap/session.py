@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Flag
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from postillon.access.imap import (
@@ -33,11 +32,11 @@ from postillon.access.imap.errors import REFUSABLE, refusal
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.flags import FlagWriter, list_of_flags
 from postillon.access.imap.view import View
+from postillon.access.talk import Talk
 from postillon.account.account import Account
 from postillon.account.changes import Placement
 from postillon.account.errors import MailboxNotFound, NotAllowed
 from postillon.directory.principals import Principal
-from postillon.net.deflate import DeflateStream
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import engine as engines
 from postillon.protocol.imap import names, numbers
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from postillon.access.imap.server import ImapServer
 
 PROGRESS_S = 10.0  # between two INPROGRESS responses (RFC 9585 section 4)
-ENOUGH = 64 * 1024  # octets of output that are sent before more is made
 
 
 class State(Flag):
@@ -141,16 +139,15 @@ def _of_uids(command: Command) -> bool:
     return getattr(argument, "uid", False)
 
 
-class Session:
+class Session(Talk):
     """Keeps little: a mailbox's UIDs while one is selected, and nothing of any message."""
 
-    __slots__ = ("_account", "_deadline", "_out", "_out_size", "_progress_at", "_tag", "_wrong",
-                 "closing", "engine", "extras", "failed_logins", "log", "server", "stream",
-                 "upload", "view")  # fmt: skip
+    __slots__ = ("_account", "_deadline", "_progress_at", "_tag", "_wrong", "closing", "engine",
+                 "extras", "failed_logins", "log", "server", "upload", "view")  # fmt: skip
 
     def __init__(self, server: ImapServer, stream: Stream) -> None:
         self.server = server
-        self.stream: Stream | DeflateStream = stream
+        super().__init__(stream)
         self.engine = ImapEngine()
         self.extras = Extra.NONE
         self.view: View | None = None
@@ -163,8 +160,6 @@ class Session:
         self._tag = ""  # of the command under way
         self._progress_at = 0.0  # of the loop's clock: when INPROGRESS was due last
         self._wrong = 0  # faulty commands in a row
-        self._out: list[bytes] = []
-        self._out_size = 0
 
     # What commands ask
 
@@ -188,11 +183,6 @@ class Session:
     def selected(self) -> View:
         assert self.view is not None
         return self.view
-
-    @property
-    def private(self) -> bool:
-        """Whether a password may be sent: under TLS, or without leaving the machine (FAULTS 44)."""
-        return self.stream.tls is not None or ip_address(self.stream.peer.ip).is_loopback
 
     @property
     def condstore(self) -> bool:
@@ -276,26 +266,10 @@ class Session:
 
     # Output
 
-    def say(self, data: bytes) -> None:
-        self._out.append(data)
-        self._out_size += len(data)
-
-    async def flush(self) -> None:
-        """Send what was said; waits while the client does not read."""
-        if self._out:
-            await self.stream.send(self.unsaid())
-
     async def breathe(self) -> None:
         """Between the portions of a long answer: send much, and let other sessions work."""
-        if self._out_size >= ENOUGH:
-            await self.flush()
+        await self.flush_enough()
         await asyncio.sleep(0)
-
-    def unsaid(self) -> bytes:
-        data = b"".join(self._out)
-        self._out.clear()
-        self._out_size = 0
-        return data
 
     def bye(self, text: str) -> None:
         self.say(b"* BYE %b\r\n" % human(text))
@@ -418,8 +392,7 @@ class Session:
         engine = self.engine
         for event in engine.receive(data):
             await self._act(event)
-            if self._out_size >= ENOUGH:
-                await self.flush()
+            await self.flush_enough()
             if self.closing or self.engine is not engine:
                 break  # nothing that came before TLS is used after it (FAULTS 2)
         await self.flush()

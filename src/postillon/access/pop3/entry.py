@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from postillon import __version__
 from postillon.directory.signin import Answer, Ask, Denied, Granted, SignIn
-from postillon.net.stream import PlaintextInjected
+from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.pop3.engine import Command
 from postillon.protocol.pop3.writer import challenge, err, listing, ok
 
@@ -97,6 +97,7 @@ async def start_tls(session: Session, command: Command) -> bytes:
         await session.flush()
         raise PlaintextInjected("in the same packet")
     session.say(ok("Begin TLS now"))
+    assert isinstance(session.stream, Stream)  # POP3 has no compression
     await session.stream.start_tls(tls, session.unsaid())
     session.restart()
     return b""

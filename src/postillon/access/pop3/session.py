@@ -10,10 +10,10 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from postillon.access.pop3 import entry, messages
+from postillon.access.talk import Talk
 from postillon.account.errors import AccountError, MailboxNotFound, MaildropInUse, MaildropLost
 from postillon.account.maildrop import Maildrop
 from postillon.directory.principals import Principal
@@ -26,7 +26,6 @@ from postillon.store.operation import BlobLost, StoreError
 if TYPE_CHECKING:
     from postillon.access.pop3.server import Pop3Server
 
-ENOUGH = 64 * 1024  # octets of output that are sent before more is made
 RENEWALS = 3  # times a lock is renewed while it would last
 
 Handler = Callable[["Session", Command], Awaitable[bytes]]
@@ -73,13 +72,13 @@ class Open:
     renewed_at: float = 0.0  # of the loop's clock
 
 
-class Session:
-    __slots__ = ("_deadline", "_out", "_out_size", "_wrong", "closing", "engine", "failed_logins",
-                 "log", "mailbox", "server", "stream", "user")  # fmt: skip
+class Session(Talk):
+    __slots__ = ("_deadline", "_wrong", "closing", "engine", "failed_logins",
+                 "log", "mailbox", "server", "user")  # fmt: skip
 
     def __init__(self, server: Pop3Server, stream: Stream) -> None:
         self.server = server
-        self.stream = stream
+        super().__init__(stream)
         self.engine = Pop3Engine()
         self.mailbox: Open | None = None
         self.user = b""  # said with USER
@@ -88,13 +87,6 @@ class Session:
         self.log = server.log.bind(protocol="pop3", peer=stream.peer.ip)
         self._deadline = 0.0  # of the loop's clock: when a client must have signed in
         self._wrong = 0  # faulty commands in a row
-        self._out: list[bytes] = []
-        self._out_size = 0
-
-    @property
-    def private(self) -> bool:
-        """Whether a password may be sent: under TLS, or without leaving the machine (FAULTS 44)."""
-        return self.stream.tls is not None or ip_address(self.stream.peer.ip).is_loopback
 
     @property
     def opened(self) -> Open:
@@ -132,27 +124,11 @@ class Session:
 
     # Output
 
-    def say(self, data: bytes) -> None:
-        self._out.append(data)
-        self._out_size += len(data)
-
-    async def flush(self) -> None:
-        """Send what was said; waits while the client does not read."""
-        if self._out:
-            await self.stream.send(self.unsaid())
-
     async def breathe(self) -> None:
         """Between the portions of a long answer: send, keep the lock, and let others work."""
-        if self._out_size >= ENOUGH:
-            await self.flush()
+        await self.flush_enough()
         await self._hold()
         await asyncio.sleep(0)
-
-    def unsaid(self) -> bytes:
-        data = b"".join(self._out)
-        self._out.clear()
-        self._out_size = 0
-        return data
 
     # The conversation
 
@@ -208,8 +184,7 @@ class Session:
         engine = self.engine
         for event in engine.receive(data):
             await self._act(event)
-            if self._out_size >= ENOUGH:
-                await self.flush()
+            await self.flush_enough()
             if self.closing or self.engine is not engine:
                 break  # nothing that came before TLS is used after it (FAULTS 2)
         await self.flush()

@@ -1,0 +1,46 @@
+"""What sessions of clients have in common: answers that are collected, then sent."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from postillon.net.deflate import DeflateStream
+from postillon.net.stream import Stream
+
+ENOUGH = 64 * 1024  # octets of output that are sent before more is made
+
+
+class Talk:
+    """The output of one connection, which is `stream`."""
+
+    __slots__ = ("_out", "_out_size", "stream")
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream: Stream | DeflateStream = stream
+        self._out: list[bytes] = []
+        self._out_size = 0
+
+    @property
+    def private(self) -> bool:
+        """Whether a password may be sent: under TLS, or without leaving the machine (FAULTS 44)."""
+        return self.stream.tls is not None or ip_address(self.stream.peer.ip).is_loopback
+
+    def say(self, data: bytes) -> None:
+        self._out.append(data)
+        self._out_size += len(data)
+
+    async def flush(self) -> None:
+        """Send what was said; waits while the client does not read."""
+        if self._out:
+            await self.stream.send(self.unsaid())
+
+    async def flush_enough(self) -> None:
+        """Send when much was said."""
+        if self._out_size >= ENOUGH:
+            await self.flush()
+
+    def unsaid(self) -> bytes:
+        data = b"".join(self._out)
+        self._out.clear()
+        self._out_size = 0
+        return data
