@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postillon.account.errors import AccountNotFound
+from postillon.admin.audit import audited
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused, nearest, refusals
 from postillon.directory.addresses import Removal
@@ -85,6 +86,7 @@ async def show(desk: Desk, login: str) -> AccountView:
         return await _view(desk, await desk.directory.require(login, *OWNERS))
 
 
+@audited("account.create", "new.login")
 async def create(desk: Desk, new: NewAccount) -> AccountView:
     """Raises Refused."""
     if new.shared and (new.password is not None or new.admin):
@@ -105,6 +107,7 @@ async def create(desk: Desk, new: NewAccount) -> AccountView:
         return await _view(desk, principal)
 
 
+@audited("account.change", "login")
 async def change(desk: Desk, login: str, wanted: AccountChange) -> AccountView:
     """Raises Refused."""
     async with refusals(desk):
@@ -123,12 +126,14 @@ async def change(desk: Desk, login: str, wanted: AccountChange) -> AccountView:
         return await _view(desk, principal)
 
 
+@audited("account.password", "login")
 async def set_password(desk: Desk, login: str, password: str) -> None:
     """Raises Refused."""
     async with refusals(desk):
         await desk.credentials.set_password(login, password)
 
 
+@audited("account.rename", "login")
 async def rename(desk: Desk, login: str, new_login: str) -> AccountView:
     """The old address stays an address of the account. Raises Refused."""
     async with refusals(desk):
@@ -136,6 +141,7 @@ async def rename(desk: Desk, login: str, new_login: str) -> AccountView:
         return await _view(desk, await desk.directory.rename(login, new_login))
 
 
+@audited("account.add-address", "login")
 async def add_address(desk: Desk, login: str, address: str) -> AccountView:
     """Raises Refused."""
     async with refusals(desk):
@@ -144,6 +150,7 @@ async def add_address(desk: Desk, login: str, address: str) -> AccountView:
         return await _view(desk, principal)
 
 
+@audited("account.remove-address", "login")
 async def remove_address(desk: Desk, login: str, address: str) -> AccountView:
     """Raises Refused, also if the address is another's."""
     async with refusals(desk):
@@ -159,6 +166,7 @@ async def remove_address(desk: Desk, login: str, address: str) -> AccountView:
         return await _view(desk, principal)
 
 
+@audited("account.remove", "login")
 async def remove(desk: Desk, login: str) -> Removed:
     """With all its mail. Raises Refused."""
     async with refusals(desk):

@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The store and the nouns on it."""
+    """The store and the nouns on it, and who sits at it: that is kept in the audit log."""
 
     store: Store
     directory: Directory
     accounts: Accounts
     credentials: Credentials
+    who: str = ""
+    via: str = "command"
 
     @classmethod
-    def over(cls, store: Store, auth: AuthConfig) -> Desk:
-        return cls(store, Directory(store), Accounts(store), Credentials(store, auth))
+    def over(cls, store: Store, auth: AuthConfig, who: str = "") -> Desk:
+        return cls(store, Directory(store), Accounts(store), Credentials(store, auth), who)
 
 
 @asynccontextmanager
@@ -63,7 +65,8 @@ async def open_desk(
     *,
     fresh_ok: bool = False,
     log: Log = SILENT,
+    who: str = "",
 ) -> AsyncIterator[Desk]:
-    """As `open_database`, with the nouns."""
+    """As `open_database`, with the nouns. who: whose acts these are."""
     async with open_database(data, store_config, fresh_ok=fresh_ok, log=log) as store:
-        yield Desk.over(store, auth)
+        yield Desk.over(store, auth, who)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from postillon.admin.audit import audited
 from postillon.admin.desk import Desk
 from postillon.admin.errors import refusals
 from postillon.directory import addresses, domains, principals
@@ -55,6 +56,7 @@ async def show(desk: Desk, name: str) -> DomainView:
         return await desk.store.query(_view_of(name))
 
 
+@audited("domain.create", "name")
 async def create(desk: Desk, name: str, change: DomainChange) -> DomainView:
     """Raises Refused."""
 
@@ -72,6 +74,7 @@ async def create(desk: Desk, name: str, change: DomainChange) -> DomainView:
         return await desk.store.write(operation)
 
 
+@audited("domain.change", "name")
 async def change(desk: Desk, name: str, wanted: DomainChange) -> DomainView:
     """Raises Refused."""
 
@@ -88,6 +91,7 @@ async def change(desk: Desk, name: str, wanted: DomainChange) -> DomainView:
         return await desk.store.write(operation)
 
 
+@audited("domain.remove", "name")
 async def remove(desk: Desk, name: str) -> None:
     """Only while nothing has an address in it. Raises Refused."""
     async with refusals(desk):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postillon.admin.accounts import Removed, removed
+from postillon.admin.audit import audited
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused, refusals
 from postillon.directory.addresses import ALIAS, AddressEntry
@@ -44,12 +45,14 @@ async def alias(desk: Desk, address: str) -> AliasView:
         return _alias(await _find(desk, address))
 
 
+@audited("alias.create", "address")
 async def create_alias(desk: Desk, address: str, targets: Sequence[str]) -> AliasView:
     """Raises Refused."""
     async with refusals(desk):
         return _alias(await desk.directory.create_alias(address, targets))
 
 
+@audited("alias.change", "address")
 async def set_alias(
     desk: Desk, address: str, *, add: Sequence[str] = (), drop: Sequence[str] = ()
 ) -> AliasView:
@@ -62,6 +65,7 @@ async def set_alias(
         return _alias(await desk.directory.set_targets(address, targets))
 
 
+@audited("alias.remove", "address")
 async def remove_alias(desk: Desk, address: str) -> Removed:
     """Raises Refused."""
     async with refusals(desk):
@@ -82,6 +86,7 @@ async def group(desk: Desk, address: str) -> GroupView:
         return await _group(desk, await desk.directory.require(address, PrincipalKind.GROUP))
 
 
+@audited("group.create", "address")
 async def create_group(
     desk: Desk, address: str, members: Sequence[str], name: str = ""
 ) -> GroupView:
@@ -90,6 +95,7 @@ async def create_group(
         return await _group(desk, await desk.directory.create_group(address, members, name=name))
 
 
+@audited("group.change", "address")
 async def set_group(
     desk: Desk,
     address: str,
@@ -110,6 +116,7 @@ async def set_group(
         return await _group(desk, found)
 
 
+@audited("group.remove", "address")
 async def remove_group(desk: Desk, address: str) -> Removed:
     """Raises Refused."""
     async with refusals(desk):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from postillon.admin import audit
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused
 from postillon.admin.preview import Preview, count_of, preview
@@ -44,6 +45,7 @@ class Prepared:
     order: Order
     keys: tuple[tuple[str, tuple[str, ...]], ...]
     rows: bool  # whether recipients are touched one by one
+    what: str = ""  # the selection in words
 
 
 async def prepare(
@@ -79,7 +81,7 @@ async def prepare(
     found = replace(found, via=via)
     if verb is Verb.RETRY and not whole:
         keys = [(line.key, ()) for line in found.probed]
-    return found, Prepared(order, tuple(keys), rows)
+    return found, Prepared(order, tuple(keys), rows, found.what)
 
 
 async def with_destination(desk: Desk, meant: Selection, name: str) -> Selection:
@@ -108,6 +110,14 @@ async def perform(
         following += done.following
         progress(done)
     left = await count_of(desk, order) if prepared.rows else Count()
+    facts = {
+        "what": prepared.what,
+        "text": order.text,
+        "recipients": recipients,
+        "messages": messages,
+    }
+    told = {name: value for name, value in facts.items() if value}
+    await audit.note(desk, f"queue.{order.verb.value}", ", ".join(touched), told)
     return Summary(
         verb=order.verb,
         recipients=recipients,

@@ -11,6 +11,7 @@ from postillon.account.grants import ANYONE
 from postillon.account.ids import MailboxId
 from postillon.account.rights import Right
 from postillon.admin.accounts import OWNERS
+from postillon.admin.audit import audited
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused, nearest, refusals
 from postillon.admin.moving.operations import mailbox_path
@@ -48,6 +49,7 @@ async def shares(desk: Desk, login: str) -> list[ShareView]:
         return found
 
 
+@audited("account.share", "login")
 async def share(
     desk: Desk, login: str, mailbox: str, who: str, text: str, *, below: bool = False
 ) -> list[ShareView]:

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "group": ("group", "group", "Addresses that lead to their members."),
     "queue": ("queue", "queue", "Mail that waits: what, why and until when; what to do about it."),
     "trace": ("trace", "trace", "What happened to a message, and why."),
+    "audit": ("audit", "audit", "What administrators have done, and when."),
     "explain": ("explain", "explain", "How a message would travel; nothing is sent."),
     "backup": ("backup", "backup", "A consistent copy of everything, beside the running server."),
     "restore": (

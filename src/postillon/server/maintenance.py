@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from postillon.account.accounts import Accounts
 from postillon.account.indexing import Indexer
+from postillon.admin import audit
 from postillon.admin.hints import Hints
 from postillon.directory.directory import Directory
 from postillon.log import Log
@@ -42,6 +43,7 @@ COMPACT_S = 30.0
 TIDY_S = 600.0
 EXPIRE_S = 3600.0
 DAY_MS = 86_400_000
+AUDIT_DAYS = 400  # what administrators have done is known for longer than a year
 FIRST_S = 5.0  # after the start, when the workers have theirs behind them
 
 
@@ -109,6 +111,7 @@ class Maintenance:
             *self._duties_of_index(),
             Duty("expire", EXPIRE_S, lambda: expire(store)),
             Duty("forget traces", EXPIRE_S, self._forget_traces),
+            Duty("forget acts", EXPIRE_S, self._forget_acts),
             Duty("watch", self._watch_s, self._watch.look, everywhere=True),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
         ]
@@ -124,6 +127,10 @@ class Maintenance:
     async def _forget_traces(self) -> int:
         before = self._store.clock() - self._trace_days * DAY_MS
         return await drain(self._store, lambda tx: forget(tx, before))
+
+    async def _forget_acts(self) -> int:
+        before = self._store.clock() - AUDIT_DAYS * DAY_MS
+        return await drain(self._store, lambda tx: audit.forget(tx, before))
 
     async def _repeat(self, duty: Duty) -> None:
         wait = duty.first_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -61,9 +62,11 @@ def at_desk(
     """As `Place.at_desk`. fresh_ok: whether a store may be made where there is none."""
     from postillon.admin.desk import open_desk
 
+    who = caller()  # before a root becomes the owner of the data folder
+
     async def opened() -> T:
         async with open_desk(
-            config.server.data, config.store, config.auth, fresh_ok=fresh_ok
+            config.server.data, config.store, config.auth, fresh_ok=fresh_ok, who=who
         ) as desk:
             return await work(desk)
 
@@ -113,6 +116,17 @@ def become_owner(data: Path) -> None:
         os.setgroups([])
         os.setgid(facts.st_gid)
         os.setuid(facts.st_uid)
+
+
+def caller() -> str:
+    """Who types the command: a user of this machine."""
+    user = os.environ.get("SUDO_USER")
+    if user:
+        return user
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container, perhaps
+        return str(os.getuid())
 
 
 def guarded(function: Callable[P, T]) -> Callable[P, T]:

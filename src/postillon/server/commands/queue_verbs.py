@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import pwd
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +17,7 @@ from postillon.admin.preview import Preview
 from postillon.clock import system_clock
 from postillon.queue.verbs import BATCH, Done, Verb
 from postillon.server.commands import order_text
-from postillon.server.commands.common import REFUSED, Place, at_desk, place_options
+from postillon.server.commands.common import REFUSED, Place, at_desk, caller, place_options
 from postillon.server.commands.filters import Meant, filter_options
 from postillon.server.commands.tables import to_json
 
@@ -132,7 +130,7 @@ def _carry_out(
             "there is nobody to ask: --dry-run shows what would be done, --yes does it"
         )
     config = place.configuration()
-    who = _caller()
+    who = caller()
     told: list[Done] = []
     previews: list[Preview] = []
 
@@ -182,8 +180,3 @@ def _bar(
     if as_json or preview.recipients <= BATCH or not sys.stderr.isatty():
         return nullcontext()
     return click.progressbar(length=preview.recipients, label=preview.verb.value, file=sys.stderr)
-
-
-def _caller() -> str:
-    """Who types this, before a root becomes the owner of the data folder."""
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
