@@ -9,8 +9,9 @@ import asyncio
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from postillon.directory.credentials import Credentials
+from postillon.directory.credentials import PASSWORD, Credentials
 from postillon.directory.principals import Principal
+from postillon.directory.scopes import EVERYTHING
 from postillon.directory.throttle import Throttle
 from postillon.protocol.sasl import server as sasl
 
@@ -28,7 +29,11 @@ class Denied(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Granted:
+    """credential: what proved it, such as "password"."""
+
     principal: Principal
+    scopes: frozenset[str] = EVERYTHING
+    credential: str = PASSWORD
 
 
 @dataclass(frozen=True, slots=True)

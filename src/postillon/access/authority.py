@@ -1,0 +1,127 @@
+"""Who is asking, over HTTP: the one place where a request's credentials are looked at.
+
+Where a request came from is what `request.remote` and `request.secure` say: behind a proxy that is
+trusted, the HTTP ground has set both from what the proxy tells (`request.clone`), and nowhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from postillon.directory.scopes import ADMIN
+from postillon.directory.signin import Denied, Granted, SignIns
+from postillon.log import SILENT, Log
+from postillon.net.limits import is_loopback
+
+REALM = "Postillon"
+PROTOCOL = "jmap"
+RETRY_AFTER_S = (
+    300  # said to a network that is turned away; it is let in again sooner if it is quiet
+)
+MAX_AUTHORIZATION = 8_192  # octets of an Authorization field, as much as a line may have
+WRONG = "The login or the password is wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, and what they may do.
+
+    scopes: see `directory.scopes`. admin: an administrator who has also been given the scope for it.
+    credential: what proved it, for lists and logs: "password", "app:3", "session:17", "key:4".
+    """
+
+    principal: int
+    login: str
+    scopes: frozenset[str]
+    admin: bool
+    credential: str
+
+
+class Authority:
+    """Answers for all handlers of one worker."""
+
+    def __init__(self, sign_ins: SignIns, *, log: Log = SILENT) -> None:
+        self._sign_ins = sign_ins
+        self._log = log
+
+    async def identify(self, request: web.Request) -> Identity:
+        """Raises HTTPUnauthorized with its challenges, HTTPForbidden without TLS off loopback, or
+        HTTPTooManyRequests for a network with too many failures."""
+        field = request.headers.get("Authorization", "")
+        if len(field) > MAX_AUTHORIZATION:
+            raise unauthorized(request, "The Authorization field is too long")
+        kind, _, given = field.partition(" ")
+        if not kind:
+            raise unauthorized(request, "Sign in first")
+        require_private(request)
+        if kind.lower() == "basic":
+            return await self._basic(request, given.strip())
+        raise unauthorized(request, "Basic is what is taken here")
+
+    async def _basic(self, request: web.Request, given: str) -> Identity:
+        """RFC 7617: a login, a colon and a password, in UTF-8."""
+        try:
+            login, colon, password = base64.b64decode(given, validate=True).partition(b":")
+        except (ValueError, binascii.Error):
+            raise unauthorized(request, "The Authorization field is malformed")
+        if not colon:
+            raise unauthorized(request, "The Authorization field is malformed")
+        attempt = self._sign_ins.begin(PROTOCOL, request.remote or "")
+        answer = await attempt.password(login, password)
+        if isinstance(answer, Granted):
+            return _identity(answer)
+        if attempt.failed:
+            self._log.info("login_failed", login=attempt.login, peer=request.remote)
+        if answer is Denied.LATER:
+            raise problem(web.HTTPTooManyRequests, "Too many failed logins; try again later", {
+                "Retry-After": str(RETRY_AFTER_S)
+            })  # fmt: skip
+        raise unauthorized(request, WRONG)
+
+
+def _identity(granted: Granted) -> Identity:
+    principal = granted.principal
+    admin = principal.admin and ADMIN in granted.scopes
+    scopes = granted.scopes if admin else granted.scopes - {ADMIN}
+    return Identity(principal.id, principal.login, scopes, admin, granted.credential)
+
+
+def private(request: web.Request) -> bool:
+    """Whether a secret may travel: under TLS, or without leaving the machine (FAULTS 44)."""
+    return request.secure or is_loopback(request.remote or "")
+
+
+def require_private(request: web.Request) -> None:
+    """Raises HTTPForbidden where a secret must not be sent."""
+    if not private(request):
+        raise problem(web.HTTPForbidden, "Passwords and tokens are only taken over HTTPS")
+
+
+def unauthorized(request: web.Request, detail: str) -> web.HTTPError:
+    """401 with what would be taken.
+
+    A script in a page is not told of Basic: the browser would ask for a password in its own window.
+    """
+    error = problem(web.HTTPUnauthorized, detail)
+    scripted = request.headers.get("Sec-Fetch-Dest", "") == "empty"
+    bearer = request.headers.get("Authorization", "").lower().startswith("bearer")
+    error.headers.add("WWW-Authenticate", f'Bearer realm="{REALM}"')
+    if not scripted and not bearer:
+        error.headers.add("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"')
+    return error
+
+
+def problem(
+    kind: type[web.HTTPError], detail: str, headers: dict[str, str] | None = None
+) -> web.HTTPError:
+    """An error whose body is a problem document (RFC 9457)."""
+    error = kind(content_type="application/problem+json", headers=headers)
+    error.text = json.dumps(
+        {"type": "about:blank", "title": error.reason, "status": error.status, "detail": detail}
+    )
+    return error
