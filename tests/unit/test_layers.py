@@ -38,7 +38,7 @@ IMPURE = {
 OWNERS = {
     "socket": {"net", "server"},
     "dns": {"net"},
-    "aiohttp": {"net", "server"},
+    "aiohttp": {"net", "server", "access"},
     "apsw": {"store"},
     "sqlite3": set[str](),
     "click": {"server"},

@@ -68,7 +68,7 @@ class Authority:
         try:
             login, colon, password = base64.b64decode(given, validate=True).partition(b":")
         except (ValueError, binascii.Error):
-            raise unauthorized(request, "The Authorization field is malformed")
+            raise unauthorized(request, "The Authorization field is malformed") from None
         if not colon:
             raise unauthorized(request, "The Authorization field is malformed")
         attempt = self._sign_ins.begin(PROTOCOL, request.remote or "")
