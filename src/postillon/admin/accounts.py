@@ -8,7 +8,9 @@ from postillon.account.errors import AccountNotFound
 from postillon.admin.audit import audited
 from postillon.admin.desk import Desk
 from postillon.admin.errors import Refused, nearest, refusals
+from postillon.directory import principals
 from postillon.directory.addresses import Removal
+from postillon.directory.errors import DomainNotFound
 from postillon.directory.principals import Principal, PrincipalKind
 
 OWNERS = (PrincipalKind.PERSON, PrincipalKind.SHARED)
@@ -78,6 +80,23 @@ async def every(desk: Desk, domain: str | None = None) -> list[AccountView]:
         return [
             await _view(desk, principal) for principal in found if principal.login.endswith(ending)
         ]
+
+
+async def page(
+    desk: Desk, *, domain: str = "", text: str = "", after: str = "", limit: int = 100
+) -> list[AccountView]:
+    """Some accounts by login, from behind the login `after`; text: a part of a login or a name.
+
+    Raises Refused for a domain that is not here.
+    """
+    async with refusals(desk):
+        if domain:
+            known = await desk.directory.domain(domain)
+            if known is None:
+                raise DomainNotFound(domain)
+            domain = known.name
+        found = await desk.store.read_apart(principals.page(OWNERS, domain, text, after, limit))
+        return [await _view(desk, principal) for principal in found]
 
 
 async def show(desk: Desk, login: str) -> AccountView:

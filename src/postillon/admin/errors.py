@@ -29,6 +29,10 @@ class Refused(Exception):
         self.what, self.hint = what, hint
 
 
+class NotThere(Refused):
+    """There is nothing of this name or number."""
+
+
 @asynccontextmanager
 async def refusals(desk: Desk) -> AsyncIterator[None]:
     """Turn what the nouns refuse into a Refused that names the nearest thing there is."""

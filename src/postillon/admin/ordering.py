@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from postillon.admin import audit
 from postillon.admin.desk import Desk
-from postillon.admin.errors import Refused
+from postillon.admin.errors import NotThere, Refused
 from postillon.admin.preview import Preview, count_of, preview
 from postillon.queue import destinations, overview, spool, verbs
 from postillon.queue.ids import format_queue_id
@@ -149,7 +149,7 @@ async def _find(desk: Desk, meant: Selection) -> None:
     for queue_id in meant.ids:
         if await desk.store.query(spool.ref_of(queue_id)) is None:
             name = format_queue_id(queue_id)
-            raise Refused(
+            raise NotThere(
                 f"there is no message {name} in the queue", f"its story: postillon trace {name}"
             )
 

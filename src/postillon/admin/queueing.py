@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 from postillon.admin.desk import Desk
-from postillon.admin.errors import Refused
+from postillon.admin.errors import NotThere, Refused
 from postillon.admin.queue_views import (
     Overview,
     Page,
@@ -86,7 +86,7 @@ async def show(desk: Desk, config: QueueConfig, text: str) -> QueuedStory:
     queue_id = read_id(text)
     found = await desk.store.query(overview.show(queue_id))
     if found is None:
-        raise Refused(
+        raise NotThere(
             f"there is no message {text} in the queue", f"its story: postillon trace {text}"
         )
     listed, attempts = found

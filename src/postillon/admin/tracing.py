@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postillon.admin.desk import Desk
-from postillon.admin.errors import Refused
+from postillon.admin.errors import NotThere
 from postillon.queue import trace
 from postillon.queue.ids import format_queue_id, parse_queue_id
 
@@ -51,7 +51,7 @@ async def traces(desk: Desk, text: str, limit: int = 20) -> list[Story]:
     stories = [_story(item) for item in whole if item is not None]
     if not stories:
         hint = "give a queue id, an address or a Message-ID; traces are kept for [queue] trace_days"
-        raise Refused(f"there is no trace of {text}", hint)
+        raise NotThere(f"there is no trace of {text}", hint)
     return stories
 
 

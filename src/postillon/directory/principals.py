@@ -110,6 +110,30 @@ def every(*kinds: PrincipalKind) -> Steps[list[Principal]]:
     return [item for item in found if not kinds or item.kind in kinds]
 
 
+def page(
+    kinds: Sequence[PrincipalKind], domain: str, text: str, after: str, limit: int
+) -> Steps[list[Principal]]:
+    """By login, from behind `after`; of a domain ("" is all), with a text in login or name."""
+    conditions = [f"kind IN ({', '.join('?' * len(kinds))})", "login > ?"]
+    values: list[object] = [*(kind.value for kind in kinds), after]
+    if domain:
+        conditions.append("login LIKE ? ESCAPE '\\'")
+        values.append(f"%@{_escaped(domain)}")
+    if text:
+        conditions.append("(login LIKE ? ESCAPE '\\' OR lower(name) LIKE ? ESCAPE '\\')")
+        values += [f"%{_escaped(text.lower())}%"] * 2
+    rows = yield (
+        f"SELECT {_COLUMNS} FROM principal WHERE {' AND '.join(conditions)}"  # noqa: S608
+        " ORDER BY login LIMIT ?",
+        (*values, limit),
+    )
+    return list(map(_principal, rows))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def create(
     tx: Tx,
     text: str,

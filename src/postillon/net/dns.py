@@ -27,3 +27,13 @@ class Mx:
 
     preference: int
     host: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Srv:
+    """Where a service is (RFC 2782). `host` "" says that it is not offered."""
+
+    priority: int
+    weight: int
+    port: int
+    host: str

@@ -27,7 +27,7 @@ import dns.reversename
 
 from postillon.clock import Clock, system_clock
 from postillon.net.config import ResolverConfig
-from postillon.net.dns import DnsError, DnsTemporary, Mx, NoSuchName
+from postillon.net.dns import DnsError, DnsTemporary, Mx, NoSuchName, Srv
 
 MAX_RECORDS = 64  # of one answer; the rest is cut off (FAULTS 22)
 TEMPORARY_TTL = 5_000  # ms a failure is remembered, so that a dead server is not asked at each mail
@@ -98,6 +98,15 @@ class Resolver:
         """The TXT records of a name, the strings of each joined (RFC 7208 section 3.3)."""
         records = await self._ask(name, dns.rdatatype.TXT)
         return tuple(b"".join(record.strings) for record in records)  # type: ignore[attr-defined]
+
+    async def srv(self, name: str) -> tuple[Srv, ...]:
+        """Where a service is offered, by priority (RFC 2782)."""
+        records = await self._ask(name, dns.rdatatype.SRV)
+        found = {
+            Srv(int(r.priority), int(r.weight), int(r.port), _text(r.target))  # type: ignore[attr-defined]
+            for r in records
+        }
+        return tuple(sorted(found))
 
     async def names(self, address: str) -> tuple[str, ...]:
         """The names an address claims (PTR); they prove nothing until looked up themselves."""

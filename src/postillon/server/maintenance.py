@@ -20,6 +20,7 @@ from postillon.log import Log
 from postillon.queue.submit import Submitter
 from postillon.queue.trace import forget
 from postillon.route.recipient import Recipients
+from postillon.server import activity
 from postillon.server.config import Configuration
 from postillon.server.gauges import queue_gauges
 from postillon.server.handover import Listening
@@ -112,6 +113,7 @@ class Maintenance:
             Duty("expire", EXPIRE_S, lambda: expire(store)),
             Duty("forget traces", EXPIRE_S, self._forget_traces),
             Duty("forget acts", EXPIRE_S, self._forget_acts),
+            Duty("forget activity", EXPIRE_S, self._forget_activity),
             Duty("watch", self._watch_s, self._watch.look, everywhere=True),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
         ]
@@ -131,6 +133,10 @@ class Maintenance:
     async def _forget_acts(self) -> int:
         before = self._store.clock() - AUDIT_DAYS * DAY_MS
         return await drain(self._store, lambda tx: audit.forget(tx, before))
+
+    async def _forget_activity(self) -> int:
+        now = self._store.clock()
+        return await drain(self._store, lambda tx: activity.forget(tx, now))
 
     async def _repeat(self, duty: Duty) -> None:
         wait = duty.first_s

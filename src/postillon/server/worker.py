@@ -43,6 +43,8 @@ from postillon.receive.smtp import SmtpServer
 from postillon.route.dns import Dns
 from postillon.route.nexthop import NextHops
 from postillon.route.recipient import Recipients
+from postillon.server import activity
+from postillon.server.activity import ActivityMeter
 from postillon.server.certificates import own_certificate
 from postillon.server.config import Configuration
 from postillon.server.handover import Listening
@@ -53,12 +55,13 @@ from postillon.server.search import text_indexes
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
 from postillon.server.web import WebServer
 from postillon.store.choice import open_any
-from postillon.store.operation import EVERYTHING, Store
+from postillon.store.operation import EVERYTHING, Store, StoreError
 
 if TYPE_CHECKING:
     from postillon.store.choice import AnyStore
 
 CERTIFICATE_CHECK_S = 60.0  # between looks at the certificate's files
+ACTIVITY_S = 60.0  # between writing what charts show
 
 SmtpKind = Literal["mx", "submission", "lmtp"]
 KINDS: Mapping[ListenerProtocol, SmtpKind | Literal["imap", "pop3", "web"]] = {
@@ -275,6 +278,7 @@ class Worker:
         self._hints = Hints(store, self._config.data, role, log)
         self._listeners: list[tuple[str, Listener]] = []
         self._look: asyncio.TimerHandle | None = None
+        self._figures: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         await self._hints.listen(self._assembly.hear)
@@ -301,6 +305,7 @@ class Worker:
             )
             self._listeners.append((protocol.value, listener))
         self._look_at_certificate()
+        self._figures = asyncio.create_task(self._write_figures())
 
     async def stop(self) -> None:
         """Finish the replies under way, then give back what is in hand, then close the store."""
@@ -315,6 +320,9 @@ class Worker:
             if number:
                 self._assembly.meter.count("sessions_cut", protocol, number)
         await self._assembly.stop()
+        if self._figures is not None:
+            self._figures.cancel()
+            await self._write_activity()
         self._hints.close()
         await self._store.close()
 
@@ -333,6 +341,20 @@ class Worker:
         self._look = asyncio.get_running_loop().call_later(
             CERTIFICATE_CHECK_S, self._look_at_certificate
         )
+
+    async def _write_figures(self) -> None:
+        while True:
+            await asyncio.sleep(ACTIVITY_S)
+            await self._write_activity()
+
+    async def _write_activity(self) -> None:
+        meter = self._assembly.meter
+        if not isinstance(meter, ActivityMeter):
+            return
+        try:
+            await activity.write(self._store, meter.take(), self._store.clock)
+        except StoreError as error:  # charts have a gap then, and mail has none
+            self._log.warning("activity_not_written", error=str(error))
 
     def _counted(self, protocol: str, handler: Handler) -> Handler:
         meter = self._assembly.meter
@@ -377,7 +399,7 @@ async def make(config: Configuration, role: str, listening: list[Listening], log
     spool = config.server.data / "run" / "spool"
     spool.mkdir(mode=0o700, exist_ok=True)
     store = await open_any(config.server.data, config.store, owner=role, log=log)
-    meter: Meter = PrometheusMeter() if config.metrics.enabled else SILENT_METER
+    meter = ActivityMeter(PrometheusMeter() if config.metrics.enabled else SILENT_METER)
     assembly = Assembly(
         store, config, role=store.owner, instance=_instance(), spool_folder=spool, tls=tls, log=log,
         meter=meter,

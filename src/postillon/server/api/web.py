@@ -1,0 +1,140 @@
+"""The administration API as handlers of HTTP: who asks, what is asked, the answer or the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from postillon.access.authority import Authority, Identity, problem
+from postillon.log import SILENT, Log
+from postillon.meter import SILENT_METER, Meter
+from postillon.server.api.office import Office
+from postillon.server.api.openapi import document
+from postillon.server.api.operation import Operation, Scope, Unfit
+from postillon.server.api.problems import MEDIA_TYPE, Oversized, Problem, problem_of
+from postillon.server.api.registry import OPERATIONS, PREFIX
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+MAX_BODY = 1024 * 1024  # octets of a request
+FULL = "admin"  # the scope of everything
+# What a scope is contained in.
+GIVEN_BY = {
+    Scope.READ: frozenset({FULL, Scope.READ.value, Scope.WRITE.value}),
+    Scope.WRITE: frozenset({FULL, Scope.WRITE.value}),
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class AdministrationApi:
+    """All routes of the API, for one worker."""
+
+    def __init__(
+        self,
+        office: Office,
+        authority: Authority,
+        *,
+        log: Log = SILENT,
+        meter: Meter = SILENT_METER,
+    ) -> None:
+        self._office = office
+        self._authority = authority
+        self._log = log
+        self._meter = meter
+        self._document = b""
+
+    def routes(self) -> list[web.RouteDef]:
+        """To be added to the application."""
+        found = [
+            web.route(item.method, PREFIX + item.path, self._handler(item)) for item in OPERATIONS
+        ]
+        return [
+            *found,
+            web.get(f"{PREFIX}/openapi.json", self._openapi),
+            web.route("*", f"{PREFIX}/{{rest:.*}}", self._nothing),
+        ]
+
+    def _handler(self, item: Operation) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            identity = await self._admitted(request, item.scope)
+            try:
+                body = await _body(request) if item.body is not None else None
+                query = {name: request.query.getall(name) for name in request.query}
+                office = self._office.asked_by(_name(identity))
+                result = await item.run(office, request.match_info, query, body)
+            except web.HTTPException:
+                raise
+            except Exception as error:
+                found = problem_of(error)
+                if found is None:
+                    self._log.error("api_failed", operation=item.name, error=repr(error))
+                    self._meter.count("http_faults")
+                    found = Problem(
+                        title="A fault of this server", status=500,
+                        detail="it is in the log of the server", hint="try again",
+                    )  # fmt: skip
+                return _answer(found, found.status, MEDIA_TYPE)
+            if item.result is None:
+                return web.Response(status=item.status)
+            return _answer(result, item.status)
+
+        return handle
+
+    async def _admitted(self, request: web.Request, scope: Scope) -> Identity:
+        identity = await self._authority.identify(request)
+        if not (identity.admin or identity.scopes & GIVEN_BY[scope]):
+            raise problem(
+                web.HTTPForbidden, f"This needs an administrator, or the scope {scope.value}"
+            )
+        return identity
+
+    async def _openapi(self, request: web.Request) -> web.StreamResponse:
+        """The document. It holds no secret: it stands in every copy of the program."""
+        if not self._document:
+            self._document = _encode(document())
+        return web.Response(body=self._document, content_type="application/json")
+
+    async def _nothing(self, request: web.Request) -> web.StreamResponse:
+        known = {item.path for item in OPERATIONS}
+        path = request.path.removeprefix(PREFIX)
+        if any(_matches(path, item) for item in known):
+            raise problem(web.HTTPNotImplemented, f"{request.method} is not possible here")
+        raise problem(web.HTTPNotFound, f"There is no {path}; see {PREFIX}/openapi.json")
+
+
+def _matches(path: str, template: str) -> bool:
+    parts, wanted = path.split("/"), template.split("/")
+    return len(parts) == len(wanted) and all(
+        two.startswith("{") or one == two for one, two in zip(parts, wanted, strict=True)
+    )
+
+
+def _name(identity: Identity) -> str:
+    """For the audit log: who it was, and by which key where it was not the password."""
+    kind = identity.credential.partition(":")[0]
+    if kind in ("password", "session"):
+        return identity.login
+    return f"{identity.login} ({identity.credential})"
+
+
+async def _body(request: web.Request) -> object:
+    """Decoded JSON. Raises Unfit or Oversized."""
+    kind = request.content_type
+    if kind != "application/json":
+        raise problem(web.HTTPUnsupportedMediaType, "The body must be application/json")
+    octets = bytearray()
+    async for part in request.content.iter_any():
+        octets += part
+        if len(octets) > MAX_BODY:
+            raise Oversized(f"a request has at most {MAX_BODY} octets")
+    try:
+        return msgspec.json.decode(bytes(octets))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unfit([f"the body is no JSON: {error}"]) from None
+
+
+def _answer(value: object, status: int, media_type: str = "application/json") -> web.Response:
+    return web.Response(
+        status=status, body=_encode(value), content_type=media_type, charset="utf-8"
+    )
