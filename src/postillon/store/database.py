@@ -52,6 +52,9 @@ def _set_up(connection: apsw.Connection, config: StoreConfig, writes: bool, mapp
     execute("PRAGMA synchronous = NORMAL")
     connection.wal_autocheckpoint(0)
     execute("PRAGMA trusted_schema = OFF")
+    # A plan is made once. Else SQLite makes it anew whenever a parameter that might matter to it has
+    # another value, such as the address of every look-up.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     execute("PRAGMA temp_store = MEMORY")
     execute(f"PRAGMA cache_size = -{max(config.page_cache // 1024, 64)}")
     if not writes:
