@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2] / "src" / "postillon"
 
 # From the top; a package may import those of lower rows only.
 ROWS = (
+    ("client",),
     ("server",),
     ("admin", "receive", "access"),
     ("queue",),

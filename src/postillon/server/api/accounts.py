@@ -9,9 +9,7 @@ from postillon.admin.accounts import AccountChange, AccountView, NewAccount, Rem
 from postillon.admin.errors import Refused
 from postillon.admin.sharing import ShareView
 from postillon.server.api.office import Office
-from postillon.server.api.operation import Scope, operation
-
-MAX_PAGE = 1_000
+from postillon.server.api.operation import Limit, Scope, operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +62,12 @@ class ShareToSet:
 
 @operation("GET", "/accounts")
 async def list_accounts(
-    office: Office, *, domain: str = "", text: str = "", after: str = "", limit: int = 100
+    office: Office, *, domain: str = "", text: str = "", after: str = "", limit: Limit = 100
 ) -> list[AccountView]:
     """Accounts by login, in pages.
 
     `text` is a part of a login or a name. The next page begins `after` the last login of this one.
     """
-    _check_limit(limit)
     return await accounts.page(office.desk, domain=domain, text=text, after=after, limit=limit)
 
 
@@ -149,8 +146,3 @@ def _made(password: str | None, generate: bool) -> str | None:
     if password and generate:
         raise Refused("a password was given and one was to be made", "choose one of both")
     return passwords.generate() if generate else None
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_PAGE:
-        raise Refused(f"limit is {limit}", f"it must lie between 1 and {MAX_PAGE}")

@@ -8,7 +8,7 @@ from postillon.admin import routing, tracing
 from postillon.admin.routing import Route
 from postillon.admin.tracing import Story
 from postillon.server.api.office import Office
-from postillon.server.api.operation import operation
+from postillon.server.api.operation import Limit, operation
 from postillon.server.offered import offered
 
 
@@ -23,8 +23,8 @@ class ServiceView:
 
 
 @operation("GET", "/traces")
-async def find_traces(office: Office, *, about: str, limit: int = 20) -> list[Story]:
-    """The story of a queue id, or of the latest messages with a part of an address or Message-ID."""
+async def find_traces(office: Office, *, about: str, limit: Limit = 20) -> list[Story]:
+    """The story of a queue id, or of the latest with a part of an address or Message-ID."""
     return await tracing.traces(office.desk, about, limit)
 
 

@@ -12,13 +12,15 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from postillon.server.api.office import Office
 
 Call = Callable[..., Awaitable[object]]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000)]  # of what one answer lists
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 MAX_PROBLEMS = 20  # that one answer names
 
 
@@ -107,7 +109,7 @@ def operation(
     """Make an operation of an async function `(office, *, …) -> result`."""
 
     def decorate(function: Call) -> Operation:
-        hints = get_type_hints(function)
+        hints = get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
         in_path = set(re.findall(r"{(\w+)}", path))
         found = []

@@ -14,9 +14,7 @@ from postillon.admin.units import UnitError, parse_duration
 from postillon.queue.selection import BadSelection, Selection, Standing
 from postillon.queue.verbs import Verb
 from postillon.server.api.office import Office
-from postillon.server.api.operation import Scope, operation
-
-MAX_LIST = 10_000
+from postillon.server.api.operation import Limit, Number, Scope, operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +35,8 @@ class QueueOrder:
     destination: str = ""
     older: str = ""
     younger: str = ""
-    larger: int | None = None
-    smaller: int | None = None
+    larger: Number | None = None
+    smaller: Number | None = None
     state: Standing | None = None
     status: str = ""
     text: str = ""
@@ -71,9 +69,8 @@ async def get_queue(office: Office) -> Overview:
 
 
 @operation("GET", "/queue/destinations")
-async def list_destinations(office: Office, *, limit: int = 100) -> Destinations:
+async def list_destinations(office: Office, *, limit: Limit = 100) -> Destinations:
     """Every destination mail waits for: its servers, whether they answer, their last words."""
-    _check_limit(limit)
     found, number = await queueing.queues(office.desk, limit)
     return Destinations(destinations=found, number=number)
 
@@ -90,15 +87,14 @@ async def list_queued(
     destination: str = "",
     older: str = "",
     younger: str = "",
-    larger: int | None = None,
-    smaller: int | None = None,
+    larger: Number | None = None,
+    smaller: Number | None = None,
     state: Standing | None = None,
     status: str = "",
     text: str = "",
-    limit: int = 100,
+    limit: Limit = 100,
 ) -> Page:
     """Messages that wait, oldest first. `about` is an address, a domain or a next hop, anywhere."""
-    _check_limit(limit)
     order = QueueOrder(
         verb=Verb.HOLD, ids=ids, sender=sender, recipient=recipient, domain=domain,
         destination=destination, older=older, younger=younger, larger=larger, smaller=smaller,
@@ -117,7 +113,7 @@ async def get_queued(office: Office, *, id: str) -> QueuedStory:
 
 @operation("POST", "/queue/orders", Scope.WRITE)
 async def order_queue(office: Office, *, body: QueueOrder) -> Outcome:
-    """Hold, release, retry, reroute, expire, bounce or drop mail; `dry_run` only says what that is.
+    """Hold, release, retry, reroute, expire, bounce or drop mail; `dry_run` only says what.
 
     `hold`, `release` and `retry` with a destination alone mean the destination itself.
     """
@@ -165,8 +161,3 @@ def _selection(order: QueueOrder, now: int, about: str = "") -> Selection:
 
 def _age(text: str) -> int | None:
     return parse_duration(text) // timedelta(milliseconds=1) if text else None
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_LIST:
-        raise Refused(f"limit is {limit}", f"it must lie between 1 and {MAX_LIST}")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
 
 from postillon import __version__
 from postillon.admin import audit
 from postillon.admin.audit import Act
-from postillon.admin.errors import Refused
 from postillon.server.activity import Minute, activity
 from postillon.server.api.office import Office
-from postillon.server.api.operation import Scope, operation
+from postillon.server.api.operation import Limit, Number, Scope, operation
 from postillon.server.api.testing import send_test
 from postillon.server.config_reader import shown_value
 from postillon.server.doctor import Health, examine
 from postillon.setting import settings_of
 
-MAX_MINUTES = 8 * 24 * 60
+Minutes = Annotated[int, msgspec.Meta(ge=1, le=8 * 24 * 60)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ async def get_server(office: Office) -> ServerView:
 
 @operation("GET", "/server/health")
 async def get_health(office: Office) -> Health:
-    """What is wrong or will be, each with its remedy: machine, certificate, queue, DNS of domains."""
+    """What is wrong or will be, each with its remedy: machine, queue, DNS of domains."""
     return await examine(office.desk, office.config, office.dns, office.clock())
 
 
@@ -87,23 +89,21 @@ async def list_settings(office: Office) -> list[SettingView]:
 
 
 @operation("GET", "/server/activity")
-async def list_activity(office: Office, *, minutes: int = 60) -> list[Minute]:
-    """What was accepted, delivered, deferred and refused in each of the last minutes, oldest first."""
-    if not 1 <= minutes <= MAX_MINUTES:
-        raise Refused(f"minutes is {minutes}", f"it must lie between 1 and {MAX_MINUTES}")
+async def list_activity(office: Office, *, minutes: Minutes = 60) -> list[Minute]:
+    """What was accepted, delivered, deferred and refused in each of the last minutes."""
     return await activity(office.desk.store, office.clock(), minutes)
 
 
 @operation("GET", "/audit")
 async def list_acts(
-    office: Office, *, about: str = "", before: int = 0, limit: int = 100
+    office: Office, *, about: str = "", before: Number = 0, limit: Limit = 100
 ) -> list[Act]:
     """What administrators have done, newest first; the next page is `before` the last id here."""
     return await audit.acts(office.desk, about, before, limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestMessage:
+class MessageToSend:
     """to: an address here or elsewhere. sender: an account's address; "" is the postmaster."""
 
     to: str
@@ -118,6 +118,6 @@ class Sent:
 
 
 @operation("POST", "/server/test-message", Scope.WRITE, status=202)
-async def send_test_message(office: Office, *, body: TestMessage) -> Sent:
+async def send_test_message(office: Office, *, body: MessageToSend) -> Sent:
     """Send a short message, to see that mail arrives here or elsewhere."""
     return Sent(id=await send_test(office, body.sender, body.to))

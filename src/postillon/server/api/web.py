@@ -96,10 +96,16 @@ class AdministrationApi:
         return web.Response(body=self._document, content_type="application/json")
 
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
-        known = {item.path for item in OPERATIONS}
         path = request.path.removeprefix(PREFIX)
-        if any(_matches(path, item) for item in known):
-            raise problem(web.HTTPNotImplemented, f"{request.method} is not possible here")
+        methods = sorted({item.method for item in OPERATIONS if _matches(path, item.path)})
+        if methods:
+            found = Problem(
+                title="Not this method", status=405,
+                detail=f"{request.method} is not possible here", hint=f"use {' or '.join(methods)}",
+            )  # fmt: skip
+            answer = _answer(found, found.status, MEDIA_TYPE)
+            answer.headers["Allow"] = ", ".join(methods)
+            return answer
         raise problem(web.HTTPNotFound, f"There is no {path}; see {PREFIX}/openapi.json")
 
 
