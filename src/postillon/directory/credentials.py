@@ -13,20 +13,59 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from postillon.clock import Clock, system_clock
-from postillon.directory import principals
+from postillon.directory import api_keys, principals, second_factor, sessions, tokens
+from postillon.directory.api_keys import ApiKey
+from postillon.directory.app_passwords import APP
 from postillon.directory.config import AuthConfig
 from postillon.directory.domains import TOPIC
+from postillon.directory.last_use import LastUse
 from postillon.directory.passwords import SALT, Passwords, ScramVerifier, prepare, read_verifier
 from postillon.directory.principals import Principal, PrincipalKind
+from postillon.directory.scopes import EVERYTHING, PROTOCOLS, meant
+from postillon.directory.second_factor import Taken
 from postillon.mail.address import AddressError, parse_address
 from postillon.store.operation import Steps, Store, Tx
 
 MAX_REMEMBERED = 10_000  # verified passwords a worker knows again
 MAX_LOGIN = 320  # characters; longer text is nobody's login
 PASSWORD = "password"
+HTTP = "http"  # in place of a protocol: what a token is for is looked at later
 FAKE_KEY = "scram_fake_key"  # in `meta`: the key of made-up salts, the same for all workers
+
+
+class KeptApp(NamedTuple):
+    id: int
+    hash: str
+    protocols: str  # separated by spaces
+    used_at: int | None  # ms
+    expires_at: int | None
+
+
+class Kept(NamedTuple):
+    """What the directory has of a login. second_factor: whether codes are asked for."""
+
+    principal: Principal | None
+    passwords: list[str]  # Argon2id
+    apps: Sequence[KeptApp] = ()
+    second_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Who it is, and what they have shown. No scopes: it is good, but not for this protocol.
+
+    second_factor: the account has one that this credential does not stand for.
+    """
+
+    principal: Principal
+    scopes: frozenset[str] = EVERYTHING
+    credential: str = PASSWORD
+    second_factor: bool = False
 
 
 class Credentials:
@@ -41,24 +80,48 @@ class Credentials:
         self._key = os.urandom(32)
         self._remember_ms = int(config.remember.total_seconds() * 1000)
         self._verified: OrderedDict[bytes, int] = OrderedDict()  # until when, ms
+        self.last_use = LastUse(store, clock)
 
-    async def verify(self, login: str, password: str, protocol: str) -> Principal | None:
-        """The person who proves it with this password, or None. protocol: "imap", "smtp", ..."""
-        principal, hashes = await self._store.query(_hashes(login[:MAX_LOGIN]))
+    async def verify(self, login: str, password: str, protocol: str) -> Proof | None:
+        """What somebody proves with this password, or None. protocol: "imap", "smtp", ..."""
+        kept = await self._store.query(_kept(login[:MAX_LOGIN]))
+        proof = self._app(kept, password, protocol)
+        if proof is not None:
+            return proof
+        principal, hashes = kept.principal, kept.passwords
         key = self._fingerprint(principal, hashes, password, protocol)
-        if key is not None and self._knows(key):
-            return principal
+        if principal is not None and key is not None and self._knows(key):
+            return Proof(principal, second_factor=kept.second_factor)
         async with self._free:
             fits = await asyncio.to_thread(self._passwords.check, hashes, password)
         if not fits or principal is None or key is None:
             return None
         # While the check ran, the password may have changed or the account been disabled.
-        if await self._store.query(_hashes(login[:MAX_LOGIN])) != (principal, hashes):
+        now = await self._store.query(_kept(login[:MAX_LOGIN]))
+        if (now.principal, now.passwords) != (principal, hashes):
             return None
         self._verified[key] = self._clock() + self._remember_ms
         if len(self._verified) > MAX_REMEMBERED:
             self._verified.popitem(last=False)
-        return principal
+        return Proof(principal, second_factor=now.second_factor)
+
+    def _app(self, kept: Kept, password: str, protocol: str) -> Proof | None:
+        """The app password that this is."""
+        if kept.principal is None or not kept.apps:
+            return None
+        given, now, found = tokens.digest(tokens.plain(password)), self._clock(), None
+        for app in kept.apps:
+            if tokens.same(app.hash, given) and (app.expires_at is None or app.expires_at > now):
+                found = app
+        if found is None:
+            return None
+        fits = protocol in found.protocols.split()
+        self.last_use.app_password(kept.principal.id, found.id, found.used_at)
+        return Proof(
+            kept.principal,
+            PROTOCOLS.get(protocol, frozenset()) if fits else frozenset(),
+            f"app:{found.id}",
+        )
 
     async def scram(self, login: str) -> ScramVerifier:
         """What SCRAM-SHA-256 needs; for unknown logins made up, and always the same."""
@@ -68,9 +131,38 @@ class Credentials:
         """What SCRAM may bind a login to, of what the connection has; None leaves -PLUS out."""
         return end_point if self._config.channel_binding else None
 
-    async def principal(self, login: str) -> Principal | None:
-        """Who may be logged in after SCRAM has proved this login: enabled, and a person."""
-        return (await self._store.query(_hashes(login[:MAX_LOGIN])))[0]
+    async def proved(self, login: str) -> Proof | None:
+        """What SCRAM has proved with the password of this login: of somebody who is enabled."""
+        kept = await self._store.query(_kept(login[:MAX_LOGIN]))
+        if kept.principal is None:
+            return None
+        return Proof(kept.principal, second_factor=kept.second_factor)
+
+    async def take_code(self, principal: int, code: str, *, known: bool) -> Taken:
+        """Try a code of the second factor, which is used up. known: from where the owner has been."""
+        now = self._clock()
+        return await self._store.write(
+            lambda tx: second_factor.take(tx, principal, code, now, known=known)
+        )
+
+    async def bearer(self, token: str, protocol: str) -> Proof | None:
+        """Whom an access token speaks for; a proof without scopes where it is not for this protocol."""
+        found = await self._store.query(sessions.bearer(token, self._clock()))
+        if found is None:
+            return None
+        granted = meant(found.scopes)
+        if found.client == sessions.OWN_CLIENT:
+            granted = EVERYTHING
+        if protocol != HTTP and not granted & PROTOCOLS.get(protocol, frozenset()):
+            granted = frozenset()
+        return Proof(found.principal, granted, f"session:{found.session}")
+
+    async def api_key(self, key: str) -> ApiKey | None:
+        """The key of the administration API that this is."""
+        found = await self._store.query(api_keys.find(key, self._clock()))
+        if found is not None:
+            self.last_use.api_key(found.id, found.used_at)
+        return found
 
     async def set_password(self, login: str, password: str) -> Principal:
         """Raises BadName, PrincipalNotFound, WrongKind or BadPassword."""
@@ -108,8 +200,13 @@ class Credentials:
         return False
 
 
-def write_password(tx: Tx, login: str, hashed: str, scram: str) -> Steps[Principal]:
-    """Replace the password. Raises BadName, PrincipalNotFound or WrongKind."""
+def write_password(
+    tx: Tx, login: str, hashed: str, scram: str, session: int = 0
+) -> Steps[Principal]:
+    """Replace the password; all sessions but one end.
+
+    Raises BadName, PrincipalNotFound or WrongKind.
+    """
     principal = yield from principals.require(login, PrincipalKind.PERSON)
     yield (
         "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -121,20 +218,28 @@ def write_password(tx: Tx, login: str, hashed: str, scram: str) -> Steps[Princip
         " VALUES (?, 1, ?, ?, ?, ?)",
         (principal.id, PASSWORD, hashed, scram, tx.now),
     )
+    yield from sessions.end_all(tx, principal.id, session)
     tx.announce(TOPIC)
     return principal
 
 
-def _hashes(login: str) -> Steps[tuple[Principal | None, list[str]]]:
-    """The enabled person of a login, with the hashes of the passwords; (None, []) for nobody."""
+def _kept(login: str) -> Steps[Kept]:
+    """What is kept of the enabled person of a login; nothing for nobody."""
     principal = yield from principals.by_login(login)
     if principal is None or not principal.enabled or principal.kind is not PrincipalKind.PERSON:
-        return None, []
+        return Kept(None, [])
     rows = yield (
-        "SELECT hash FROM credential WHERE principal = ? AND kind = ? ORDER BY credential",
-        (principal.id, PASSWORD),
+        "SELECT c.credential, c.kind, c.hash, c.scopes, c.used_at, c.expires_at, f.confirmed_at"
+        " FROM credential c LEFT JOIN second_factor f ON f.principal = c.principal"
+        " WHERE c.principal = ? ORDER BY c.credential",
+        (principal.id,),
     )
-    return principal, [encoded for (encoded,) in rows]
+    return Kept(
+        principal,
+        [row[2] for row in rows if row[1] == PASSWORD],
+        [KeptApp(row[0], *row[2:6]) for row in rows if row[1] == APP],
+        any(row[6] is not None for row in rows),
+    )
 
 
 def _verifier(login: str, iterations: int) -> Steps[ScramVerifier]:

@@ -87,3 +87,17 @@ class BadPassword(DirectoryError):
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
+
+
+class NameTaken(DirectoryError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is one named {name} already")
+        self.name = name
+
+
+class CredentialNotFound(DirectoryError):
+    """`kind` is app password, API key or session."""
+
+    def __init__(self, kind: str, wanted: str) -> None:
+        super().__init__(f"there is no {kind} {wanted}")
+        self.kind, self.wanted = kind, wanted

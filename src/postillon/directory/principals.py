@@ -237,6 +237,8 @@ def delete(tx: Tx, principal: int) -> Steps[Removal]:
     )
     removal = yield from addresses.erase([(row[0], AddressEntry(*row[1:5])) for row in numbers])
     yield ("DELETE FROM credential WHERE principal = ?", (principal,))
+    yield ("DELETE FROM second_factor WHERE principal = ?", (principal,))
+    yield ("DELETE FROM session WHERE principal = ?", (principal,))  # with it go its tokens
     yield ("DELETE FROM group_member WHERE principal = ?", (principal,))
     yield ("DELETE FROM granted WHERE grantee = ?", (principal,))
     tx.announce(TOPIC)

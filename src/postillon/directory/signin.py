@@ -6,14 +6,18 @@ What is proved and what is refused is decided here; a protocol only says it in i
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from postillon.directory.credentials import PASSWORD, Credentials
+from postillon.directory.credentials import PASSWORD, Credentials, Proof
 from postillon.directory.principals import Principal
-from postillon.directory.scopes import EVERYTHING
+from postillon.directory.scopes import EVERYTHING, MAIL, SEND
+from postillon.directory.second_factor import Taken
 from postillon.directory.throttle import Throttle
 from postillon.protocol.sasl import server as sasl
+
+INTERACTIVE = "interactive"  # in place of a protocol: a person in front of a page of ours
 
 
 class Denied(Enum):
@@ -25,6 +29,9 @@ class Denied(Enum):
     CANCELLED = auto()
     MALFORMED = auto()
     UNKNOWN_MECHANISM = auto()
+    NEEDS_CODE = auto()  # the password is right, but the account has a second factor
+    WRONG_CODE = auto()  # of the second factor
+    NOT_FOR_THIS = auto()  # the app password or token is right, but made for something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,24 @@ Answer = Ask | Granted | Denied
 
 
 class SignIns:
-    """What the sign-ins of all protocols of one worker share."""
+    """What the sign-ins of all protocols of one worker share.
 
-    def __init__(self, credentials: Credentials, throttle: Throttle) -> None:
+    bearer: whether tokens are taken. metadata: where a client learns to get one (RFC 7628 section
+    3.2.2), "" where nothing is told.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        throttle: Throttle,
+        *,
+        bearer: bool = True,
+        metadata: str = "",
+    ) -> None:
         self.credentials = credentials
         self.throttle = throttle
+        self.bearer = bearer
+        self.refusal = _refusal(metadata)
 
     def begin(self, protocol: str, address: str, end_point: bytes | None = None) -> SignIn:
         """One attempt. address: of the peer; end_point: what SCRAM may bind to (RFC 5929)."""
@@ -59,13 +79,15 @@ class SignIns:
 
     def offered(self, end_point: bytes | None = None) -> tuple[str, ...]:
         """The SASL mechanisms to announce where passwords may be sent, strongest first."""
-        return sasl.offered(scram=True, binding=self.credentials.binding(end_point))
+        binding = self.credentials.binding(end_point)
+        return sasl.offered(scram=True, binding=binding, bearer=self.bearer)
 
 
 class SignIn:
     """One attempt to sign in. `failed` is true when it counts against the connection."""
 
     def __init__(self, shared: SignIns, protocol: str, address: str, binding: bytes | None) -> None:
+        self._shared = shared
         self._credentials = shared.credentials
         self._throttle = shared.throttle
         self._protocol = protocol
@@ -74,10 +96,13 @@ class SignIn:
         self._mechanism: sasl.ServerMechanism | None = None
         self.login = ""  # the login that was tried, for the log; "" before it was named
         self.failed = False
+        self._refused: Denied | None = None  # what comes after the error of a token was read
 
     async def begin(self, name: str, initial: bytes | None) -> Answer:
         """Begin a SASL exchange. name: in any case; initial: None when none was sent."""
-        self._mechanism = sasl.mechanism(name, scram=True, binding=self._binding)
+        self._mechanism = sasl.mechanism(
+            name, scram=True, binding=self._binding, bearer=self._shared.bearer
+        )
         if self._mechanism is None:
             return Denied.UNKNOWN_MECHANISM
         if initial is None and name.upper() != "LOGIN":
@@ -89,8 +114,41 @@ class SignIn:
         self._mechanism = sasl.Plain()
         return await self.respond(b"\0%b\0%b" % (login, password))
 
+    async def interactive(self, login: str, password: str, code: str) -> Answer:
+        """A person on a page: the password itself, and a code where there is a second factor.
+
+        code: "" while none has been asked for. Says NEEDS_CODE after the right password only.
+        """
+        self.login = login
+        if await self._turned_away(login):
+            return Denied.LATER
+        proof = await self._credentials.verify(login, password, INTERACTIVE)
+        if proof is None or proof.credential != PASSWORD:
+            return self._wrong()
+        if proof.second_factor:
+            if not code:
+                return Denied.NEEDS_CODE
+            known = self._throttle.knows(self._address, login)
+            taken = await self._credentials.take_code(proof.principal.id, code, known=known)
+            if taken is Taken.LATER:
+                self.failed = True
+                return Denied.LATER
+            if taken is Taken.WRONG:
+                self._wrong()
+                return Denied.WRONG_CODE
+        self._throttle.succeeded(self._address, login)
+        return Granted(proof.principal, proof.scopes, proof.credential)
+
+    async def token(self, token: str) -> Answer:
+        """An access token without SASL."""
+        if await self._turned_away(""):
+            return Denied.LATER
+        return await self._end(await self._credentials.bearer(token, self._protocol), "")
+
     async def respond(self, response: bytes | None) -> Answer:
         """The answer to a response; None when the client gives up."""
+        if self._refused is not None:
+            return self._refused
         if response is None or self._mechanism is None:
             return Denied.CANCELLED
         known = self.login
@@ -109,12 +167,26 @@ class SignIn:
                     return Denied.LATER
                 found = await self._credentials.verify(login, password, self._protocol)
                 return await self._end(found, authzid)
+            case sasl.BearerToken(token, authzid):
+                self.login = authzid
+                return await self._by_token(token, authzid)
             case sasl.ScramDone(login):
-                return await self._end(await self._credentials.principal(login), "")
+                return await self._end(await self._credentials.proved(login), "")
             case sasl.Failed(_, malformed):
                 if malformed and not known:
                     return Denied.MALFORMED
-                return await self._end(None, "")
+                return self._wrong()
+
+    async def _by_token(self, token: str, authzid: str) -> Answer:
+        """A token that is refused is answered with why, and then the exchange fails."""
+        if await self._turned_away(authzid):
+            return Denied.LATER
+        found = await self._credentials.bearer(token, self._protocol)
+        answer = await self._end(found, authzid)
+        if isinstance(answer, Denied):
+            self._refused = answer
+            return Ask(self._shared.refusal)
+        return answer
 
     async def _turned_away(self, login: str) -> bool:
         verdict = self._throttle.check(self._address, login)
@@ -123,15 +195,35 @@ class SignIn:
         self.failed = self.failed or verdict.refused
         return verdict.refused
 
-    async def _end(self, found: Principal | None, authzid: str) -> Answer:
+    async def _end(self, found: Proof | None, authzid: str) -> Answer:
         if found is None:
-            self.failed = True
-            self._throttle.failed(self._address, self.login)
-            return Denied.WRONG
+            return self._wrong()
+        self.login = self.login or found.principal.login
         if authzid:  # one's own name may be written out
-            other = await self._credentials.principal(authzid)
-            if other is None or other.id != found.id:
+            other = await self._credentials.proved(authzid)
+            if other is None or other.principal.id != found.principal.id:
                 self.failed = True
                 return Denied.OTHER
+        if (
+            found.second_factor
+        ):  # no failure, or a program with the old password shuts its house out
+            self.failed = True
+            return Denied.NEEDS_CODE
         self._throttle.succeeded(self._address, self.login)
-        return Granted(found)
+        if not found.scopes:
+            self.failed = True
+            return Denied.NOT_FOR_THIS
+        return Granted(found.principal, found.scopes, found.credential)
+
+    def _wrong(self) -> Denied:
+        self.failed = True
+        self._throttle.failed(self._address, self.login)
+        return Denied.WRONG
+
+
+def _refusal(metadata: str) -> bytes:
+    """RFC 7628 section 3.2.2; XOAUTH2 has the same with other words for the status."""
+    said = {"status": "invalid_token", "schemes": "bearer", "scope": f"{MAIL} {SEND}"}
+    if metadata:
+        said["openid-configuration"] = metadata
+    return json.dumps(said).encode()

@@ -1,16 +1,20 @@
 """Slowing those who guess passwords (FAULTS 42). A state machine; who waits is the session.
 
 Failures are counted by network (an IPv4 address, an IPv6 /64) and by login. Each failure beyond the
-free ones doubles the delay before the next answer. Loopback is never delayed by its address, and a
-network from which a login has succeeded lately is not delayed by what strangers do to that login:
-nobody can lock the owner out. A network with very many failures is turned away until it has been quiet.
+free ones doubles the delay before the next answer. A network with very many failures is turned away
+until it has been quiet.
+
+Nobody can lock the owner out: where a login has succeeded lately, it is neither delayed nor turned away
+for what others do there or to it, only delayed for what was tried with that login from there. Loopback
+is never delayed, nor is a proxy that is trusted: what it does not tell of its clients is not its fault.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeVar
 
 from postillon.clock import Clock
@@ -38,39 +42,67 @@ class _Failures:
 
 
 class Throttle:
-    def __init__(self, config: AuthConfig, clock: Clock) -> None:
+    """trusted: networks of proxies, which are treated as loopback."""
+
+    def __init__(
+        self, config: AuthConfig, clock: Clock, trusted: Sequence[IPv4Network | IPv6Network] = ()
+    ) -> None:
         self._config = config
+        self._trusted = tuple(trusted)
         self._clock = clock
         self._forget_ms = int(config.forget_after.total_seconds() * 1000)
         self._networks: OrderedDict[str, _Failures] = OrderedDict()
         self._logins: OrderedDict[str, _Failures] = OrderedDict()
+        self._pairs: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def check(self, address: str, login: str) -> Verdict:
         """Before a password is looked at."""
-        name, loopback = network(address)
-        by_network = 0 if loopback else self._count(self._networks, name)
-        if by_network >= self._config.refuse_after:
-            return Verdict(self._delay(by_network), refused=True)
-        known = loopback or (name, login) in self._known
-        by_login = 0 if known else self._count(self._logins, login)
-        return Verdict(self._delay(max(by_network, by_login)))
+        name, free = self._place(address)
+        if free:
+            return Verdict(0.0)
+        if (name, login) in self._known:
+            return Verdict(self._delay(self._count(self._pairs, (name, login))))
+        by_network = self._count(self._networks, name)
+        by_login = self._count(self._logins, login)
+        delay = self._delay(max(by_network, by_login))
+        return Verdict(delay, refused=by_network >= self._config.refuse_after)
 
     def failed(self, address: str, login: str) -> None:
-        name, loopback = network(address)
-        if not loopback:
+        name, free = self._place(address)
+        if not free:
             self._add(self._networks, name)
+            self._add(self._pairs, (name, login))
         self._add(self._logins, login)
 
     def succeeded(self, address: str, login: str) -> None:
         """Remember the device. Failures of its network stay: one right password excuses no spray."""
-        name, loopback = network(address)
-        if not loopback:
+        name, free = self._place(address)
+        if not free:
+            self._pairs.pop((name, login), None)
             self._known[name, login] = self._clock()
             self._known.move_to_end((name, login))
             _bound(self._known)
 
-    def _count(self, table: OrderedDict[str, _Failures], key: str) -> int:
+    def knows(self, address: str, login: str) -> bool:
+        """Whether the owner of this login has lately signed in from there."""
+        name, free = self._place(address)
+        return free or (name, login) in self._known
+
+    def _place(self, address: str) -> tuple[str, bool]:
+        """The network of an address, and whether nothing is held against it."""
+        name, loopback = network(address)
+        if loopback or not self._trusted:
+            return name, loopback
+        try:
+            ip = ip_address(address.partition("%")[0])
+        except ValueError:
+            return name, False
+        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        return name, any(ip in item for item in self._trusted)
+
+    def _count(self, table: OrderedDict[K, _Failures], key: K) -> int:
         entry = table.get(key)
         if entry is None:
             return 0
@@ -79,7 +111,7 @@ class Throttle:
             return 0
         return entry.count
 
-    def _add(self, table: OrderedDict[str, _Failures], key: str) -> None:
+    def _add(self, table: OrderedDict[K, _Failures], key: K) -> None:
         count = self._count(table, key) + 1
         table[key] = _Failures(count, self._clock())
         table.move_to_end(key)

@@ -17,6 +17,13 @@ DENIALS: dict[Denied, Reply] = {
     Denied.CANCELLED: reply(501, "5.7.0", "Login cancelled"),
     Denied.MALFORMED: reply(501, "5.5.2", "The response is malformed"),
     Denied.UNKNOWN_MECHANISM: reply(504, "5.5.4", "This mechanism is not offered"),
+    Denied.NEEDS_CODE: reply(
+        534,
+        "5.7.9",
+        "This account has a second factor: use an app password, or sign in with OAuth",
+    ),
+    Denied.WRONG_CODE: reply(535, "5.7.8", "Login or password is wrong"),
+    Denied.NOT_FOR_THIS: reply(535, "5.7.8", "This app password or token was not made for sending"),
 }
 
 

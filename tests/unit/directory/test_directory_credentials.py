@@ -23,7 +23,7 @@ async def test_the_right_password_lets_in_and_no_other(tmp_path: Path) -> None:
         await ada(home)
         found = await home.credentials.verify("ADA@example.org", RIGHT, "imap")
         assert found
-        assert found.login == "ada@example.org"
+        assert found.principal.login == "ada@example.org"
         for login, password in [
             ("ada@example.org", RIGHT + " "), ("ada@example.org", ""), ("ada@example.org", "x\0y"),
             ("ada@example.org", "y" * 5_000), ("ada+x@example.org", RIGHT), ("ada", RIGHT),
@@ -87,7 +87,7 @@ async def test_what_was_verified_ends_with_the_password_and_the_account(tmp_path
         assert await home.credentials.verify("ada@example.org", "another password", "imap")
         await home.directory.update("ada@example.org", enabled=False)
         assert await home.credentials.verify("ada@example.org", "another password", "imap") is None
-        assert await home.credentials.principal("ada@example.org") is None
+        assert await home.credentials.proved("ada@example.org") is None
 
 
 async def test_the_cache_is_bounded(tmp_path: Path, monkeypatch) -> None:

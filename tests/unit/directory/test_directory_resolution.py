@@ -320,4 +320,4 @@ async def test_a_shared_account_has_mail_and_no_login(tmp_path: Path) -> None:
         assert (await ask(home, "desk@example.org")).account == desk.id
         with pytest.raises(WrongKind):
             await home.credentials.set_password("desk@example.org", "correct horse")
-        assert await home.credentials.principal("desk@example.org") is None
+        assert await home.credentials.proved("desk@example.org") is None

@@ -1,5 +1,7 @@
 """Guessing is slow, and nobody can lock the owner out (FAULTS 42)."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from postillon.directory import throttle as module
@@ -56,7 +58,34 @@ def test_one_right_password_excuses_no_spray() -> None:
     throttle = Throttle(CONFIG, Time())
     guess(throttle, 10)
     throttle.succeeded(STRANGER, "mine")
-    assert throttle.check(STRANGER, "mine").refused
+    assert throttle.check(STRANGER, "ada").refused
+    assert throttle.check(STRANGER, "bob").refused
+
+
+def test_where_a_login_has_succeeded_it_is_not_turned_away_for_what_others_do_there() -> None:
+    throttle = Throttle(CONFIG, Time())
+    throttle.succeeded(STRANGER, "mine")
+    guess(throttle, 50)
+    assert throttle.check(STRANGER, "mine") == Verdict(0.0)
+    assert throttle.check(STRANGER, "ada").refused
+
+
+def test_guesses_at_a_login_are_slow_where_it_has_succeeded_too() -> None:
+    throttle = Throttle(CONFIG, Time())
+    throttle.succeeded(STRANGER, "ada")
+    guess(throttle, 4)
+    assert throttle.check(STRANGER, "ada") == Verdict(2.0)
+    throttle.succeeded(STRANGER, "ada")
+    assert throttle.check(STRANGER, "ada") == Verdict(0.0)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::9"])
+def test_a_trusted_proxy_is_never_turned_away(address: str) -> None:
+    trusted = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
+    throttle = Throttle(CONFIG, Time(), trusted)
+    guess(throttle, 50, address)
+    assert throttle.check(address, "ada") == Verdict(0.0)
+    assert throttle.check(HOME, "ada").delay_s == 8.0
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])

@@ -212,7 +212,7 @@ async def test_starttls_forgets_all_and_offers_login_with_channel_binding(tmp_pa
         while lines[-1][3:4] == b"-":
             lines.append(await client.line())
         assert b"250-STARTTLS\r\n" not in lines
-        assert b"250-AUTH SCRAM-SHA-256 PLAIN LOGIN\r\n" in lines
+        assert b"250-AUTH SCRAM-SHA-256 PLAIN LOGIN OAUTHBEARER XOAUTH2\r\n" in lines
         assert (await say(client, f"AUTH PLAIN {PLAIN}")).startswith("235")
         await deliver(client, b"\r\n", "bob@example.org", sender="ada@example.org")
         [kept] = server.queue.kept

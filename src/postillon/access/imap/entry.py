@@ -27,6 +27,14 @@ DENIALS = {
     signin.Denied.CANCELLED: bad("Authentication was cancelled"),
     signin.Denied.MALFORMED: bad("Malformed response"),
     signin.Denied.UNKNOWN_MECHANISM: no("There is no such mechanism", b"CANNOT"),
+    # ALERT: its owner must read it, and clients show no other code.
+    signin.Denied.NEEDS_CODE: no(
+        "This account has a second factor: use an app password, or sign in with OAuth", b"ALERT"
+    ),
+    signin.Denied.WRONG_CODE: no("The login or the password is wrong", b"AUTHENTICATIONFAILED"),
+    signin.Denied.NOT_FOR_THIS: no(
+        "This app password or token was not made for IMAP", b"AUTHORIZATIONFAILED"
+    ),
 }
 ENABLES = {
     "CONDSTORE": Extra.CONDSTORE,

@@ -27,6 +27,11 @@ DENIALS = {
     Denied.CANCELLED: err("Cancelled"),
     Denied.MALFORMED: err("The response is malformed"),
     Denied.UNKNOWN_MECHANISM: err("There is no such mechanism"),
+    Denied.NEEDS_CODE: err(
+        "This account has a second factor: use an app password, or sign in with OAuth", "AUTH"
+    ),
+    Denied.WRONG_CODE: err("The login or the password is wrong", "AUTH"),
+    Denied.NOT_FOR_THIS: err("This app password or token was not made for POP3", "AUTH"),
 }
 
 

@@ -1,13 +1,14 @@
 """The server's side of SASL (RFC 4422): what a client's responses say, without any protocol around.
 
-A mechanism is fed decoded responses and answers with a `Challenge`, with `Credentials` that the caller
-must verify, with `LookUp` when it needs what the server keeps about a login, with `ScramDone` when the
-exchange itself has proved the password, or with `Failed`. Base64 and the wire belong to the protocols;
-so does "*", which cancels.
+A mechanism is fed decoded responses and answers with a `Challenge`, with `Credentials` or a
+`BearerToken` that the caller must verify, with `LookUp` when it needs what the server keeps about a
+login, with `ScramDone` when the exchange itself has proved the password, or with `Failed`. Base64 and
+the wire belong to the protocols; so does "*", which cancels.
 """
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,18 @@ class Credentials:
 
     login: str
     password: str
+    authzid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """A token to be verified. `authzid` is whom it is said to be of, "" when not given.
+
+    When it is not good, the client must be sent an error (RFC 7628 section 3.2.2) and its answer be
+    awaited, whatever it is, before the exchange fails.
+    """
+
+    token: str
     authzid: str = ""
 
 
@@ -78,7 +91,7 @@ class LookUp:
     go_on: Callable[[ScramVerifier], Challenge | Failed]
 
 
-Step = Challenge | Credentials | LookUp | ScramDone | Failed
+Step = Challenge | Credentials | LookUp | BearerToken | ScramDone | Failed
 
 
 class ServerMechanism(Protocol):
@@ -118,6 +131,35 @@ class Login:
             self._login = response
             return Challenge(b"Password:")
         return _credentials(self._login, response, b"")
+
+
+class OAuthBearer:
+    """RFC 7628 section 3.1: a GS2 header, then key=value pairs, each ended by %x01."""
+
+    initial = True
+
+    def step(self, response: bytes) -> Step:
+        header, separator, rest = response.partition(b"\x01")
+        flag, *more = header.split(b",")
+        if not separator or len(more) != 2 or more[1] or flag not in (b"n", b"y"):
+            return Failed("OAUTHBEARER begins with a GS2 header without binding", malformed=True)
+        name = more[0]
+        if name and not name.startswith(b"a="):
+            return Failed("the identity is malformed", malformed=True)
+        identity = name[2:].replace(b"=2C", b",").replace(b"=3D", b"=")
+        return _bearer(identity, rest)
+
+
+class XOAuth2:
+    """What Google began with and many clients speak: user=…%x01auth=Bearer …%x01%x01."""
+
+    initial = True
+
+    def step(self, response: bytes) -> Step:
+        user, separator, rest = response.partition(b"\x01")
+        if not separator or not user.startswith(b"user="):
+            return Failed("XOAUTH2 begins with user=", malformed=True)
+        return _bearer(user[5:], rest)
 
 
 NOT_YET = (bytes(16), bytes(32), bytes(32), 4096)  # what scramp accepts for a verifier
@@ -206,20 +248,25 @@ class _Gs2Header(Protocol):
     def make_cbind_input(self, binding: object) -> bytes: ...
 
 
+_TOKEN = (string.ascii_letters + string.digits + "-._~+/=").encode()
 SCRAM = "SCRAM-SHA-256"
 SCRAM_PLUS = "SCRAM-SHA-256-PLUS"
 
 
-def offered(*, scram: bool, binding: bytes | None = None, plain: bool = True) -> tuple[str, ...]:
+def offered(
+    *, scram: bool, binding: bytes | None = None, plain: bool = True, bearer: bool = False
+) -> tuple[str, ...]:
     """The names to announce, strongest first. `binding`: this connection's data, None without."""
     names: tuple[str, ...] = ()
     if scram:
         names = (SCRAM_PLUS, SCRAM) if binding is not None else (SCRAM,)
-    return (*names, "PLAIN", "LOGIN") if plain else names
+    if plain:
+        names += ("PLAIN", "LOGIN")
+    return (*names, "OAUTHBEARER", "XOAUTH2") if bearer else names
 
 
 def mechanism(
-    name: str, *, scram: bool = False, binding: bytes | None = None
+    name: str, *, scram: bool = False, binding: bytes | None = None, bearer: bool = False
 ) -> ServerMechanism | None:
     """Begin an exchange; None for a name that `offered` does not announce with these arguments."""
     match name.upper():
@@ -231,7 +278,34 @@ def mechanism(
             return Scram(binding, plus=False)
         case "SCRAM-SHA-256-PLUS" if scram and binding is not None:
             return Scram(binding, plus=True)
+        case "OAUTHBEARER" if bearer:
+            return OAuthBearer()
+        case "XOAUTH2" if bearer:
+            return XOAuth2()
     return None
+
+
+def _bearer(identity: bytes, rest: bytes) -> Step:
+    """The pairs after the header: auth is needed, host and port say where the client thinks it is."""
+    if not rest.endswith(b"\x01\x01"):
+        return Failed("the response does not end with two %x01", malformed=True)
+    found = None
+    for pair in rest[:-2].split(b"\x01"):
+        key, equals, value = pair.partition(b"=")
+        if not equals or not key.isalpha() or (key == b"auth" and found is not None):
+            return Failed("the response is no list of key=value", malformed=True)
+        if key == b"auth":
+            found = value
+    kind, _, token = (found or b"").partition(b" ")
+    name = _text(identity, MAX_NAME)
+    if name is None or kind.lower() != b"bearer" or not _is_token(token.strip()):
+        return Failed("auth=Bearer and a token are needed", malformed=True)
+    return BearerToken(token.strip().decode("ascii"), name)
+
+
+def _is_token(token: bytes) -> bool:
+    """b64token of RFC 6750 section 2.1."""
+    return 0 < len(token) <= MAX_RESPONSE and not token.translate(None, _TOKEN)
 
 
 def _credentials(login: bytes, password: bytes, authzid: bytes) -> Step:
