@@ -45,7 +45,7 @@ class SearchConfig:
     )
     batch: int = setting(200, "Most messages put in at one time.")
     share: int = setting(
-        50, "Part of one core that may be used while there is much to take up.", unit="percent"
+        25, "Part of one core that may be used while there is much to take up.", unit="percent"
     )
 
     def __post_init__(self) -> None:
@@ -147,9 +147,9 @@ class Indexer:
                 return total
             marks = await self._put_in(index, state, gone, marks)
             total += len(state.emails)
+            await asyncio.sleep((loop.time() - began) * self._rest)
             if len(state.emails) < self._config.batch:
                 return total
-            await asyncio.sleep((loop.time() - began) * self._rest)
 
     async def _put_in(self, index: TextIndex, state: State, gone: list[int], marks: Marks) -> Marks:
         """One batch, in portions that memory can hold."""

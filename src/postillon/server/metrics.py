@@ -7,9 +7,14 @@ the library only inside functions.
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +30,7 @@ OTHER = "other"
 NO_LABEL = "kind"  # of an event without labels; it is always empty there
 KINDS = ("counter", "histogram")  # of values; each process has a file of each
 RESERVED = 512 * 1024  # octets of such a file: 64 labels of every event below, and some to spare
+FLUSH_S = 1.0
 MAX_LABELS = 64  # different labels of one counter; what comes later is counted as "other"
 
 
@@ -104,7 +110,11 @@ def wipe(folder: Path) -> None:
 
 
 class PrometheusMeter:
-    """A `Meter` that counts into this process's files."""
+    """A `Meter` that counts into this process's files.
+
+    Where a loop runs it counts in memory and writes that out FLUSH_S later, and at the end: a value in
+    the files costs more than all else that is done to count. A kill loses the figures of that time.
+    """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         from prometheus_client import REGISTRY
@@ -114,18 +124,41 @@ class PrometheusMeter:
         self._families: dict[str, Counter] = {}
         self._labels: dict[str, set[str]] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._counted: dict[tuple[str, str], int] = {}
+        self._observed: dict[str, list[float]] = {}
+        self._waiting = False  # somebody will flush
+        atexit.register(self.flush)
 
     def count(self, event: str, label: str = "", n: int = 1) -> None:
-        counter = self._counters.get((event, label))
-        if counter is None:
-            counter = self._counter(event, label)
-        counter.inc(n)
+        counted, key = self._counted, (event, label)
+        counted[key] = counted.get(key, 0) + n
+        if not self._waiting:
+            self._flush_later()
 
     def observe(self, what: str, seconds: float) -> None:
-        histogram = self._histograms.get(what)
-        if histogram is None:
-            histogram = self._histogram(what)
-        histogram.observe(seconds)
+        self._observed.setdefault(what, []).append(seconds)
+        if not self._waiting:
+            self._flush_later()
+
+    def flush(self) -> None:
+        """Write out what was counted."""
+        self._waiting = False
+        counted, self._counted = self._counted, {}
+        for (event, label), n in counted.items():
+            counter = self._counters.get((event, label)) or self._counter(event, label)
+            counter.inc(n)
+        observed, self._observed = self._observed, {}
+        for what, values in observed.items():
+            _observe(self._histograms.get(what) or self._histogram(what), values)
+
+    def _flush_later(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a tool, or another thread
+            self.flush()
+        else:
+            self._waiting = True
+            loop.call_later(FLUSH_S, self.flush)
 
     def _counter(self, event: str, label: str) -> Counter:
         from prometheus_client import Counter
@@ -158,6 +191,14 @@ class PrometheusMeter:
             buckets=BUCKETS,
         )
         return histogram
+
+
+def _observe(histogram: Histogram, values: Sequence[float]) -> None:
+    """Many values at once: its own `observe`, but one write for each bucket."""
+    bounds = (*BUCKETS, math.inf)
+    histogram._sum.inc(sum(values))
+    for bucket, n in Counts(bisect_left(bounds, value) for value in values).items():
+        histogram._buckets[bucket].inc(n)
 
 
 @dataclass(frozen=True, slots=True)
