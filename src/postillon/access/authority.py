@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from postillon.directory.credentials import HTTP
 from postillon.directory.scopes import ADMIN
-from postillon.directory.signin import Denied, Granted, SignIns
+from postillon.directory.signin import Answer, Denied, Granted, SignIns
+from postillon.directory.tokens import KEY
 from postillon.log import SILENT, Log
 from postillon.net.limits import is_loopback
 
@@ -25,13 +27,18 @@ RETRY_AFTER_S = (
 )
 MAX_AUTHORIZATION = 8_192  # octets of an Authorization field, as much as a line may have
 WRONG = "The login or the password is wrong"
+SAID: dict[Answer, str] = {
+    Denied.NEEDS_CODE: "This account has a second factor: use an app password, or sign in with OAuth",
+    Denied.NOT_FOR_THIS: "This app password was not made for HTTP",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who asks, and what they may do.
 
-    scopes: see `directory.scopes`. admin: an administrator who has also been given the scope for it.
+    principal: 0 for a key of the administration API, whose login is its name. scopes: see
+    `directory.scopes`. admin: an administrator who has also been given the scope for it; never a key.
     credential: what proved it, for lists and logs: "password", "app:3", "session:17", "key:4".
     """
 
@@ -61,7 +68,21 @@ class Authority:
         require_private(request)
         if kind.lower() == "basic":
             return await self._basic(request, given.strip())
-        raise unauthorized(request, "Basic is what is taken here")
+        if kind.lower() == "bearer":
+            return await self._bearer(request, given.strip())
+        raise unauthorized(request, "Basic and Bearer are what is taken here")
+
+    async def _bearer(self, request: web.Request, token: str) -> Identity:
+        """RFC 6750 section 2.1: an access token, or a key of the administration API."""
+        if token.startswith(KEY):
+            key = await self._sign_ins.credentials.api_key(token)
+            if key is not None:
+                return Identity(0, key.name, frozenset(key.scopes), False, f"key:{key.id}")
+        else:
+            answer = await self._sign_ins.begin(HTTP, request.remote or "").token(token)
+            if isinstance(answer, Granted):
+                return _identity(answer)
+        raise unauthorized(request, "The token is not good, or no longer")
 
     async def _basic(self, request: web.Request, given: str) -> Identity:
         """RFC 7617: a login, a colon and a password, in UTF-8."""
@@ -81,7 +102,7 @@ class Authority:
             raise problem(web.HTTPTooManyRequests, "Too many failed logins; try again later", {
                 "Retry-After": str(RETRY_AFTER_S)
             })  # fmt: skip
-        raise unauthorized(request, WRONG)
+        raise unauthorized(request, SAID.get(answer, WRONG))
 
 
 def _identity(granted: Granted) -> Identity:
@@ -89,6 +110,11 @@ def _identity(granted: Granted) -> Identity:
     admin = principal.admin and ADMIN in granted.scopes
     scopes = granted.scopes if admin else granted.scopes - {ADMIN}
     return Identity(principal.id, principal.login, scopes, admin, granted.credential)
+
+
+def origin(request: web.Request) -> str:
+    """Scheme, host and port that the client has reached us by, as URLs begin with."""
+    return f"{request.scheme}://{request.host}"
 
 
 def private(request: web.Request) -> bool:
@@ -110,7 +136,10 @@ def unauthorized(request: web.Request, detail: str) -> web.HTTPError:
     error = problem(web.HTTPUnauthorized, detail)
     scripted = request.headers.get("Sec-Fetch-Dest", "") == "empty"
     bearer = request.headers.get("Authorization", "").lower().startswith("bearer")
-    error.headers.add("WWW-Authenticate", f'Bearer realm="{REALM}"')
+    where = f"{origin(request)}/.well-known/oauth-protected-resource"  # RFC 9728 section 5.1
+    token = ', error="invalid_token"' if bearer else ""
+    challenge = f'Bearer realm="{REALM}"{token}, resource_metadata="{where}"'
+    error.headers.add("WWW-Authenticate", challenge)
     if not scripted and not bearer:
         error.headers.add("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"')
     return error

@@ -140,10 +140,9 @@ class SignIn:
         return Granted(proof.principal, proof.scopes, proof.credential)
 
     async def token(self, token: str) -> Answer:
-        """An access token without SASL."""
-        if await self._turned_away(""):
-            return Denied.LATER
-        return await self._end(await self._credentials.bearer(token, self._protocol), "")
+        """An access token without SASL. Nobody guesses 256 bits, and tokens expire: nothing counts."""
+        found = await self._credentials.bearer(token, self._protocol)
+        return Denied.WRONG if found is None else await self._end(found, "")
 
     async def respond(self, response: bytes | None) -> Answer:
         """The answer to a response; None when the client gives up."""
@@ -179,11 +178,10 @@ class SignIn:
 
     async def _by_token(self, token: str, authzid: str) -> Answer:
         """A token that is refused is answered with why, and then the exchange fails."""
-        if await self._turned_away(authzid):
-            return Denied.LATER
         found = await self._credentials.bearer(token, self._protocol)
-        answer = await self._end(found, authzid)
+        answer = Denied.WRONG if found is None else await self._end(found, authzid)
         if isinstance(answer, Denied):
+            self.failed = True
             self._refused = answer
             return Ask(self._shared.refusal)
         return answer

@@ -61,6 +61,7 @@ class Throttle:
         name, free = self._place(address)
         if free:
             return Verdict(0.0)
+        login = _plain(login)
         if (name, login) in self._known:
             return Verdict(self._delay(self._count(self._pairs, (name, login))))
         by_network = self._count(self._networks, name)
@@ -70,6 +71,7 @@ class Throttle:
 
     def failed(self, address: str, login: str) -> None:
         name, free = self._place(address)
+        login = _plain(login)
         if not free:
             self._add(self._networks, name)
             self._add(self._pairs, (name, login))
@@ -78,6 +80,7 @@ class Throttle:
     def succeeded(self, address: str, login: str) -> None:
         """Remember the device. Failures of its network stay: one right password excuses no spray."""
         name, free = self._place(address)
+        login = _plain(login)
         if not free:
             self._pairs.pop((name, login), None)
             self._known[name, login] = self._clock()
@@ -87,7 +90,7 @@ class Throttle:
     def knows(self, address: str, login: str) -> bool:
         """Whether the owner of this login has lately signed in from there."""
         name, free = self._place(address)
-        return free or (name, login) in self._known
+        return free or (name, _plain(login)) in self._known
 
     def _place(self, address: str) -> tuple[str, bool]:
         """The network of an address, and whether nothing is held against it."""
@@ -137,6 +140,11 @@ def network(address: str) -> tuple[str, bool]:
         bits = int(ip) >> (128 - IPV6_NETWORK) << (128 - IPV6_NETWORK)
         return f"{IPv6Address(bits)}/{IPV6_NETWORK}", ip.is_loopback
     return str(ip), ip.is_loopback
+
+
+def _plain(login: str) -> str:
+    """A login however it is written: capitals are no way round what is counted."""
+    return login.strip().casefold()[:320]
 
 
 def _bound(table: OrderedDict[K, V]) -> None:
