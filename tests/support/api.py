@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from postillon.access.authority import Authority
@@ -50,12 +51,14 @@ class Zone(Resolver):
         return tuple(zone[name])
 
 
-async def api_of(at: House, zone: Zone | None = None) -> AdministrationApi:
-    """With an administrator and a person, who have the same password."""
-    for login, admin in ((ADMIN, True), (PERSON, False)):
+async def api_of(
+    at: House, zone: Zone | None = None, *, folder: Path = Path(), fresh: bool = False
+) -> AdministrationApi:
+    """With an administrator and a person, who have the same password; with nobody if it is fresh."""
+    for login, admin in () if fresh else ((ADMIN, True), (PERSON, False)):
         password = await at.credentials.prepare(PASSWORD)
         await at.accounts.create(login, password=password, admin=admin)
-    config = Configuration(server=ServerConfig(hostname="mail.example.org"))
+    config = Configuration(server=ServerConfig(hostname="mail.example.org", data=folder))
     submitter = Submitter(
         at.store, Recipients(at.directory, RouteConfig()), QueueConfig(), clock=at.time
     )
@@ -63,4 +66,5 @@ async def api_of(at: House, zone: Zone | None = None) -> AdministrationApi:
         at.store, config, at.directory, at.accounts, at.credentials, zone or Zone(), submitter,
         at.time,
     )  # fmt: skip
-    return AdministrationApi(office, Authority(SignIns(at.credentials, Throttle(QUICK, at.time))))
+    throttle = Throttle(QUICK, at.time)
+    return AdministrationApi(office, Authority(SignIns(at.credentials, throttle)), throttle)

@@ -20,7 +20,7 @@ from postillon.log import Log
 from postillon.queue.submit import Submitter
 from postillon.queue.trace import forget
 from postillon.route.recipient import Recipients
-from postillon.server import activity
+from postillon.server import activity, setup
 from postillon.server.config import Configuration
 from postillon.server.gauges import queue_gauges
 from postillon.server.handover import Listening
@@ -69,6 +69,7 @@ class Maintenance:
         self._store = store
         self._log = log
         self._trace_days = config.queue.trace_days
+        self._data = config.server.data
         self._watch = _watch(store, config, log)
         self._watch_s = config.alerts.every.total_seconds()
         self._hints = Hints(store, config.server.data, "m", log)
@@ -116,6 +117,7 @@ class Maintenance:
             Duty("forget activity", EXPIRE_S, self._forget_activity),
             Duty("watch", self._watch_s, self._watch.look, everywhere=True),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
+            Duty("offer setup", TIDY_S, self._offer_setup, first_s=0.0, everywhere=True),
         ]
 
     def _duties_of_index(self) -> list[Duty]:
@@ -133,6 +135,9 @@ class Maintenance:
     async def _forget_acts(self) -> int:
         before = self._store.clock() - AUDIT_DAYS * DAY_MS
         return await drain(self._store, lambda tx: audit.forget(tx, before))
+
+    async def _offer_setup(self) -> None:
+        await setup.offer(self._store, self._data, self._log)
 
     async def _forget_activity(self) -> int:
         now = self._store.clock()

@@ -7,18 +7,23 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from postillon.access.authority import Authority, Identity, problem
+from postillon.access.authority import Authority, Identity, problem, require_private
+from postillon.admin.errors import Refused
+from postillon.directory.throttle import Throttle
 from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
+from postillon.server import setup
 from postillon.server.api.office import Office
 from postillon.server.api.openapi import document
-from postillon.server.api.operation import Operation, Scope, Unfit
+from postillon.server.api.operation import Operation, Scope, Unfit, fit
 from postillon.server.api.problems import MEDIA_TYPE, Oversized, Problem, problem_of
 from postillon.server.api.registry import OPERATIONS, PREFIX
+from postillon.server.setup import FirstSteps, WrongCode
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY = 1024 * 1024  # octets of a request
 FULL = "admin"  # the scope of everything
+SETUP = "setup"  # in place of a login, for counting wrong codes
 # What a scope is contained in.
 GIVEN_BY = {
     Scope.READ: frozenset({FULL, Scope.READ.value, Scope.WRITE.value}),
@@ -34,11 +39,13 @@ class AdministrationApi:
         self,
         office: Office,
         authority: Authority,
+        throttle: Throttle,
         *,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
     ) -> None:
         self._office = office
+        self._throttle = throttle
         self._authority = authority
         self._log = log
         self._meter = meter
@@ -52,6 +59,8 @@ class AdministrationApi:
         return [
             *found,
             web.get(f"{PREFIX}/openapi.json", self._openapi),
+            web.get(f"{PREFIX}/setup", self._setup_state),
+            web.post(f"{PREFIX}/setup", self._setup),
             web.route("*", f"{PREFIX}/{{rest:.*}}", self._nothing),
         ]
 
@@ -88,6 +97,35 @@ class AdministrationApi:
                 web.HTTPForbidden, f"This needs an administrator, or the scope {scope.value}"
             )
         return identity
+
+    async def _setup_state(self, request: web.Request) -> web.StreamResponse:
+        """Whether the first administrator is still to be made; nothing else is told to strangers."""
+        office = self._office
+        found = {
+            "open": await setup.is_open(office.desk.store),
+            "hostname": office.config.server.hostname,
+            "code_file": str(setup.code_file(office.config.server.data)),
+        }
+        return _answer(found if found["open"] else {"open": False}, 200)
+
+    async def _setup(self, request: web.Request) -> web.StreamResponse:
+        """The first domain and administrator, for whoever has read the code."""
+        require_private(request)
+        peer = request.remote or ""
+        if self._throttle.check(peer, SETUP).refused:
+            raise problem(web.HTTPTooManyRequests, "Too many wrong codes; try again later")
+        office = self._office
+        try:
+            steps = fit(await _body(request), FirstSteps)
+            made = await setup.begin(office.desk, office.config.server.data, steps)
+        except WrongCode:
+            self._throttle.failed(peer, SETUP)
+            raise problem(web.HTTPForbidden, "The code is wrong") from None
+        except (Refused, Unfit, Oversized) as error:
+            found = problem_of(error)
+            assert found is not None  # these are known
+            return _answer(found, found.status, MEDIA_TYPE)
+        return _answer(made, 201)
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         """The document. It holds no secret: it stands in every copy of the program."""
