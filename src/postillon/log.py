@@ -30,6 +30,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _bounded(value: object) -> Value:
+    if isinstance(value, str) and len(value) <= MAX_TEXT and value.isascii():
+        return value  # nearly always
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, bytes):
@@ -85,6 +87,7 @@ class Log:
         self._sink = sink
         self._level = level
         self._bound = bound
+        self._bounded = {name: _bounded(value) for name, value in bound.items()}
 
     def bind(self, **fields: object) -> Log:
         """A log that puts these fields on each of its lines too."""
@@ -100,8 +103,7 @@ class Log:
         line: dict[str, Value] = {"at": f"{_stamp(second)}.{rest:03d}Z"}
         line["level"] = level.name.lower()
         line["event"] = event
-        for name, value in self._bound.items():
-            line[name] = _bounded(value)
+        line |= self._bounded
         for name, value in fields.items():
             line[name] = _bounded(value)
         self._sink(_encode(line) + b"\n")

@@ -10,12 +10,14 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
 MAX_LOCAL = 64  # octets, RFC 5321 section 4.5.3.1.1
 MAX_DOMAIN = 255  # octets, RFC 5321 section 4.5.3.1.2
 MAX_PATH = 254  # octets of local part, at sign and domain (section 4.5.3.1.3 less the brackets)
+REMEMBERED = 2_000  # addresses read last; those of our own people come again and again
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _DOT_STRING = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]+(?:\.[{_ATEXT}\u0080-\U0010ffff]+)*\Z")
@@ -59,6 +61,7 @@ class Address:
         return f"{quote_local(self.local)}@{unicode_domain(self.domain)}"
 
 
+@lru_cache(REMEMBERED)
 def parse_address(text: str) -> Address:
     """Read `local@domain` without angle brackets.
 
@@ -111,6 +114,7 @@ def normalise_local(local: str) -> str:
     return unicodedata.normalize("NFC", local).translate(_LOWER)
 
 
+@lru_cache(REMEMBERED)
 def quote_local(local: str) -> str:
     """The local part as it is written in an address, quoted only where it must be."""
     if _DOT_STRING.match(local):

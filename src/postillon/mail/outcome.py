@@ -33,6 +33,8 @@ class Reply:
     def __bytes__(self) -> bytes:
         """The reply on the wire, with CRLF; one wire line a text line."""
         prefix = f"{self.enhanced} " if self.enhanced else ""
+        if len(self.lines) == 1:  # nearly always
+            return f"{self.code} {prefix}{self.lines[0]}\r\n".encode("utf-8", "surrogateescape")
         last = len(self.lines) - 1
         return "".join(
             f"{self.code}{' ' if n == last else '-'}{prefix}{line}\r\n"
