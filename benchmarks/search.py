@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from postillon.account.account import ToAppend
+from postillon.account.arriving import ToAppend
 from postillon.account.indexing import Indexer, SearchConfig
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import scan

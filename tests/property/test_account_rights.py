@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postillon.account import rights
-from postillon.account.account import Account, ToAppend
+from postillon.account.account import Account
+from postillon.account.arriving import ToAppend
 from postillon.account.errors import AccountError, AccountNotFound, MailboxNotFound, NotAllowed
 from postillon.account.flags import FlagMode
 from postillon.account.ids import MailboxId, Uid

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from postillon.account.account import ToAppend
+from postillon.account.arriving import ToAppend
 from postillon.account.roles import INBOX_ID
 from postillon.mail.folding import fold
 from postillon.mail.mime import scan

@@ -13,7 +13,7 @@ from hashlib import blake2b, sha256
 
 import msgspec
 
-from postillon.account.account import new_email
+from postillon.account.arriving import new_email
 from postillon.account.emails import place
 from postillon.account.errors import AccountError
 from postillon.account.ids import AccountId, MailboxId

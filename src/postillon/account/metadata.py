@@ -57,3 +57,7 @@ def store(
         raise TooManyAnnotations(rows[0][0], MAX_ANNOTATIONS)
     modseq, _ = yield from next_modseq(account)
     yield from record(tx, account, modseq, [(Kind.ANNOTATED, mailbox, 0, mailbox)])
+
+
+def is_shared(entry: str) -> bool:
+    return entry.startswith("/shared/")

@@ -10,7 +10,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from postillon.account.account import Account, ToAppend
+from postillon.account.account import Account
+from postillon.account.arriving import ToAppend
 from postillon.account.indexing import MAX_LINES, Indexer, SearchConfig
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import scan

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from postillon.account.account import ToAppend
+from postillon.account.arriving import ToAppend
 from postillon.account.emails import NewEmail, place
 from postillon.account.errors import (
     AccountNotFound,

@@ -15,7 +15,8 @@ from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.changing import NO_SUCH, READ_ONLY
 from postillon.access.imap.errors import REFUSABLE, refusal
 from postillon.access.imap.places import place
-from postillon.account.account import Account, ToAppend
+from postillon.account.account import Account
+from postillon.account.arriving import ToAppend
 from postillon.account.emails import Placed
 from postillon.account.errors import MailboxNotFound
 from postillon.account.ids import MailboxId, Uid
