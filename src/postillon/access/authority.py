@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -25,6 +26,7 @@ PROTOCOL = "jmap"
 RETRY_AFTER_S = (
     300  # said to a network that is turned away; it is let in again sooner if it is quiet
 )
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 MAX_AUTHORIZATION = 8_192  # octets of an Authorization field, as much as a line may have
 WRONG = "The login or the password is wrong"
 SAID: dict[Answer, str] = {
@@ -114,7 +116,8 @@ def _identity(granted: Granted) -> Identity:
 
 def origin(request: web.Request) -> str:
     """Scheme, host and port that the client has reached us by, as URLs begin with."""
-    return f"{request.scheme}://{request.host}"
+    host = request.host if _HOST.fullmatch(request.host) else "localhost"
+    return f"{request.scheme}://{host}"
 
 
 def private(request: web.Request) -> bool:

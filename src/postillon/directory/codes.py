@@ -11,7 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
-from postillon.directory import sessions, tokens
+from postillon.directory import principals, sessions, tokens
+from postillon.directory.principals import Principal
 from postillon.directory.sessions import Opening, Tokens
 from postillon.store.operation import Steps, Tx
 
@@ -51,23 +52,34 @@ def s256(verifier: str) -> str:
 # Somebody on a page of ours
 
 
-def signed_in(tx: Tx, principal: int, now: int) -> Steps[str]:
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """needs_code: only the password was right so far, and there is a second factor."""
+
+    principal: Principal
+    needs_code: bool
+
+
+def signed_in(tx: Tx, principal: int, needs_code: bool, now: int) -> Steps[str]:
     """A ticket for somebody who has just signed in on a page."""
     ticket = tokens.new_token("")
     yield (
-        "INSERT INTO signed_in (hash, principal, expires_at) VALUES (?, ?, ?)",
-        (tokens.digest(ticket), principal, now + SIGNED_IN_MS),
+        "INSERT INTO signed_in (hash, principal, needs_code, expires_at) VALUES (?, ?, ?, ?)",
+        (tokens.digest(ticket), principal, int(needs_code), now + SIGNED_IN_MS),
     )
     return ticket
 
 
-def who(ticket: str, now: int) -> Steps[int | None]:
-    """Whose ticket this is."""
+def who(ticket: str, now: int) -> Steps[Visitor | None]:
+    """Whose ticket this is: of a person who is enabled still."""
     rows = yield (
-        "SELECT principal FROM signed_in WHERE hash = ? AND expires_at > ?",
+        "SELECT principal, needs_code FROM signed_in WHERE hash = ? AND expires_at > ?",
         (tokens.digest(ticket), now),
     )
-    return rows[0][0] if rows else None
+    principal = (yield from principals.get(rows[0][0])) if rows else None
+    if principal is None or not principal.may_sign_in:
+        return None
+    return Visitor(principal, bool(rows[0][1]))
 
 
 def leave(tx: Tx, ticket: str) -> Steps[None]:

@@ -226,7 +226,7 @@ def write_password(
 def _kept(login: str) -> Steps[Kept]:
     """What is kept of the enabled person of a login; nothing for nobody."""
     principal = yield from principals.by_login(login)
-    if principal is None or not principal.enabled or principal.kind is not PrincipalKind.PERSON:
+    if principal is None or not principal.may_sign_in:
         return Kept(None, [])
     rows = yield (
         "SELECT c.credential, c.kind, c.hash, c.scopes, c.used_at, c.expires_at, f.confirmed_at"

@@ -48,6 +48,10 @@ class Principal(msgspec.Struct, frozen=True):
     def address(self) -> Address:
         return parse_address(self.login)
 
+    @property
+    def may_sign_in(self) -> bool:
+        return self.enabled and self.kind is PrincipalKind.PERSON
+
 
 _COLUMNS = "principal, kind, login, name, legacy_name, enabled, admin, language, created_at"
 _OF_P = ", ".join(f"p.{name}" for name in _COLUMNS.split(", "))

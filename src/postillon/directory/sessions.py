@@ -18,7 +18,7 @@ import msgspec
 
 from postillon.directory import principals, tokens
 from postillon.directory.errors import CredentialNotFound
-from postillon.directory.principals import Principal, PrincipalKind
+from postillon.directory.principals import Principal
 from postillon.store.counters import next_id
 from postillon.store.operation import Row, Steps, Tx
 
@@ -108,22 +108,31 @@ def open_(tx: Tx, principal: int, opening: Opening, now: int) -> Steps[Tokens]:
 
 
 def refresh(
-    tx: Tx, token: str, client: str, address: str, access_ms: int, refresh_ms: int, now: int
+    tx: Tx,
+    token: str,
+    client: str | None,
+    address: str,
+    access_ms: int,
+    refresh_ms: int | None,
+    now: int,
 ) -> Steps[Tokens | None]:
     """Give a refresh token up for the next and an access token. now: ms.
 
+    client: None for any of OAuth. refresh_ms: None for as long as the session had before.
     None for a token that is not good; when it was good once, its session has ended.
     """
     family = token.partition(".")[0]
     rows = yield (
-        "SELECT session, principal, client, scopes, refresh, previous, rotated_at, expires_at"
+        "SELECT session, principal, client, scopes, refresh, previous, rotated_at, expires_at,"
+        " expires_at - used_at"
         " FROM session WHERE family = ?",
         (tokens.digest(family),),
     )
     if not rows:
         return None
-    number, principal, owner, scopes, current, previous, rotated_at, expires_at = rows[0]
-    if owner != client or expires_at <= now or not (yield from _enabled(principal)):
+    number, principal, owner, scopes, current, previous, rotated_at, expires_at, lived = rows[0]
+    allowed = owner != OWN_CLIENT if client is None else owner == client
+    if not allowed or expires_at <= now or not (yield from _enabled(principal)):
         return None
     given = tokens.digest(token)
     yield ("DELETE FROM access_token WHERE session = ? AND expires_at <= ?", (number, now))
@@ -137,7 +146,7 @@ def refresh(
     yield (
         "UPDATE session SET refresh = ?, previous = ?, rotated_at = ?, used_at = ?, address = ?,"
         " expires_at = ? WHERE session = ?",
-        (tokens.digest(fresh), current, now, now, address, now + refresh_ms, number),
+        (tokens.digest(fresh), current, now, now, address, now + (refresh_ms or lived), number),
     )
     access = yield from _access(number, now + access_ms)
     return Tokens(number, principal, scopes, access, fresh)
@@ -154,22 +163,34 @@ def bearer(token: str, now: int) -> Steps[Bearer | None]:
         return None
     session, client, scopes, expires_at, number = rows[0]
     principal = yield from principals.get(number)
-    if principal is None or not _may_sign_in(principal):
+    if principal is None or not principal.may_sign_in:
         return None
     return Bearer(principal, session, client, scopes, expires_at)
 
 
-def owner_of(token: str) -> Steps[tuple[int, str] | None]:
-    """The session and client that a token of either kind belongs to, for revocation (RFC 7009)."""
+def of_refresh(token: str) -> Steps[tuple[int, str] | None]:
+    """Session and client that a refresh token belongs to, whether or not it is good still."""
     family = tokens.digest(token.partition(".")[0])
     rows = yield ("SELECT session, client FROM session WHERE family = ?", (family,))
-    if not rows:
-        rows = yield (
-            "SELECT s.session, s.client FROM access_token t JOIN session s ON s.session = t.session"
-            " WHERE t.hash = ?",
-            (tokens.digest(token),),
-        )
     return (rows[0][0], rows[0][1]) if rows else None
+
+
+def revoke(tx: Tx, token: str, client: str | None) -> Steps[None]:
+    """RFC 7009: a refresh token takes its session with it, an access token nothing else.
+
+    Nothing happens to a token of another client, or to one that is not known.
+    """
+    found = yield from of_refresh(token)
+    if found is not None:
+        if client in (None, found[1]):
+            yield from end(tx, found[0])
+        return
+    rows = yield (
+        "SELECT s.client FROM access_token t JOIN session s ON s.session = t.session WHERE t.hash = ?",
+        (tokens.digest(token),),
+    )
+    if rows and client in (None, rows[0][0]):
+        yield ("DELETE FROM access_token WHERE hash = ?", (tokens.digest(token),))
 
 
 def every(principal: int, now: int) -> Steps[list[Session]]:
@@ -239,8 +260,4 @@ def _access(session: int, expires_at: int) -> Steps[str]:
 
 def _enabled(number: int) -> Steps[bool]:
     principal = yield from principals.get(number)
-    return principal is not None and _may_sign_in(principal)
-
-
-def _may_sign_in(principal: Principal) -> bool:
-    return principal.enabled and principal.kind is PrincipalKind.PERSON
+    return principal is not None and principal.may_sign_in

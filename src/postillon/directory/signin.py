@@ -126,18 +126,35 @@ class SignIn:
         if proof is None or proof.credential != PASSWORD:
             return self._wrong()
         if proof.second_factor:
-            if not code:
-                return Denied.NEEDS_CODE
-            known = self._throttle.knows(self._address, login)
-            taken = await self._credentials.take_code(proof.principal.id, code, known=known)
-            if taken is Taken.LATER:
-                self.failed = True
-                return Denied.LATER
-            if taken is Taken.WRONG:
-                self._wrong()
-                return Denied.WRONG_CODE
+            return await self.code(proof.principal, code) if code else Denied.NEEDS_CODE
         self._throttle.succeeded(self._address, login)
-        return Granted(proof.principal, proof.scopes, proof.credential)
+        return Granted(proof.principal)
+
+    async def code(self, principal: Principal, code: str) -> Answer:
+        """The second factor of somebody whose password was right."""
+        self.login = self.login or principal.login
+        if await self._turned_away(self.login):
+            return Denied.LATER
+        known = self._throttle.knows(self._address, self.login)
+        taken = await self._credentials.take_code(principal.id, code, known=known)
+        if taken is Taken.LATER:
+            self.failed = True
+            return Denied.LATER
+        if taken is Taken.WRONG:
+            self._wrong()
+            return Denied.WRONG_CODE
+        self._throttle.succeeded(self._address, self.login)
+        return Granted(principal)
+
+    async def again(self, principal: Principal, password: str) -> Answer:
+        """Somebody who is signed in and says the password again, before a change that matters."""
+        self.login = principal.login
+        if await self._turned_away(principal.login):
+            return Denied.LATER
+        proof = await self._credentials.verify(principal.login, password, INTERACTIVE)
+        if proof is None or proof.credential != PASSWORD or proof.principal.id != principal.id:
+            return self._wrong()
+        return Granted(principal)
 
     async def token(self, token: str) -> Answer:
         """An access token without SASL. Nobody guesses 256 bits, and tokens expire: nothing counts."""

@@ -45,10 +45,10 @@ def plain(typed: str) -> str:
 
 
 def user_code(typed: str) -> str:
-    """A user code as it is kept, from what was typed of it."""
+    """A user code as it is kept, from what was typed of it; "" for nothing."""
     letters = "".join(letter for letter in typed.upper() if letter in USER_CODE_ALPHABET)
     half = USER_CODE_LENGTH // 2
-    return f"{letters[:half]}-{letters[half:]}"
+    return f"{letters[:half]}-{letters[half:]}" if letters else ""
 
 
 def digest(secret: str) -> str:

@@ -77,6 +77,7 @@ CREATE INDEX device_code_expires ON device_code (expires_at);
 CREATE TABLE signed_in (               -- on a page of ours, and about to be asked for consent
     hash       text PRIMARY KEY,
     principal  bigint NOT NULL,
+    needs_code bigint NOT NULL,        -- 1: only the password was right so far
     expires_at bigint NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX signed_in_expires ON signed_in (expires_at);

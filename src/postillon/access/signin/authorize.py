@@ -1,0 +1,366 @@
+"""The pages of OAuth: somebody signs in, and says whether a program may use the account.
+
+Steps of a visit: sign-in, code (where there is a second factor), consent. Where it stands is kept in
+the database under a ticket whose cookie has ten minutes; what the client asks stays in the address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from aiohttp import web
+
+from postillon.access.authority import origin, private
+from postillon.access.signin import pages
+from postillon.access.signin.pages import Face
+from postillon.access.signin.provider import (
+    MAX_FIELDS,
+    BadRequest,
+    Provider,
+    form_of,
+    from_here,
+    once,
+)
+from postillon.access.signin.words import Words, chosen
+from postillon.directory import clients, codes, scopes
+from postillon.directory.clients import Client
+from postillon.directory.codes import SIGNED_IN_MS, Asked, Visitor
+from postillon.directory.signin import Answer, Denied, Granted
+from postillon.directory.tokens import digest, same, user_code
+
+FORM, TICKET = "postillon_form", "postillon_ticket"  # cookies
+PATH = "/oauth"
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # of S256: a SHA-256 in Base64url
+MAX_STATE = 4_096  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A request of a client whose answer may be sent to `asked.redirect`."""
+
+    client: Client
+    asked: Asked
+    state: str
+    hint: str  # the login that is meant
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is told to the client, at its redirect URI."""
+
+    redirect: str
+    state: str
+    code: str
+    description: str
+
+
+class AuthorizePages:
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def authorize(self, request: web.Request) -> web.Response:
+        """RFC 6749 section 4.1.1 and OAuth 2.1: GET shows where the visit stands, POST goes on."""
+        face = self._face(request)
+        if not private(request):
+            return pages.trouble(face, face.words.problem_private, 403)
+        wish = await self._wish(request, face)
+        if isinstance(wish, web.Response):
+            return wish
+        if isinstance(wish, Fault):
+            return self._back(request, wish.redirect, wish.state,
+                              error=wish.code, error_description=wish.description)  # fmt: skip
+        here = f"/oauth/authorize?{request.rel_url.raw_query_string}"
+        if request.method == "POST":
+            return await self._step(request, face, here, wish)
+        visitor = await self._visitor(request)
+        if visitor is None:
+            return self._shown(
+                request, face, pages.sign_in(face, wish.client.name, wish.hint, "", here)
+            )
+        if visitor.needs_code:
+            return self._shown(request, face, pages.code(face, "", here))
+        granted = _granted(visitor, wish.asked.scopes)
+        return self._shown(
+            request, face,
+            pages.consent(
+                face, wish.client, visitor.principal.login, granted, wish.asked.redirect, here
+            ),
+        )  # fmt: skip
+
+    async def device(self, request: web.Request) -> web.Response:
+        """RFC 8628 section 3.3: somebody types the code of a device."""
+        face = self._face(request)
+        if not private(request):
+            return pages.trouble(face, face.words.problem_private, 403)
+        typed = user_code(request.query.get("user_code", ""))
+        here = "/oauth/device" + (f"?{urlencode({'user_code': typed})}" if typed else "")
+        if request.method == "POST":
+            return await self._step(request, face, here, None, typed)
+        visitor = await self._visitor(request)
+        if visitor is None:
+            return self._shown(request, face, pages.sign_in(face, "", "", "", here))
+        if visitor.needs_code:
+            return self._shown(request, face, pages.code(face, "", here))
+        if not typed:
+            return self._shown(request, face, pages.device_code(face))
+        found = await self._asking_device(request, visitor, typed)
+        if isinstance(found, Denied):
+            why = face.words.later if found is Denied.LATER else face.words.device_wrong
+            return self._shown(request, face, pages.device_code(face, why))
+        client, asked = found
+        return self._shown(
+            request, face,
+            pages.device_consent(
+                face, client, visitor.principal.login, _granted(visitor, asked), typed, here
+            ),
+        )  # fmt: skip
+
+    async def style(self, request: web.Request) -> web.Response:
+        headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+        return web.Response(
+            body=pages.STYLE, content_type="text/css", charset="utf-8", headers=headers
+        )
+
+    # Steps
+
+    async def _step(
+        self, request: web.Request, face: Face, here: str, wish: Wish | None, typed: str = ""
+    ) -> web.Response:
+        try:
+            form = await form_of(request)
+        except BadRequest:
+            return pages.trouble(face, face.words.problem_request)
+        given, kept = form.get("form", ""), request.cookies.get(FORM, "")
+        if not from_here(request) or not kept or not same(digest(given), digest(kept)):
+            return pages.trouble(face, face.words.again, 403)
+        match form.get("step"):
+            case "sign-in":
+                return await self._sign_in(request, face, here, form, wish)
+            case "code":
+                return await self._code(request, face, here, form)
+            case "consent" if wish is not None:
+                return await self._consent(request, here, form, wish)
+            case "consent":
+                return await self._device_consent(request, face, here, form, typed)
+            case "leave":
+                return await self._leave(request, here)
+        return pages.trouble(face, face.words.problem_request)
+
+    async def _sign_in(
+        self, request: web.Request, face: Face, here: str, form: dict[str, str], wish: Wish | None
+    ) -> web.Response:
+        provider = self._provider
+        login = form.get("login", "").strip()
+        attempt = provider.sign_ins.begin("oauth", request.remote or "")
+        answer = await attempt.interactive(login, form.get("password", ""), "")
+        self._logged(request, login, answer)
+        if not isinstance(answer, Granted) and answer is not Denied.NEEDS_CODE:
+            name = wish.client.name if wish else ""
+            return self._shown(
+                request, face, pages.sign_in(face, name, login, _said(face.words, answer), here)
+            )
+        proof = await provider.sign_ins.credentials.proved(login)
+        if proof is None:  # disabled at this very moment
+            return self._on(request, here)
+        number, now = proof.principal.id, provider.clock()
+        needs_code = answer is Denied.NEEDS_CODE
+        ticket = await provider.write(lambda tx: codes.signed_in(tx, number, needs_code, now))
+        return self._on(request, here, ticket)
+
+    async def _code(
+        self, request: web.Request, face: Face, here: str, form: dict[str, str]
+    ) -> web.Response:
+        provider = self._provider
+        visitor = await self._visitor(request)
+        if visitor is None or not visitor.needs_code:
+            return self._on(request, here)
+        principal = visitor.principal
+        attempt = provider.sign_ins.begin("oauth", request.remote or "")
+        answer = await attempt.code(principal, form.get("code", ""))
+        self._logged(request, principal.login, answer)
+        if not isinstance(answer, Granted):
+            return self._shown(request, face, pages.code(face, _said(face.words, answer), here))
+        old, now = request.cookies.get(TICKET, ""), provider.clock()
+        await provider.write(lambda tx: codes.leave(tx, old))
+        ticket = await provider.write(lambda tx: codes.signed_in(tx, principal.id, False, now))
+        return self._on(request, here, ticket)
+
+    async def _consent(
+        self, request: web.Request, here: str, form: dict[str, str], wish: Wish
+    ) -> web.Response:
+        provider, asked = self._provider, wish.asked
+        visitor = await self._visitor(request)
+        if visitor is None or visitor.needs_code:
+            return self._on(request, here)
+        login = visitor.principal.login
+        if form.get("answer") != "allow":
+            provider.log.info(
+                "client_refused", client=asked.client, login=login, peer=request.remote
+            )
+            return self._back(request, asked.redirect, wish.state, error="access_denied")
+        now = provider.clock()
+        code = await provider.write(lambda tx: codes.issue(tx, asked, visitor.principal.id, now))
+        if not wish.client.vouched:
+            await provider.write(lambda tx: clients.used(tx, asked.client, now))
+        provider.log.info(
+            "client_allowed", client=asked.client, login=login, scopes=asked.scopes,
+            peer=request.remote,
+        )  # fmt: skip
+        return self._back(request, asked.redirect, wish.state, code=code)
+
+    async def _device_consent(
+        self, request: web.Request, face: Face, here: str, form: dict[str, str], typed: str
+    ) -> web.Response:
+        provider = self._provider
+        visitor = await self._visitor(request)
+        if visitor is None or visitor.needs_code:
+            return self._on(request, here)
+        found = await self._asking_device(request, visitor, typed)
+        allowed = form.get("answer") == "allow"
+        number, now = visitor.principal.id, provider.clock()
+        if isinstance(found, Denied) or not await provider.write(
+            lambda tx: codes.decide(tx, typed, number, allowed, now)
+        ):
+            return self._shown(request, face, pages.device_code(face, face.words.device_wrong))
+        client, asked = found
+        provider.log.info(
+            "client_allowed" if allowed else "client_refused", client=client.id, device=True,
+            login=visitor.principal.login, scopes=asked, peer=request.remote,
+        )  # fmt: skip
+        return pages.done(face, client.name, allowed)
+
+    async def _leave(self, request: web.Request, here: str) -> web.Response:
+        ticket = request.cookies.get(TICKET, "")
+        await self._provider.write(lambda tx: codes.leave(tx, ticket))
+        response = self._on(request, here)
+        response.del_cookie(TICKET, path=PATH)
+        return response
+
+    # What is asked
+
+    async def _wish(self, request: web.Request, face: Face) -> Wish | Fault | web.Response:
+        """What the client wants; a page where its answer must not be sent anywhere."""
+        try:
+            raw = request.rel_url.raw_query_string
+            query = once(parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS))
+        except (BadRequest, ValueError):
+            return pages.trouble(face, face.words.problem_request)
+        client = await self._provider.client(query.get("client_id", ""))
+        if client is None:
+            return pages.trouble(face, face.words.problem_client)
+        redirect = query.get("redirect_uri", "")
+        if not redirect and len(client.redirects) == 1:
+            redirect = client.redirects[0]
+        if not clients.fits(client, redirect):
+            return pages.trouble(face, face.words.problem_redirect)
+        state = query.get("state", "")
+        if len(state) > MAX_STATE:
+            return Fault(redirect, "", "invalid_request", "state is too long")
+
+        def fault(code: str, description: str = "") -> Fault:
+            return Fault(redirect, state, code, description)
+
+        if query.get("response_type") != "code":
+            return fault("unsupported_response_type", "response_type must be code")
+        if query.get("response_mode", "query") != "query":
+            return fault("invalid_request", "response_mode must be query")
+        if query.get("code_challenge_method") != "S256":
+            return fault("invalid_request", "code_challenge_method must be S256")
+        challenge = query.get("code_challenge", "")
+        if not CHALLENGE.fullmatch(challenge):
+            return fault("invalid_request", "code_challenge is missing or malformed")
+        asked = scopes.known(query.get("scope", "") or scopes.USUAL)
+        if not scopes.meant(asked):
+            return fault("invalid_scope", "none of these scopes is known")
+        if query.get("prompt") == "none":
+            return fault("interaction_required")
+        hint = query.get("login_hint", "")[:320]
+        return Wish(client, Asked(client.id, redirect, challenge, asked), state, hint)
+
+    async def _visitor(self, request: web.Request) -> Visitor | None:
+        ticket = request.cookies.get(TICKET, "")
+        if not ticket:
+            return None
+        return await self._provider.store.query(codes.who(ticket, self._provider.clock()))
+
+    async def _asking_device(
+        self, request: web.Request, visitor: Visitor, typed: str
+    ) -> tuple[Client, str] | Denied:
+        """The device that shows this code. Codes are short: wrong ones count like wrong passwords."""
+        provider, throttle = self._provider, self._provider.sign_ins.throttle
+        subject, address = f"device code of {visitor.principal.id}", request.remote or ""
+        verdict = throttle.check(address, subject)
+        if verdict.refused:
+            return Denied.LATER
+        await asyncio.sleep(verdict.delay_s)
+        found = await provider.store.query(codes.device_asks(typed, provider.clock()))
+        client = await provider.client(found[0]) if found is not None else None
+        if found is None or client is None:
+            throttle.failed(address, subject)
+            return Denied.WRONG
+        return client, found[1]
+
+    # Answers
+
+    def _face(self, request: web.Request) -> Face:
+        language = chosen(
+            request.headers.get("Accept-Language", ""), request.query.get("ui_locales", "")
+        )
+        secret = request.cookies.get(FORM, "")
+        if not 20 <= len(secret) <= 100:
+            secret = secrets.token_urlsafe(24)
+        return Face(language, self._provider.name, secret)
+
+    def _shown(self, request: web.Request, face: Face, response: web.Response) -> web.Response:
+        """A page with a form, and the cookie that its form must agree with."""
+        response.set_cookie(
+            FORM, face.secret, path=PATH, httponly=True, samesite="Strict", secure=request.secure
+        )
+        return response
+
+    def _on(self, request: web.Request, here: str, ticket: str = "") -> web.Response:
+        """To the next page of the visit, so that going back and forth repeats nothing."""
+        response = web.Response(status=303, headers={**pages.HEADERS, "Location": here})
+        if ticket:
+            response.set_cookie(
+                TICKET, ticket, path=PATH, httponly=True, samesite="Lax", secure=request.secure,
+                max_age=SIGNED_IN_MS // 1000,
+            )  # fmt: skip
+        return response
+
+    def _back(self, request: web.Request, redirect: str, state: str, **said: str) -> web.Response:
+        """To the client, with an answer (RFC 6749 section 4.1.2) and who gives it (RFC 9207)."""
+        pairs = {name: value for name, value in said.items() if value}
+        if state:
+            pairs["state"] = state
+        pairs["iss"] = origin(request)
+        joint = "&" if urlsplit(redirect).query else "?"
+        where = f"{redirect}{joint}{urlencode(pairs)}"
+        return web.Response(status=303, headers={**pages.HEADERS, "Location": where})
+
+    def _logged(self, request: web.Request, login: str, answer: Answer) -> None:
+        provider = self._provider
+        if isinstance(answer, Granted):
+            provider.log.info("logged_in", login=answer.principal.login, peer=request.remote)
+        elif answer is not Denied.NEEDS_CODE:
+            provider.log.info("login_failed", login=login, peer=request.remote)
+            provider.meter.count("http_failed_logins")
+
+
+def _granted(visitor: Visitor, asked: str) -> frozenset[str]:
+    """What scopes give this person: administration only to an administrator."""
+    granted = scopes.meant(asked)
+    return granted if visitor.principal.admin else granted - {scopes.ADMIN}
+
+
+def _said(words: Words, answer: Answer) -> str:
+    match answer:
+        case Denied.LATER:
+            return words.later
+        case Denied.WRONG_CODE:
+            return words.wrong_code
+    return words.wrong
