@@ -13,7 +13,7 @@ from pathlib import Path
 from postillon.access.config import AutoconfigConfig, ImapConfig, Pop3Config
 from postillon.account.indexing import SearchConfig
 from postillon.deliver.config import DeliverConfig
-from postillon.directory.config import AuthConfig
+from postillon.directory.config import AuthConfig, OAuthConfig
 from postillon.net.config import ResolverConfig
 from postillon.queue.alerts import AlertConfig
 from postillon.queue.config import QueueConfig
@@ -45,6 +45,7 @@ class Configuration:
     )
     tls: TlsConfig = field(default_factory=TlsConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
+    oauth: OAuthConfig = field(default_factory=OAuthConfig)
     smtp: SmtpConfig = field(default_factory=SmtpConfig)
     imap: ImapConfig = field(default_factory=ImapConfig)
     pop3: Pop3Config = field(default_factory=Pop3Config)

@@ -15,6 +15,7 @@ from postillon.account.accounts import Accounts
 from postillon.account.indexing import Indexer
 from postillon.admin import audit
 from postillon.admin.hints import Hints
+from postillon.directory import sessions
 from postillon.directory.directory import Directory
 from postillon.log import Log
 from postillon.queue.submit import Submitter
@@ -114,6 +115,7 @@ class Maintenance:
             Duty("expire", EXPIRE_S, lambda: expire(store)),
             Duty("forget traces", EXPIRE_S, self._forget_traces),
             Duty("forget acts", EXPIRE_S, self._forget_acts),
+            Duty("forget sessions", EXPIRE_S, self._forget_sessions),
             Duty("forget activity", EXPIRE_S, self._forget_activity),
             Duty("watch", self._watch_s, self._watch.look, everywhere=True),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
@@ -135,6 +137,10 @@ class Maintenance:
     async def _forget_acts(self) -> int:
         before = self._store.clock() - AUDIT_DAYS * DAY_MS
         return await drain(self._store, lambda tx: audit.forget(tx, before))
+
+    async def _forget_sessions(self) -> int:
+        now = self._store.clock()
+        return await drain(self._store, lambda tx: sessions.forget(tx, now))
 
     async def _offer_setup(self) -> None:
         await setup.offer(self._store, self._data, self._log)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -46,12 +46,14 @@ class WebServer:
     """Runs connections of browsers and other clients.
 
     find: the page at a path, or None. A page that raises is answered with 500 and logged.
+    routes: what answers by itself, and goes before.
     """
 
     def __init__(
         self,
         find: Callable[[str], Page | None],
         *,
+        routes: Sequence[web.RouteDef] = (),
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
     ) -> None:
@@ -61,6 +63,7 @@ class WebServer:
         complaints = logging.Logger("http")
         complaints.addHandler(Complaints(log))
         application = web.Application(client_max_size=MAX_BODY)
+        application.add_routes(routes)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(
             application,

@@ -15,15 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from postillon.access.authority import Authority
 from postillon.access.autoconfig.apple import signed
 from postillon.access.autoconfig.pages import AutoconfigPages
 from postillon.access.imap.server import ImapServer
 from postillon.access.pop3.server import Pop3Server
+from postillon.access.signin.provider import Provider
+from postillon.access.signin.routes import routes
 from postillon.account.accounts import Accounts
 from postillon.admin.hints import Hints
 from postillon.clock import Clock, system_clock
 from postillon.deliver.agent import DeliveryAgent
 from postillon.deliver.remote import RemoteAgent
+from postillon.directory import clients
 from postillon.directory.credentials import Credentials
 from postillon.directory.directory import Directory
 from postillon.directory.signin import SignIns
@@ -134,7 +138,10 @@ class Assembly:
         self._texts = text_indexes(store, config, log)
         self.accounts = Accounts(store, self._texts)
         self.sign_ins = SignIns(
-            Credentials(store, config.auth, clock=clock), Throttle(config.auth, clock)
+            Credentials(store, config.auth, clock=clock),
+            Throttle(config.auth, clock),
+            bearer=config.oauth.enabled,
+            metadata=_metadata(config),
         )
         self.recipients = Recipients(self.directory, config.route)
         self.next_hops = NextHops(
@@ -159,7 +166,11 @@ class Assembly:
             store, self.recipients, config.queue, runner=self.runner, clock=clock, log=log,
             meter=meter,
         )  # fmt: skip
-        self.web = WebServer(self._pages().find, log=log.bind(protocol="http"), meter=meter)
+        self.authority = Authority(self.sign_ins, log=log)
+        self.web = WebServer(
+            self._pages().find, routes=routes(self._provider()), log=log.bind(protocol="http"),
+            meter=meter,
+        )  # fmt: skip
         self._hostname = hostname
         self._name = f"{role}@{instance}"
         self._spool_folder = spool_folder
@@ -213,6 +224,15 @@ class Assembly:
             return signed(profile, tls.certificate, tls.key)
 
         return AutoconfigPages(description, self.directory, sign, clock=self._clock, log=self.log)
+
+    def _provider(self) -> Provider:
+        config = self.config
+        return Provider(
+            self.store, self.sign_ins, self.authority, config.oauth,
+            config.autoconfig.name or config.autoconfig.hostname or config.server.hostname,
+            clock=self._clock, log=self.log.bind(protocol="http"), meter=self.meter,
+            named=clients.named(config.oauth),
+        )  # fmt: skip
 
     def _imap(self, tls: ServerTls | None) -> Handler:
         return ImapServer(
@@ -364,6 +384,23 @@ class Worker:
             await handler(stream)
 
         return counted
+
+
+def _metadata(config: Configuration) -> str:
+    """Where a client whose token was refused learns how to get one (RFC 7628 section 3.2.2)."""
+    port = next(
+        (
+            item.effective_port
+            for item in config.listeners
+            if item.protocol is ListenerProtocol.HTTPS
+        ),
+        0,
+    )
+    if not port:
+        return ""
+    host = config.autoconfig.hostname or config.server.hostname
+    where = host if port == 443 else f"{host}:{port}"
+    return f"https://{where}/.well-known/oauth-authorization-server"
 
 
 def _own_addresses(listeners: Sequence[ListenerConfig]) -> list[str]:
