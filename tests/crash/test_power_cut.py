@@ -23,6 +23,7 @@ from postillon.store.checkpoint import checkpoint
 from postillon.store.compact import Compactor, remove_retired, sweep
 from postillon.store.config import StoreConfig
 from postillon.store.files import OsFiles
+from postillon.store.large import LargeWriter
 from postillon.store.operation import BlobLost, Brief, NewBlob
 from postillon.store.sqlite import SqliteStore, open_store
 from postillon.store.verify import verify
@@ -61,9 +62,12 @@ async def work(
                 continue
             content = chance.randbytes(chance.choice((0, 1, 300, 3_000, 12_000)))
             account = chance.randrange(ACCOUNTS) + 1
-            placed = await store.write(
-                Brief(mailrows.put(account, content)), NewBlob(content, b"envelope")
-            )
+            blob = NewBlob(content, b"envelope")
+            if content and chance.random() < 0.15:
+                writer = LargeWriter(store.folder / "run")
+                writer.write([content])
+                blob = NewBlob(writer.finish())
+            placed = await store.write(Brief(mailrows.put(account, content)), blob)
             recorder.acknowledged(("put", placed))
             mine.append(placed)
 

@@ -66,6 +66,10 @@ class FailingFiles(OsFiles):
     def sync_folder(self, path: Path) -> None:
         self.fault.check(f"sync folder {path.name}")
 
+    def link(self, fd: int, path: Path) -> None:
+        self.fault.check(f"link {path.name}")
+        super().link(fd, path)
+
     def unlink(self, path: Path) -> None:
         self.fault.check(f"unlink {path.name}")
         super().unlink(path)

@@ -52,6 +52,7 @@ class Recorder(OsFiles):
     events: list[Event] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     names: dict[int, str] = field(default_factory=dict)
+    unsynced: set[int] = field(default_factory=set)  # files without a name that are not durable
     chance: random.Random = field(default_factory=lambda: random.Random(0))
 
     def __post_init__(self) -> None:
@@ -77,7 +78,14 @@ class Recorder(OsFiles):
             self.add(Event("create", self._name(path)))
         return fd
 
+    def close(self, fd: int) -> None:
+        self.names.pop(fd, None)
+        OsFiles.close(self, fd)
+
     def write(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        if fd not in self.names:  # a file without a name leaves nothing behind, until it gets one
+            self.unsynced.add(fd)
+            return OsFiles.write(self, fd, buffers, offset)
         self.add(Event("write", self.names[fd], offset, b"".join(bytes(b[:]) for b in buffers)))
         return OsFiles.write(self, fd, buffers, offset)
 
@@ -86,15 +94,27 @@ class Recorder(OsFiles):
         OsFiles.truncate(self, fd, size)
 
     def sync_data(self, fd: int) -> None:
-        if self.names[fd].endswith(self.skip_sync):
+        name = self.names.get(fd, ".pack")
+        if name.endswith(self.skip_sync):
             return
         begun = len(self.events)
-        slow = self.names[fd].endswith(self.slow_sync)
+        slow = name.endswith(self.slow_sync)
         time.sleep(SLOW if slow else self.chance.choice(LATENCIES))  # the other thread goes on
-        self.add(Event("sync", self.names[fd], begun=begun))
+        if fd in self.names:
+            self.add(Event("sync", name, begun=begun))
+        else:
+            self.unsynced.discard(fd)
 
     def sync_folder(self, path: Path) -> None:
         self.add(Event("folder", self._name(path), begun=len(self.events)))
+
+    def link(self, fd: int, path: Path) -> None:
+        OsFiles.link(self, fd, path)
+        name = self._name(path)
+        self.add(Event("create", name))
+        self.add(Event("write", name, 0, os.pread(fd, os.fstat(fd).st_size, 0)))
+        if fd not in self.unsynced:
+            self.add(Event("sync", name, begun=len(self.events)))
 
     def unlink(self, path: Path) -> None:
         self.add(Event("unlink", self._name(path)))

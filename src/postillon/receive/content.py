@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
-import tempfile
 from pathlib import Path
-from typing import IO
 
 from postillon.mail.octets import Octets
+from postillon.store.large import LargeWriter
 
 
 class Incoming:
@@ -17,19 +15,19 @@ class Incoming:
         self._folder = folder
         self._memory = memory
         self._parts: list[bytes] = []
-        self._file: IO[bytes] | None = None
+        self._file: LargeWriter | None = None
         self.size = 0
 
     def add(self, octets: bytes) -> None:
         """Raises OSError if there is no room; nothing of the message is of use then."""
         self.size += len(octets)
         if self._file is not None:
-            self._file.write(octets)
+            self._file.write([octets])
             return
         self._parts.append(octets)
         if self.size > self._memory:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  closed by `finish`
-            self._file.writelines(self._parts)
+            self._file = LargeWriter(self._folder)
+            self._file.write(self._parts)
             self._parts.clear()
 
     def finish(self) -> Octets:
@@ -37,11 +35,8 @@ class Incoming:
         if self._file is None:
             parts, self._parts = self._parts, []
             return parts[0] if len(parts) == 1 else b"".join(parts)
-        with self._file as file:
-            file.flush()
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._file.finish()
 
     def discard(self) -> None:
         self._parts.clear()
-        if self._file is not None:
-            self._file.close()
+        self._file = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
+from postillon.store.large import LargeBlob
 from postillon.store.operation import BlobRef, Brief, NewBlob, WriteOperation
 from postillon.store.pack import PackWriter, record_size
 
@@ -21,19 +22,26 @@ OCTETS_HERE = 2 << 20  # of their blobs
 class Job:
     """One operation on its way: who waits for it, and later what became of it."""
 
-    __slots__ = ("blobs", "brief", "error", "first", "future", "octets", "operation", "result")
+    __slots__ = (
+        "blobs", "brief", "error", "first", "future", "large", "octets", "operation", "result",
+    )  # fmt: skip
 
     def __init__(
         self,
         operation: WriteOperation[Any],  # Any: results of all operations pass here
         blobs: Sequence[NewBlob],
         future: asyncio.Future[Any],
+        large: Sequence[LargeBlob | None] = (),
     ) -> None:
+        """large: for each blob what is a pack already but for its name, else None; or nothing."""
         self.operation = operation
-        self.brief = isinstance(operation, Brief)
+        self.large = large or (None,) * len(blobs)
+        self.brief = isinstance(operation, Brief) and not large
         self.blobs = blobs
         self.future = future
-        self.octets = sum(map(record_size, blobs)) if blobs else 0
+        self.octets = sum(
+            record_size(blob) for blob, own in zip(blobs, self.large, strict=True) if own is None
+        )
         self.first = 0  # index of its first blob in the batch
         self.result: Any = None
         self.error: BaseException | None = None
@@ -42,17 +50,20 @@ class Job:
 class Batch:
     """Operations that become durable together, and how far they have come.
 
-    refs: where their blobs lie; synced: octets of the pack that were durable before they were appended.
+    refs: where their blobs lie; named: what has got the name of a pack of its own; synced: octets of
+    the pack that were durable before they were appended.
     trouble: what ended the writing, for the thread that would have gone on with it.
     """
 
     __slots__ = (
-        "appended", "changes", "committed", "jobs", "refs", "synced", "syncing", "topics", "trouble",
+        "appended", "changes", "committed", "jobs", "named", "refs", "synced", "syncing", "topics",
+        "trouble",
     )  # fmt: skip
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
         self.refs: list[BlobRef] = []
+        self.named: list[LargeBlob] = []
         self.appended = False
         self.syncing = False  # the sync of the pack has begun
         self.synced = 0

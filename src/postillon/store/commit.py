@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -31,7 +31,9 @@ from postillon.store.batch import Batch, BatchTx, Job, SyncThread
 from postillon.store.config import StoreConfig
 from postillon.store.database import run, sync_failed, translated
 from postillon.store.files import Files
+from postillon.store.large import LargeBlob
 from postillon.store.operation import (
+    BlobRef,
     NewBlob,
     StoreError,
     StoreFull,
@@ -41,6 +43,7 @@ from postillon.store.pack import OPEN, SEALED, PackWriter, create_pack
 from postillon.store.slots import FileLock
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+NOWHERE = BlobRef(0, 0, 0)
 TAKEN = 1_000  # numbers of packs tried at most, when files lie there that no row names
 
 
@@ -173,30 +176,42 @@ class Committer:
         """Write the blobs and begin their sync. Without room, the jobs with blobs have failed."""
         batch.appended = True
         blobs: list[NewBlob] = []
+        count = 0
         for job in batch.jobs:
             if job.blobs:
-                job.first = len(blobs)
-                blobs += job.blobs
+                job.first = count
+                count += len(job.blobs)
+                blobs += [
+                    blob for blob, own in zip(job.blobs, job.large, strict=True) if own is None
+                ]
+        batch.refs = [NOWHERE] * count
         if not blobs:
             return
         try:
             pack = self.pack
             if pack is None or pack.size >= self._config.pack_octets:
                 pack = self._next_pack()
-            batch.refs = pack.append(blobs)
+            refs = pack.append(blobs)
         except OSError as error:
             self._log.warning("pack append failed", error=str(error), blobs=len(blobs))
-            if error.errno in NO_ROOM:
-                failure: StoreError = StoreFull("no room for message octets")
-            else:
-                failure = StoreError(f"message octets cannot be written: {error}")
+            failure = refusal(error)
         except StoreError as error:
             failure = error
         else:
+            if len(refs) == count:
+                batch.refs = refs
+            else:
+                self._spread(batch, refs)
             batch.synced, batch.syncing = pack.synced, True
             self._syncer.start(pack)
             return
         _fail([job for job in batch.jobs if job.blobs], failure)
+
+    def _spread(self, batch: Batch, refs: Iterable[BlobRef]) -> None:
+        """Say where the blobs lie that have no pack of their own."""
+        left = iter(refs)
+        large = [own for job in batch.jobs for own in job.large]
+        batch.refs = [next(left) if own is None else NOWHERE for own in large]
 
     def _next_pack(self) -> PackWriter:
         """Seal the pack that is full and begin one. Its file, name and row are durable on return."""
@@ -263,9 +278,10 @@ class Committer:
         self._begin()
         try:
             now = self._clock()
+            self._name(ready, batch, now)
             for job in ready:
                 self._run_apart(job, batch, now)
-            if batch.refs and self.pack is not None:
+            if batch.syncing and self.pack is not None:
                 execute(
                     "UPDATE pack SET size = ?, synced = ?, changed_at = ? WHERE pack = ?",
                     (self.pack.size, batch.synced, now, self.pack.pack),
@@ -275,10 +291,52 @@ class Committer:
             self._roll_back()
             batch.forget()
             failure = self._trouble(error) if isinstance(error, apsw.Error) else error
+            self._abandon(batch)
             if not isinstance(failure, StoreError):
                 raise
             self._log.warning("commit failed", error=str(failure), operations=len(ready))
             _fail(ready, failure)
+
+    def _name(self, jobs: Sequence[Job], batch: Batch, now: int) -> None:
+        """Make packs of the large blobs: names and octets are durable before their rows can be."""
+        for job in jobs:
+            for index, own in enumerate(job.large, job.first):
+                if own is None:
+                    continue
+                if own.ref is None:  # else an operation that failed has given it a name already
+                    batch.named.append(own)
+                    self._adopt(own, now)
+                assert own.ref is not None
+                batch.refs[index] = own.ref
+        if batch.named:
+            try:
+                self._files.sync_folder(self._packs)
+            except OSError as error:
+                raise SyncFailed(f"folder of packs: {error}") from error
+
+    def _adopt(self, blob: LargeBlob, now: int) -> None:
+        for _ in range(TAKEN):
+            number = run(self._execute, counters.next_id("pack"))
+            try:
+                size = blob.adopt(self._files, self._packs, number)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise refusal(error) from error
+            self._execute(
+                "INSERT INTO pack (pack, owner, state, size, synced, changed_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (number, self._owner, SEALED, size, size, now),
+            )
+            return
+        raise StoreError("too many pack files that no row names")
+
+    def _abandon(self, batch: Batch) -> None:
+        for blob in batch.named:
+            try:
+                blob.abandon(self._files, self._packs)
+            except OSError as error:
+                self._log.warning("pack not removed", error=str(error))
 
     def _run_apart(self, job: Job, batch: Batch, now: int) -> None:
         """Run an operation in a savepoint, so that one that fails undoes itself only."""
@@ -314,6 +372,13 @@ class Committer:
         if sync_failed(error):
             raise SyncFailed(f"database: {error}") from error
         return translated(error)
+
+
+def refusal(error: OSError) -> StoreError:
+    """Our word for why octets could not be written."""
+    if error.errno in NO_ROOM:
+        return StoreFull("no room for message octets")
+    return StoreError(f"message octets cannot be written: {error}")
 
 
 def _fail(jobs: Sequence[Job], error: StoreError) -> None:

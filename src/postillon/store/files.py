@@ -37,6 +37,9 @@ class Files(Protocol):
     def sync_folder(self, path: Path) -> None:
         """Make the names in a folder durable."""
 
+    def link(self, fd: int, path: Path) -> None:
+        """Give a file that has no name this one. Raises FileExistsError."""
+
     def unlink(self, path: Path) -> None: ...
 
     def boot_id(self) -> str:
@@ -53,10 +56,7 @@ class OsFiles:
         os.close(fd)
 
     def write(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
-        start = offset
-        for first in range(0, len(buffers), MAX_VECTOR):
-            offset += _write_all(fd, buffers[first : first + MAX_VECTOR], offset)
-        return offset - start
+        return write_all(fd, buffers, offset)
 
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
@@ -71,6 +71,14 @@ class OsFiles:
         finally:
             os.close(fd)
 
+    def link(self, fd: int, path: Path) -> None:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Only with a folder's descriptor is the symbolic link in /proc followed.
+            os.link(f"/proc/self/fd/{fd}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+        finally:
+            os.close(folder)
+
     def unlink(self, path: Path) -> None:
         os.unlink(path)
 
@@ -81,7 +89,15 @@ class OsFiles:
             return ""  # not Linux: every unclean start then counts as a power cut
 
 
-def _write_all(fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+def write_all(fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+    """Write all the buffers one after the other from `offset` on; returns the octets written."""
+    start = offset
+    for first in range(0, len(buffers), MAX_VECTOR):
+        offset += _write_some(fd, buffers[first : first + MAX_VECTOR], offset)
+    return offset - start
+
+
+def _write_some(fd: int, buffers: Sequence[Buffer], offset: int) -> int:
     total = sum(map(len, buffers))
     written = os.pwritev(fd, buffers, offset)
     if written == total:

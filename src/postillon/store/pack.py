@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from mmap import mmap
+from mmap import ALLOCATIONGRANULARITY, mmap
 from pathlib import Path
 
 from postillon.store.files import Buffer, Files
@@ -42,6 +42,7 @@ OPEN, SEALED, RETIRED = 0, 1, 2  # pack.state: appended to; complete; waits to b
 # The tables whose rows name octets, each by (pack, start, length), with an index that begins so.
 BLOB_TABLES = ("email", "queue_message", "upload")
 GUESS = 512  # octets of an envelope that the first read of a record takes along
+LARGE = 1 << 18  # octets of a payload from which on it may lie in a pack of its own
 MAX_OPEN = 64  # packs a reader keeps open
 MAX_AGE_S = 600.0  # a file that is kept open longer is opened again, so that a removed one ends
 
@@ -80,14 +81,18 @@ def encode(blob: NewBlob, key_id: int = 0) -> tuple[bytes, Buffer]:
     size = len(content)
     if size > MAX_PAYLOAD or len(envelope) > MAX_ENVELOPE:
         raise ValueError("blob too large for a pack record")
-    head = RECORD.pack(RECORD_MAGIC, RECORD_VERSION, RAW, key_id, len(envelope), size, size, 0)[
-        :SUMMED
-    ]
+    head = record_head(len(envelope), size, key_id)
     crc = zlib.crc32(head)
     if envelope:
         crc = zlib.crc32(envelope, crc)
     crc = zlib.crc32(content, crc)
     return head + crc.to_bytes(4, "big") + envelope, content
+
+
+def record_head(envelope: int, size: int, key_id: int = 0) -> bytes:
+    """The octets of a record's header that the CRC covers. Both lengths in octets."""
+    fields = (RECORD_MAGIC, RECORD_VERSION, RAW, key_id, envelope, size, size, 0)
+    return RECORD.pack(*fields)[:SUMMED]
 
 
 def record_size(blob: NewBlob) -> int:
@@ -109,7 +114,8 @@ def read_record(fd: int, offset: int, expected: int = 0) -> Record | None:
 
     expected: octets of the payload, if known; saves a second read.
     """
-    data = os.pread(fd, RECORD.size + GUESS + expected, offset)
+    guess = GUESS if expected < LARGE else ALLOCATIONGRANULARITY  # see `store.large`
+    data = os.pread(fd, RECORD.size + guess + expected, offset)
     lengths = parse(data)
     if lengths is None:
         return None

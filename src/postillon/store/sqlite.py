@@ -15,10 +15,11 @@ import apsw
 from postillon.clock import Clock, system_clock
 from postillon.log import SILENT, Log
 from postillon.store.batch import Batch, Job, Turnstile
-from postillon.store.commit import Committer
+from postillon.store.commit import Committer, refusal
 from postillon.store.config import StoreConfig
 from postillon.store.database import close, connect, run, translated
 from postillon.store.files import Files, OsFiles
+from postillon.store.large import LargeBlob, large_of
 from postillon.store.opening import Opened, close_folder, open_folder, packs_of
 from postillon.store.operation import (
     BlobRef,
@@ -33,6 +34,7 @@ from postillon.store.pack import MAX_ENVELOPE, MAX_PAYLOAD, PackReader
 T = TypeVar("T")
 
 LARGE = 256 * 1024  # octets from which content is read in another thread
+SYNCS = 4  # large blobs that are made durable at the same time
 
 
 class Reader:
@@ -89,6 +91,7 @@ class SqliteStore:
         self._reader = Reader(connect(opened.folder, config, writes=False, vfs=vfs))
         self._apart: LifoQueue[Reader] = LifoQueue()
         self._pool = ThreadPoolExecutor(config.readers, thread_name_prefix="store-read")
+        self._completing = ThreadPoolExecutor(SYNCS, thread_name_prefix="store-large")
         self._committer = Committer(
             connection=opened.writer, config=config, files=files, packs=packs_of(opened.folder),
             wal_fd=opened.wal_fd, lock=opened.lock, owner=opened.owner, pack=opened.pack,
@@ -149,9 +152,25 @@ class SqliteStore:
         for blob in blobs:
             if len(blob.content) > MAX_PAYLOAD or len(blob.envelope) > MAX_ENVELOPE:
                 raise ValueError("a blob or its envelope is too large for a pack")
+        large: Sequence[LargeBlob | None] = ()
+        if any(isinstance(blob.content, LargeBlob) for blob in blobs):
+            large = await self._completed(blobs)
         future: asyncio.Future[T] = self._loop.create_future()
-        self._turnstile.join(Job(operation, blobs, future))
+        self._turnstile.join(Job(operation, blobs, future, large))
         return await future
+
+    async def _completed(self, blobs: Sequence[NewBlob]) -> Sequence[LargeBlob | None]:
+        """Make those durable that become packs of their own. Raises StoreError."""
+        large = [large_of(blob, packs_of(self.folder)) for blob in blobs]
+        try:
+            for blob in large:
+                if blob is not None and blob.ref is None:
+                    await self._loop.run_in_executor(self._completing, blob.complete, self.files)
+        except OSError as error:
+            raise refusal(error) from error
+        if self._refusal is not None:
+            raise StoreStopped(self._refusal)
+        return large
 
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener` after each batch of this process that changed or announced something."""
@@ -216,6 +235,7 @@ class SqliteStore:
         await self._loop.run_in_executor(None, self._committer.close)
         clean = clean and not self.stopped.is_set()
         self._pool.shutdown(wait=True)
+        self._completing.shutdown(wait=True)
         self._reader.close()
         while not self._apart.empty():
             self._apart.get().close()

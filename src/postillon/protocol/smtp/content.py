@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from io import IncrementalNewlineDecoder
 
 from postillon.mail.octets import Octets
 
@@ -19,8 +20,9 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 def pure_lines(octets: bytes) -> bool:
     """Whether CR and LF stand only side by side. `octets` must not begin or end between the two."""
-    lines = octets.count(b"\n")
-    return lines == octets.count(b"\r\n") and lines == octets.count(b"\r")
+    watch = IncrementalNewlineDecoder(None, translate=False)  # one pass; counting needs three
+    watch.decode(octets.decode("latin-1"), final=True)
+    return watch.newlines is None or watch.newlines == "\r\n"
 
 
 class Stuffer:
