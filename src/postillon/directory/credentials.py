@@ -74,7 +74,7 @@ class Credentials:
     def __init__(self, store: Store, config: AuthConfig, *, clock: Clock = system_clock) -> None:
         self._store = store
         self._config = config
-        self._clock = clock
+        self.clock = clock
         self._passwords = Passwords(config)
         self._free = asyncio.Semaphore(config.parallel_checks)
         self._key = os.urandom(32)
@@ -100,7 +100,7 @@ class Credentials:
         now = await self._store.query(_kept(login[:MAX_LOGIN]))
         if (now.principal, now.passwords) != (principal, hashes):
             return None
-        self._verified[key] = self._clock() + self._remember_ms
+        self._verified[key] = self.clock() + self._remember_ms
         if len(self._verified) > MAX_REMEMBERED:
             self._verified.popitem(last=False)
         return Proof(principal, second_factor=now.second_factor)
@@ -109,7 +109,7 @@ class Credentials:
         """The app password that this is."""
         if kept.principal is None or not kept.apps:
             return None
-        given, now, found = tokens.digest(tokens.plain(password)), self._clock(), None
+        given, now, found = tokens.digest(tokens.plain(password)), self.clock(), None
         for app in kept.apps:
             if tokens.same(app.hash, given) and (app.expires_at is None or app.expires_at > now):
                 found = app
@@ -140,14 +140,14 @@ class Credentials:
 
     async def take_code(self, principal: int, code: str, *, known: bool) -> Taken:
         """Try a code of the second factor, which is used up. known: from where the owner has been."""
-        now = self._clock()
+        now = self.clock()
         return await self._store.write(
             lambda tx: second_factor.take(tx, principal, code, now, known=known)
         )
 
     async def bearer(self, token: str, protocol: str) -> Proof | None:
         """Whom an access token speaks for; a proof without scopes where it is not for this protocol."""
-        found = await self._store.query(sessions.bearer(token, self._clock()))
+        found = await self._store.query(sessions.bearer(token, self.clock()))
         if found is None:
             return None
         granted = meant(found.scopes)
@@ -159,7 +159,7 @@ class Credentials:
 
     async def api_key(self, key: str) -> ApiKey | None:
         """The key of the administration API that this is."""
-        found = await self._store.query(api_keys.find(key, self._clock()))
+        found = await self._store.query(api_keys.find(key, self.clock()))
         if found is not None:
             self.last_use.api_key(found.id, found.used_at)
         return found
@@ -194,7 +194,7 @@ class Credentials:
         until = self._verified.get(key)
         if until is None:
             return False
-        if self._clock() < until:
+        if self.clock() < until:
             return True
         del self._verified[key]
         return False

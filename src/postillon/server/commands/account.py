@@ -11,6 +11,7 @@ from postillon.admin import accounts, sharing
 from postillon.admin.accounts import AccountChange, AccountView, NewAccount
 from postillon.admin.sharing import ShareView
 from postillon.admin.units import UnitError, format_size, parse_size
+from postillon.server.commands import signing_in
 from postillon.server.commands.common import (
     Place,
     choose_password,
@@ -202,6 +203,11 @@ def remove(place: Place, login: str, yes: bool) -> None:
     lines = [f"removed account {view.login}, its addresses {', '.join(gone.addresses)}"]
     lines += [f"removed alias {alias}, which led nowhere else" for alias in gone.aliases]
     answer(place.as_json, gone, lambda: "\n".join(lines))
+
+
+account.add_command(signing_in.app_password)
+account.add_command(signing_in.second_factor)
+account.add_command(signing_in.sign_out)
 
 
 def _answer_with_password(place: Place, view: AccountView, done: str, made: str | None) -> None:
