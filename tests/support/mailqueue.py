@@ -18,7 +18,7 @@ from postillon.directory.directory import Directory
 from postillon.log import Log
 from postillon.mail.address import parse_address
 from postillon.mail.envelope import Envelope, Notify, Recipient
-from postillon.mail.outcome import Delivered, Outcome, Status
+from postillon.mail.outcome import Deferred, Delivered, Outcome, Status
 from postillon.queue.config import QueueConfig
 from postillon.queue.dsn import Reporter
 from postillon.queue.ids import new_queue_id
@@ -66,6 +66,19 @@ class ScriptedAgent:
     async def site(self, destination: str) -> Site:
         hosts = self.hosts(destination)
         return Site(",".join(f"{host}:25" for host in hosts), hosts, destination)
+
+    async def reach(self, site: Site) -> Deferred | None:
+        """A probe without a message: a try to nobody, if it finds nobody."""
+        begun = self.clock()
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self.seconds)
+        self.at_once -= 1
+        outcome = self.answer(self.clock(), site.destination, "")
+        if not isinstance(outcome, Deferred) or not outcome.destination:
+            return None
+        self.tries.append(Try(begun, site.destination, ()))
+        return outcome
 
     async def deliver(
         self, message: QueuedMessage, site: Site, to: Sequence[Recipient]

@@ -9,7 +9,7 @@ from typing import Protocol
 from postillon.mail.address import Address
 from postillon.mail.envelope import Body, Recipient
 from postillon.mail.octets import Octets
-from postillon.mail.outcome import Outcome
+from postillon.mail.outcome import Deferred, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,13 @@ class DeliveryAgent(Protocol):
 
         Never raises for what DNS says: where it names no hosts, the destination stands for itself,
         and `deliver` tells why.
+        """
+
+    async def reach(self, site: Site) -> Deferred | None:
+        """Find out whether a destination takes part in a conversation, without any message.
+
+        None: it does, or why it does not is for `deliver` to say of a message. Otherwise what it said,
+        or that nobody answered. A connection that was made is kept for `deliver`.
         """
 
     async def deliver(

@@ -77,6 +77,24 @@ class RemoteAgent:
         names = tuple(dict.fromkeys(host.name for host in found.hosts))
         return Site(found.key, names, destination, found)
 
+    async def reach(self, site: Site) -> Deferred | None:
+        """Open a conversation with the first host that takes part in one, and keep it."""
+        found = site.route
+        assert isinstance(found, Hosts | NoHosts)
+        if isinstance(found, NoHosts):
+            return None if found.permanent else Deferred(found.status, destination=True)
+        missed: Outcome = NOBODY
+        for host in bounded(found.hosts):
+            try:
+                self._connections.keep(_key(found, host), await self._open(found, host))
+            except HostFailed as error:
+                missed = _of_failure(error, missed)
+                self._meter.count("hosts_failed")
+            else:
+                return None
+        assert isinstance(missed, Deferred)
+        return missed
+
     async def deliver(
         self, message: QueuedMessage, site: Site, to: Sequence[Recipient]
     ) -> Sequence[Outcome]:
@@ -120,9 +138,7 @@ class RemoteAgent:
         Who comes into neither `outcomes` nor the exception has in `open_ends` what holds if no other
         host takes the message.
         """
-        key: Key = (
-            host.name, host.port, hosts.protocol, hosts.user, hosts.tls.security.value
-        )  # fmt: skip
+        key = _key(hosts, host)
         talk = self._connections.take(key)
         kept = talk is not None
         todo = list(left)
@@ -228,6 +244,11 @@ class RemoteAgent:
             else:
                 outcomes[n] = _outcome(hosts, talk, said)
         return again
+
+
+def _key(hosts: Hosts, host: Host) -> Key:
+    """What a connection is kept for."""
+    return host.name, host.port, hosts.protocol, hosts.user, hosts.tls.security.value
 
 
 def bounded(hosts: Sequence[Host]) -> list[Host]:

@@ -63,6 +63,13 @@ _COLUMNS = (
 _AMONG = f"SELECT {_COLUMNS} FROM queue_destination WHERE key IN (?, ?)"  # noqa: S608
 _GET = f"SELECT {_COLUMNS} FROM queue_destination WHERE key = ?"  # noqa: S608 - constant columns
 _EVERY = f"SELECT {_COLUMNS} FROM queue_destination WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
+_FAILED = (
+    "INSERT INTO queue_destination (key, hosts, next_at, updated_at, down_since, probes, status,"  # noqa: S608
+    " said_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET hosts = excluded.hosts,"
+    " next_at = excluded.next_at, updated_at = excluded.updated_at, down_since = excluded.down_since,"
+    " probes = excluded.probes, probed_by = NULL, lease_until = NULL, status = excluded.status,"
+    f" said_at = excluded.said_at RETURNING {_COLUMNS}"
+)
 _UPSERT = "INSERT INTO queue_destination (key, hosts, next_at, updated_at) VALUES (?, ?, ?, ?)"
 # The first recipient of each line, one step of the index a line (a loose index scan).
 _LINES = (
@@ -138,9 +145,9 @@ def next_at(now: int) -> Steps[int | None]:
 def take_probe(tx: Tx, key: str, worker: str, lease: int) -> Steps[bool]:
     """Take the one probe of a destination that is down, if it is due. lease: ms from now."""
     rows = yield (
-        "UPDATE queue_destination SET probed_by = ?, lease_until = ?, next_at = ?, updated_at = ?"
+        "UPDATE queue_destination SET probed_by = ?, lease_until = ?, next_at = ?"
         " WHERE key = ? AND down_since IS NOT NULL AND held = 0 AND next_at <= ? RETURNING key",
-        (worker, tx.now + lease, tx.now + lease, tx.now, key, tx.now),
+        (worker, tx.now + lease, tx.now + lease, key, tx.now),
     )
     return bool(rows)
 
@@ -161,19 +168,17 @@ def failed(
             return known
         down_since, probes = known.down_since, known.probes + 1
     due_at = tx.now + wait.after(tx.now - down_since)
-    yield (
-        _UPSERT + " ON CONFLICT (key) DO UPDATE SET hosts = excluded.hosts,"
-        " next_at = excluded.next_at, updated_at = excluded.updated_at",
-        (key, " ".join(hosts), due_at, tx.now),
+    rows = yield (
+        _FAILED,
+        (key, " ".join(hosts), due_at, tx.now, down_since, probes, status_text(status), tx.now),
     )
-    yield (
-        "UPDATE queue_destination SET down_since = ?, probes = ?, probed_by = NULL,"
-        " lease_until = NULL, status = ?, said_at = ? WHERE key = ?",
-        (down_since, probes, status_text(status), tx.now, key),
-    )
-    now = yield from get(key)
-    assert now is not None
-    return now
+    return _destination(rows[0])
+
+
+def probes(key: str, worker: str) -> Steps[bool]:
+    """Whether a worker has the probe of a destination out."""
+    rows = yield "SELECT 1 FROM queue_destination WHERE key = ? AND probed_by = ?", (key, worker)
+    return bool(rows)
 
 
 def answered(tx: Tx, key: str, concurrency: int) -> Steps[bool]:

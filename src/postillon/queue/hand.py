@@ -27,7 +27,8 @@ class Work:
     """Recipients of one message for one destination, in hand. `content` None is read when begun.
 
     `site` None until the agent has said where the destination's mail goes. `probe` names the
-    destination for which it is the one delivery that finds out whether it is back; "" otherwise.
+    destination for which it is the one delivery that finds out whether it is back; "" otherwise. A
+    probe has no `numbers`, for nothing is claimed, until a host has answered.
     `rows` are those that this worker has just written, for a try that begins at once.
     """
 

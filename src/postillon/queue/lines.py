@@ -162,31 +162,49 @@ def claim(
     return grouped(found)
 
 
-def claim_probe(
+def take_probe(
     tx: Tx, worker: str, lease: int, key: str, after: tuple[int, int]
-) -> Steps[list[InHand]]:
-    """Take the one probe of a destination that is down, with a message of its line to make it with.
+) -> Steps[InHand | None]:
+    """Take the one probe of a destination that is down, and choose the message it is for.
 
-    after: (lane, message) of the probe before, so that each is made with another message and none
-    can keep the destination down. Without a line the destination is forgotten.
+    The message is not claimed yet: while nobody answers, nothing of it changes. after: (lane, message)
+    of the probe before, so that each is for another message and none can keep the destination down.
+    None: there is no probe to make now. Without a line the destination is forgotten.
     """
     if not (yield from destinations.take_probe(tx, key, worker, lease)):
-        return []
+        return None
     for start in (after, (-1, 0)):
         rows = yield (
-            "SELECT r.queue_id FROM queue_recipient r JOIN queue_message m"
+            "SELECT r.queue_id, r.destination, r.lane FROM queue_recipient r JOIN queue_message m"
             " ON m.queue_id = r.queue_id WHERE r.state = 'waiting' AND r.waits_for = ?"
             " AND (r.lane, r.queue_id) > (?, ?) AND m.crashes = 0 AND m.held = 0"
             " ORDER BY r.lane, r.queue_id LIMIT 1",
             (key, *start),
         )
         if rows:
-            return grouped((yield from _take(tx, worker, lease, key, rows[0][0])))
+            queue_id, destination, lane = rows[0]
+            return InHand(QueueId(queue_id), destination, Lane(lane), ())
     if (yield from _anybody(key)):
         yield from destinations.probe_later(tx, key, worker, LATER)
     else:
         yield from destinations.forget(key)
-    return []
+    return None
+
+
+def claim_probed(
+    tx: Tx, worker: str, lease: int, key: str, queue_id: QueueId
+) -> Steps[list[InHand]]:
+    """Claim the message of a probe, for a host has answered.
+
+    Empty if the probe is no longer this worker's, or if the message has left the line: then the next
+    probe is due at once.
+    """
+    if not (yield from destinations.probes(key, worker)):
+        return []
+    rows = yield from _take(tx, worker, lease, key, queue_id)
+    if not rows:
+        yield from destinations.probe_later(tx, key, worker, 0)
+    return grouped(rows)
 
 
 def _take(tx: Tx, worker: str, lease: int, key: str, queue_id: int) -> Steps[list[Row]]:

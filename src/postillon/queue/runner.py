@@ -32,7 +32,7 @@ from postillon.queue.jumps import ClockWatch
 from postillon.queue.rows import Lane, State
 from postillon.queue.schedule import Schedule, milliseconds
 from postillon.queue.trying import STORE_PAUSE_S, Tries
-from postillon.store.operation import Steps, Store, StoreError, StoreStopped, Tx
+from postillon.store.operation import Brief, Steps, Store, StoreError, StoreStopped, Tx
 
 POLL_S = 30.0  # the longest sleep between looks at the rows, should a wake-up be lost
 UNTOLD_BATCH = 100  # messages with reports owed that one look takes up
@@ -247,10 +247,13 @@ class QueueRunner:
                 break
         for _ in range(PAGES):
             page = await self._store.query(destinations.due(now, self._seen, PAGE))
+            down = [known.key for known in page if known.down][: self._hand.room()]
+            await asyncio.gather(*map(self._begin_probe, down))
             for known in page:
                 if self._stopping or not self._hand.room():
                     return
-                await self._serve(known)
+                if not known.down:
+                    await self._serve(known)
                 self._seen = (known.next_at, known.key)
             if len(page) < PAGE:
                 self._seen = (0, "")
@@ -268,20 +271,38 @@ class QueueRunner:
         self._take(works)
         return bool(works)
 
-    async def _serve(self, known: Destination) -> None:
-        """Send a probe to a destination that is down, or take from the line of one that is open."""
-        key = known.key
-        if known.down:
-            after = self._probed.pop(key, (-1, 0))
-            works = await self._store.write(
-                lambda tx: lines.claim_probe(tx, self._worker, self._lease, key, after)
-            )
-            if works:
-                self._probed[key] = (int(works[0].lane), works[0].queue_id)
-                if len(self._probed) > MAX_KNOWN:
-                    self._probed.popitem(last=False)
-            self._take(works, probe=key)
+    async def _begin_probe(self, key: str) -> None:
+        """Find out whether a destination that is down is back."""
+        after = self._probed.pop(key, (-1, 0))
+
+        def operation(tx: Tx) -> Steps[spool.InHand | None]:
+            return lines.take_probe(tx, self._worker, self._lease, key, after)
+
+        found = await self._store.write(Brief(operation))
+        if found is None:
             return
+        self._probed[key] = (int(found.lane), found.queue_id)
+        if len(self._probed) > MAX_KNOWN:
+            self._probed.popitem(last=False)
+        self._admit(Work(found.queue_id, found.destination, (), found.lane, probe=key))
+
+    async def _probe(self, work: Work) -> None:
+        """Ask the hosts for a conversation. A message is claimed only for one that answers."""
+        key = work.probe
+        site = work.site = await self._route(work.destination)
+        if site.key == key:  # else its message shows where the mail goes now
+            missed = await self._agent.reach(site)
+            if missed is not None:
+                await self._tries.missed(work, missed)
+                return
+        works = await self._store.write(
+            lambda tx: lines.claim_probed(tx, self._worker, self._lease, key, work.queue_id)
+        )
+        self._take(works, probe=key)
+
+    async def _serve(self, known: Destination) -> None:
+        """Take from the line of a destination that is open."""
+        key = known.key
         self._lined.add(key)
         limit = self._places(known)
         if limit <= 0:
@@ -328,6 +349,9 @@ class QueueRunner:
                 await self._tries.place(work)
             finally:
                 self._hand.end(work)
+            return False
+        if not work.numbers:
+            await self._probe(work)
             return False
         if work.site is None:
             work.site = await self._route(work.destination)

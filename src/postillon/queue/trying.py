@@ -338,6 +338,18 @@ class Tries:
             self._log.info("destination back", destination=key)
         await self._aftermath(found, results)
 
+    async def missed(self, work: Work, outcome: Deferred) -> None:
+        """Write down that a probe found nobody: in the row of its destination, and nowhere else."""
+        site = work.site
+        assert site is not None
+        wait = self._terms(site, work).probing.at(self._random.random())
+
+        def operation(tx: Tx) -> Steps[Destination]:
+            return destinations.failed(tx, site.key, site.hosts, self._worker, outcome.status, wait)
+
+        row = await self._store.write(Brief(operation))
+        self._circuits.close(site.key, row.next_at)
+
     async def _write(self, operation: object, message: QueueMessage) -> Destination | None:
         """Until it is written: what was sent must not be sent again because a disk is full."""
         while True:

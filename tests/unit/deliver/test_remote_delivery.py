@@ -312,6 +312,34 @@ async def test_a_connection_serves_the_next_message():
     assert server.commands[-1] == "QUIT"
 
 
+async def test_a_probe_opens_the_connection_that_the_next_message_takes():
+    dead, server = None, RemoteServer()
+    async with remote(dead, server) as agent:
+        assert await agent.reach(await agent.site("remote.example")) is None
+        assert (server.connections, server.messages) == (1, [])
+        [outcome] = await deliver(agent)
+    assert isinstance(outcome, Delivered)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("script", [None, {"GREETING": ["421 later"]}, {"GREETING": [CLOSE]}])
+async def test_a_probe_that_finds_nobody_says_why(script):
+    async with remote(None if script is None else RemoteServer(script=script)) as agent:
+        missed = await agent.reach(await agent.site("remote.example"))
+    assert missed is not None
+    assert missed.destination
+    assert missed.status.host == "mx0.remote.example"
+
+
+async def test_a_probe_leaves_it_to_the_message_to_say_that_there_is_nowhere_to_go():
+    agent = RemoteAgent(Fixed(NoHosts(Status("5.1.2", "x"), True)), hostname="a.example")
+    assert await agent.reach(await agent.site("remote.example")) is None
+    agent = RemoteAgent(Fixed(NoHosts(Status("4.4.3", "x"), False)), hostname="a.example")
+    missed = await agent.reach(await agent.site("remote.example"))
+    assert missed is not None
+    assert missed.destination
+
+
 async def test_a_kept_connection_that_was_closed_meanwhile_costs_nothing():
     server = RemoteServer()
     async with remote(server) as agent:
