@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from postillon.access.authority import Authority
 from postillon.access.signin.provider import Provider
@@ -123,14 +124,19 @@ class Porch:
 
     home: House
     base: str
-    http: aiohttp.ClientSession
     provider: Provider
     sign_ins: SignIns
-    log: list[bytes] = field(default_factory=list)
+    log: list[bytes]
+    opened: list[aiohttp.ClientSession] = field(default_factory=list)
 
     def browser(self, **headers: str) -> Browser:
         """A browser with no cookies yet."""
-        return Browser(self.base, self.http, **headers)
+        http = aiohttp.ClientSession(
+            cookie_jar=aiohttp.CookieJar(unsafe=True, treat_as_secure_origin=URL(self.base)),
+            headers={"User-Agent": AGENT},
+        )
+        self.opened.append(http)
+        return Browser(self.base, http, **headers)
 
     def code(self, secret: str) -> str:
         """What an authenticator app shows now."""
@@ -182,7 +188,7 @@ class Porch:
 async def porch(
     folder: Path, config: OAuthConfig = CONFIG, *more: web.RouteDef, remote: str = ""
 ) -> AsyncIterator[Porch]:
-    """remote: where requests are said to come from, as a proxy that is trusted tells."""
+    """remote: where requests are said to come from, over HTTPS, as a proxy that is trusted tells."""
     async with house(folder) as home:
         await home.account(LOGIN, name="Ada")
         await home.credentials.set_password(LOGIN, PASSWORD)
@@ -196,19 +202,21 @@ async def porch(
 
         @web.middleware
         async def from_elsewhere(request: web.Request, handler: Any) -> web.StreamResponse:
-            return await handler(request.clone(remote=remote or request.remote))
+            if remote:
+                request = request.clone(remote=remote, scheme="https")
+            return await handler(request)
 
         application = web.Application(middlewares=[from_elsewhere])
         application.add_routes([*routes(provider), *more])
         server = TestServer(application)
         await server.start_server()
         base = str(server.make_url("")).rstrip("/")
+        door = Porch(home, base, provider, sign_ins, lines)
         try:
-            async with aiohttp.ClientSession(
-                cookie_jar=aiohttp.CookieJar(unsafe=True), headers={"User-Agent": AGENT}
-            ) as http:
-                yield Porch(home, base, http, provider, sign_ins, lines)
+            yield door
         finally:
+            for http in door.opened:
+                await http.close()
             await server.close()
             await home.credentials.last_use.written()
 

@@ -60,7 +60,8 @@ class LastUse:
             def operation(
                 tx: Tx, batch: dict[tuple[str, int, int], Statement] = batch
             ) -> Steps[None]:
-                yield from batch.values()
+                for statement in batch.values():
+                    _ = yield statement  # a plain iterator takes no rows, so no `yield from`
 
             try:
                 await self._store.write(operation)
