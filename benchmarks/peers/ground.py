@@ -31,6 +31,7 @@ USERS = (  # those the packages would make; their numbers mean nothing
     "dovenull",
     "opensmtpd",
     "opensmtpq",
+    "cyrus",
     MAIL_USER,
 )
 FIRST_ID = 61_000
@@ -58,12 +59,21 @@ def packages(names: Sequence[str], cache: Path) -> Path:
         for name in sorted(wanted | set(names)):
             _run("apt-get", "download", name, folder=debs)
             [deb] = debs.glob(f"{name}_*.deb")
-            _run("dpkg", "-x", str(deb), str(target))
+            _unpack(deb, target)
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         said = getattr(error, "stderr", None) or str(error)
         raise Unavailable(f"{names[0]} is not to be had here: {said.strip()[-200:]}") from error
     (target / "complete").touch()
     return target
+
+
+def _unpack(deb: Path, target: Path) -> None:
+    """As `dpkg -x`, which would put a folder in the place of a link such as /lib."""
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as tar:
+        subprocess.run(
+            ["tar", "-x", "--keep-directory-symlink", "-C", str(target)],
+            stdin=tar.stdout, check=True, capture_output=True, text=True,
+        )  # fmt: skip
 
 
 def library(name: str, cache: Path) -> Path:

@@ -28,6 +28,15 @@ from support.server import Server
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def commit() -> str:
+    """What is measured: version and commit of this tree."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return f"{version('postillon')} {described.stdout.strip()}".strip()
+
+
 class Postillon(Peer):
     key = "postillon"
     title = "Postillon"
@@ -40,11 +49,7 @@ class Postillon(Peer):
         pass
 
     def version(self) -> str:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return f"{version('postillon')} {commit.stdout.strip()}".strip()
+        return commit()
 
     def start(self, place: Place) -> None:
         self._server = Server(

@@ -1,0 +1,1 @@
+"""Postillon and other IMAP servers, side by side on the same mail."""
