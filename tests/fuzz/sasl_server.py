@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from postillon.protocol.sasl.server import (
+    BearerToken,
     Challenge,
     Credentials,
     Failed,
@@ -19,11 +20,13 @@ class Kept(NamedTuple):
     server_key: bytes = bytes(32)
 
 
-NAMES = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
+NAMES = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER", "XOAUTH2")
 SEEDS = (
     b"\x00\x00ada\x00pencil",
     b"\x01ada\xfepencil",
     b"\x02n,,n=ada,r=fyko+d2lbbFgONRv9qkxdawL\xfec=biws,r=fyko,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7A=",
+    b"\x04n,a=ada@example.org,\x01host=a\x01port=143\x01auth=Bearer vF9dft4qmT\x01\x01",
+    b"\x05user=ada@example.org\x01auth=Bearer vF9dft4qmT\x01\x01",
     b"\x03p=tls-server-end-point,,n=a=2Cb,r=abc\xfec=cD10bHM=,r=abc,p=AAAA\xfe",
 )
 
@@ -31,7 +34,7 @@ SEEDS = (
 def one(data: bytes) -> None:
     """The first octet chooses the mechanism, 0xFE divides responses."""
     name = NAMES[data[0] % len(NAMES)] if data else NAMES[0]
-    exchange = mechanism(name, scram=True, binding=b"x" * 32)
+    exchange = mechanism(name, scram=True, binding=b"x" * 32, bearer=True)
     assert exchange is not None
     for response in data[1:].split(b"\xfe")[:4]:
         step = exchange.step(response)
@@ -44,5 +47,5 @@ def one(data: bytes) -> None:
         # Nobody can prove the password of the keys above.
         assert not isinstance(step, ScramDone)
         if not isinstance(step, Challenge):
-            assert isinstance(step, Credentials | Failed)
+            assert isinstance(step, Credentials | BearerToken | Failed)
             return

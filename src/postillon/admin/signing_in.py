@@ -79,9 +79,8 @@ async def add_app_password(
     """Make one for these protocols, or for all. days: until it expires. Raises Refused."""
     async with refusals(desk):
         owner = await _owner(desk, login)
-        expires_at = _in(desk, days)
-        made, password = await desk.store.write(
-            lambda tx: app_passwords.add(tx, owner.id, name, protocols, expires_at)
+        made, password = await desk.credentials.add_app_password(
+            owner, name, protocols, _in(desk, days)
         )
         return MadeAppPassword(app_password=_app(made), password=password)
 

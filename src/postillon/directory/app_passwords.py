@@ -31,10 +31,12 @@ def add(
     tx: Tx,
     principal: int,
     name: str,
+    password: str,
+    scram: str,
     protocols: Sequence[str] = (),
     expires_at: int | None = None,
-) -> Steps[tuple[AppPassword, str]]:
-    """Make one, for these protocols or (none named) for all. Returns it with the password.
+) -> Steps[AppPassword]:
+    """Keep one, for these protocols or (none named) for all. scram: its verifier.
 
     Raises BadName for a name or protocol that cannot be, or TooMany.
     """
@@ -50,15 +52,13 @@ def add(
     if count >= MAX_APP_PASSWORDS:
         raise TooMany("app passwords", count, MAX_APP_PASSWORDS)
     number = 1 + (yield from next_id("credential"))  # 1 is the password, and no other comes twice
-    password = tokens.new_app_password()
     yield (
-        "INSERT INTO credential (principal, credential, kind, name, hash, scopes, created_at,"
-        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (principal, number, APP, name, tokens.digest(tokens.plain(password)), chosen, tx.now,
+        "INSERT INTO credential (principal, credential, kind, name, hash, scram, scopes, created_at,"
+        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (principal, number, APP, name, tokens.digest(tokens.plain(password)), scram, chosen, tx.now,
          expires_at),
     )  # fmt: skip
-    made = AppPassword(number, name, tuple(chosen.split()), tx.now, None, expires_at)
-    return made, password
+    return AppPassword(number, name, tuple(chosen.split()), tx.now, None, expires_at)
 
 
 def every(principal: int) -> Steps[list[AppPassword]]:

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from postillon.clock import Clock, system_clock
-from postillon.directory import api_keys, principals, second_factor, sessions, tokens
+from postillon.directory import api_keys, app_passwords, principals, second_factor, sessions, tokens
 from postillon.directory.api_keys import ApiKey
-from postillon.directory.app_passwords import APP
+from postillon.directory.app_passwords import APP, AppPassword
 from postillon.directory.config import AuthConfig
 from postillon.directory.domains import TOPIC
 from postillon.directory.last_use import LastUse
-from postillon.directory.passwords import SALT, Passwords, ScramVerifier, prepare, read_verifier
+from postillon.directory.passwords import SALT, Passwords, prepare, read_verifier
 from postillon.directory.principals import Principal, PrincipalKind
 from postillon.directory.scopes import EVERYTHING, PROTOCOLS, meant
 from postillon.directory.second_factor import Taken
@@ -38,12 +38,25 @@ HTTP = "http"  # in place of a protocol: what a token is for is looked at later
 FAKE_KEY = "scram_fake_key"  # in `meta`: the key of made-up salts, the same for all workers
 
 
+class Proving(NamedTuple):
+    """A ScramVerifier, and whose: of an app password, or (0) of the password."""
+
+    app: int
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+
 class KeptApp(NamedTuple):
     id: int
     hash: str
     protocols: str  # separated by spaces
     used_at: int | None  # ms
     expires_at: int | None
+
+    def good_at(self, now: int) -> bool:
+        return self.expires_at is None or self.expires_at > now
 
 
 class Kept(NamedTuple):
@@ -111,32 +124,40 @@ class Credentials:
             return None
         given, now, found = tokens.digest(tokens.plain(password)), self.clock(), None
         for app in kept.apps:
-            if tokens.same(app.hash, given) and (app.expires_at is None or app.expires_at > now):
+            if tokens.same(app.hash, given) and app.good_at(now):
                 found = app
-        if found is None:
-            return None
-        fits = protocol in found.protocols.split()
-        self.last_use.app_password(kept.principal.id, found.id, found.used_at)
-        return Proof(
-            kept.principal,
-            PROTOCOLS.get(protocol, frozenset()) if fits else frozenset(),
-            f"app:{found.id}",
-        )
+        return None if found is None else self._by_app(kept.principal, found, protocol)
 
-    async def scram(self, login: str) -> ScramVerifier:
-        """What SCRAM-SHA-256 needs; for unknown logins made up, and always the same."""
-        return await self._store.query(_verifier(login[:MAX_LOGIN], self._config.scram_iterations))
+    def _by_app(self, principal: Principal, app: KeptApp, protocol: str) -> Proof:
+        fits = protocol in app.protocols.split()
+        self.last_use.app_password(principal.id, app.id, app.used_at)
+        scopes = PROTOCOLS.get(protocol, frozenset[str]()) if fits else frozenset[str]()
+        return Proof(principal, scopes, f"app:{app.id}")
+
+    async def scram(self, login: str) -> list[Proving]:
+        """What SCRAM-SHA-256 needs; for unknown logins made up, and always the same. Never empty."""
+        return await self._store.query(_verifiers(login[:MAX_LOGIN], self._config.scram_iterations))
 
     def binding(self, end_point: bytes | None) -> bytes | None:
         """What SCRAM may bind a login to, of what the connection has; None leaves -PLUS out."""
         return end_point if self._config.channel_binding else None
 
     async def proved(self, login: str) -> Proof | None:
-        """What SCRAM has proved with the password of this login: of somebody who is enabled."""
+        """What the password of this login proves: of somebody who is enabled."""
         kept = await self._store.query(_kept(login[:MAX_LOGIN]))
         if kept.principal is None:
             return None
         return Proof(kept.principal, second_factor=kept.second_factor)
+
+    async def proved_by(self, login: str, proving: Proving, protocol: str) -> Proof | None:
+        """What SCRAM has proved with one of what `scram` has given."""
+        if not proving.app:
+            return await self.proved(login)
+        kept = await self._store.query(_kept(login[:MAX_LOGIN]))
+        found = next((app for app in kept.apps if app.id == proving.app), None)
+        if kept.principal is None or found is None or not found.good_at(self.clock()):
+            return None
+        return self._by_app(kept.principal, found, protocol)
 
     async def take_code(self, principal: int, code: str, *, known: bool) -> Taken:
         """Try a code of the second factor, which is used up. known: from where the owner has been."""
@@ -164,15 +185,49 @@ class Credentials:
             self.last_use.api_key(found.id, found.used_at)
         return found
 
-    async def set_password(self, login: str, password: str) -> Principal:
-        """Raises BadName, PrincipalNotFound, WrongKind or BadPassword."""
-        hashed, scram = await self.prepare(password)
-        return await self._store.write(lambda tx: write_password(tx, login, hashed, scram))
+    async def set_password(self, login: str, password: str, session: int = 0) -> Principal:
+        """Replace the password; all sessions but one end.
 
-    async def prepare(self, password: str) -> tuple[str, str]:
-        """Hash and verifier for `write_password`. Raises BadPassword."""
+        Raises BadName, PrincipalNotFound, WrongKind or BadPassword.
+        """
+        hashed, scram = await self.prepare(password, login)
+        return await self._store.write(lambda tx: write_password(tx, login, hashed, scram, session))
+
+    async def prepare(self, password: str, login: str = "") -> tuple[str, str]:
+        """Hash and verifier for `write_password`. Raises BadPassword.
+
+        login: "" for an account that does not exist yet; else one that may have app passwords.
+        """
+        salt, iterations = b"", 0
+        if login:
+            first, *_ = await self.scram(login)
+            salt, iterations = first.salt, first.iterations
         async with self._free:
-            return await asyncio.to_thread(self._passwords.keep, password)
+            return await asyncio.to_thread(self._passwords.keep, password, salt, iterations)
+
+    async def add_app_password(
+        self,
+        principal: Principal,
+        name: str,
+        protocols: Sequence[str] = (),
+        expires_at: int | None = None,
+    ) -> tuple[AppPassword, str]:
+        """Make one, and the password itself, shown this once. expires_at: ms.
+
+        protocols: none named is all. Raises BadName or TooMany.
+        """
+        password = tokens.new_app_password()
+        first, *_ = await self.scram(principal.login)
+        async with self._free:
+            verifier = await asyncio.to_thread(
+                self._passwords.verifier, password, first.salt, first.iterations
+            )
+        made = await self._store.write(
+            lambda tx: app_passwords.add(
+                tx, principal.id, name, password, str(verifier), protocols, expires_at
+            )
+        )
+        return made, password
 
     def _fingerprint(
         self, principal: Principal | None, hashes: list[str], password: str, protocol: str
@@ -242,16 +297,21 @@ def _kept(login: str) -> Steps[Kept]:
     )
 
 
-def _verifier(login: str, iterations: int) -> Steps[ScramVerifier]:
+def _verifiers(login: str, iterations: int) -> Steps[list[Proving]]:
+    """Those with one salt, the password's first; one that nobody can prove where there is none."""
     principal = yield from principals.by_login(login)
+    found: list[Proving] = []
     if principal is not None and principal.enabled:
         rows = yield (
-            "SELECT scram FROM credential WHERE principal = ? AND kind = ?",
-            (principal.id, PASSWORD),
+            "SELECT credential, kind, scram FROM credential WHERE principal = ? ORDER BY credential",
+            (principal.id,),
         )
-        kept = read_verifier(rows[0][0]) if rows else None
-        if kept is not None:
-            return kept
+        for number, kind, column in rows:
+            kept = read_verifier(column)
+            if kept is not None:
+                found.append(Proving(number if kind == APP else 0, *kept.parts))
+    if found:
+        return found
     rows = yield ("SELECT value FROM meta WHERE key = ?", (FAKE_KEY,))
     key = base64.b64decode(rows[0][0]) if rows else bytes(32)  # without a row nobody has a password
     try:
@@ -259,4 +319,4 @@ def _verifier(login: str, iterations: int) -> Steps[ScramVerifier]:
     except AddressError:
         name = login
     salt = hmac.digest(key, b"salt\0" + name.encode("utf-8", "surrogatepass"), "sha256")[:SALT]
-    return ScramVerifier(salt, iterations, os.urandom(32), os.urandom(32))
+    return [Proving(0, salt, iterations, os.urandom(32), os.urandom(32))]

@@ -32,6 +32,10 @@ class ScramVerifier:
     stored_key: bytes
     server_key: bytes
 
+    @property
+    def parts(self) -> tuple[bytes, int, bytes, bytes]:
+        return self.salt, self.iterations, self.stored_key, self.server_key
+
     def __str__(self) -> str:
         """The column `credential.scram`."""
         parts = (self.salt, self.stored_key, self.server_key)
@@ -63,21 +67,28 @@ class Passwords:
         self._iterations = config.scram_iterations
         self._dummy = self._hasher.hash(os.urandom(SALT))
 
-    def keep(self, password: str) -> tuple[str, str]:
-        """Hash and SCRAM verifier, as the columns want them. Raises BadPassword."""
+    def keep(self, password: str, salt: bytes = b"", iterations: int = 0) -> tuple[str, str]:
+        """Hash and SCRAM verifier, as the columns want them. Raises BadPassword.
+
+        salt: that of other passwords of the same account, so that SCRAM can prove either.
+        """
         if len(password) < MIN_PASSWORD:
             raise BadPassword(f"a password has at least {MIN_PASSWORD} characters")
         octets = prepare(password)
         if octets is None:
             raise BadPassword(f"a password has at most {MAX_PASSWORD} octets, and no NUL")
+        verifier = self.verifier(password, salt or os.urandom(SALT), iterations or self._iterations)
+        return self._hasher.hash(octets), str(verifier)
+
+    def verifier(self, password: str, salt: bytes, iterations: int) -> ScramVerifier:
+        """What SCRAM needs of it. Raises BadPassword."""
         try:
             salt, stored_key, server_key, iterations = ScramMechanism(
                 "SCRAM-SHA-256"
-            ).make_auth_info(password, iteration_count=self._iterations, salt=os.urandom(SALT))
+            ).make_auth_info(password, iteration_count=iterations, salt=salt)
         except ScramException as error:
             raise BadPassword("the password holds characters that SASLprep forbids") from error
-        verifier = ScramVerifier(salt, iterations, stored_key, server_key)
-        return self._hasher.hash(octets), str(verifier)
+        return ScramVerifier(salt, iterations, stored_key, server_key)
 
     def check(self, hashes: list[str], password: str) -> bool:
         """Whether the password fits one of the hashes; one check is made even for none."""

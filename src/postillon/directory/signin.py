@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from postillon.directory.credentials import PASSWORD, Credentials, Proof
+from postillon.directory.credentials import PASSWORD, Credentials, Proof, Proving
 from postillon.directory.principals import Principal
 from postillon.directory.scopes import EVERYTHING, MAIL, SEND
 from postillon.directory.second_factor import Taken
@@ -96,6 +96,7 @@ class SignIn:
         self._mechanism: sasl.ServerMechanism | None = None
         self.login = ""  # the login that was tried, for the log; "" before it was named
         self.failed = False
+        self._provings: list[Proving] = []  # what SCRAM may prove
         self._refused: Denied | None = None  # what comes after the error of a token was read
 
     async def begin(self, name: str, initial: bytes | None) -> Answer:
@@ -173,7 +174,8 @@ class SignIn:
         step = self._mechanism.step(response)
         if isinstance(step, sasl.LookUp):
             self.login = step.login
-            step = step.go_on(await self._credentials.scram(step.login))
+            self._provings = await self._credentials.scram(step.login)
+            step = step.go_on(*self._provings)
         match step:
             case sasl.Challenge(data):
                 return Ask(data)
@@ -186,8 +188,10 @@ class SignIn:
             case sasl.BearerToken(token, authzid):
                 self.login = authzid
                 return await self._by_token(token, authzid)
-            case sasl.ScramDone(login):
-                return await self._end(await self._credentials.proved(login), "")
+            case sasl.ScramDone(login, which):
+                proving = self._provings[which]
+                proof = await self._credentials.proved_by(login, proving, self._protocol)
+                return await self._end(proof, "")
             case sasl.Failed(_, malformed):
                 if malformed and not known:
                     return Denied.MALFORMED

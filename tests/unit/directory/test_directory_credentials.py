@@ -105,7 +105,7 @@ async def exchange(home: House, login: str, password: str) -> object:
     server = Scram(None, plus=False)
     asked = server.step(client.get_client_first().encode())
     assert isinstance(asked, LookUp)
-    first = asked.go_on(await home.credentials.scram(asked.login))
+    first = asked.go_on(*await home.credentials.scram(asked.login))
     assert isinstance(first, Challenge)
     client.set_server_first(first.data.decode())
     final = server.step(client.get_client_final().encode())
@@ -129,13 +129,15 @@ async def test_scram_answers_unknown_logins_with_a_steady_salt(tmp_path: Path) -
     async with house(tmp_path) as home:
         await ada(home)
         again = Credentials(home.store, QUICK)
-        unknown = await home.credentials.scram("Bob@example.org")
-        assert unknown.salt == (await again.scram("bob@EXAMPLE.org")).salt
-        assert unknown.salt != (await home.credentials.scram("eve@example.org")).salt
-        known = await home.credentials.scram("ada@example.org")
+        [unknown] = await home.credentials.scram("Bob@example.org")
+        [once_more] = await again.scram("bob@EXAMPLE.org")
+        [another] = await home.credentials.scram("eve@example.org")
+        assert unknown.salt == once_more.salt
+        assert unknown.salt != another.salt
+        [known] = await home.credentials.scram("ada@example.org")
         assert len(unknown.salt) == len(known.salt)
         assert unknown.iterations == known.iterations
-        assert unknown.stored_key != (await again.scram("bob@example.org")).stored_key
+        assert unknown.stored_key != once_more.stored_key
 
 
 @pytest.mark.parametrize(

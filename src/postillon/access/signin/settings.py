@@ -22,7 +22,6 @@ from postillon.directory import (
     totp,
 )
 from postillon.directory.app_passwords import AppPassword
-from postillon.directory.credentials import write_password
 from postillon.directory.errors import BadName, BadPassword, CredentialNotFound, TooMany
 from postillon.directory.principals import Principal
 from postillon.directory.sessions import Session
@@ -70,9 +69,9 @@ class Settings:
         refused = await self._unless_again(request, owner, text(said, "old"))
         if refused is not None:
             return refused
-        hashed, scram = await provider.sign_ins.credentials.prepare(text(said, "new"))
-        kept = session_of(identity)
-        await provider.write(lambda tx: write_password(tx, owner.login, hashed, scram, kept))
+        await provider.sign_ins.credentials.set_password(
+            owner.login, text(said, "new"), session_of(identity)
+        )
         provider.log.info("password_changed", login=owner.login, peer=request.remote)
         return web.Response(status=204)
 
@@ -170,8 +169,8 @@ class Settings:
         if days is not None and not (type(days) is int and 1 <= days <= MAX_DAYS):
             raise problem(web.HTTPUnprocessableEntity, f"expires_in_days lies in 1 to {MAX_DAYS}")
         expires_at = provider.clock() + days * DAY_MS if isinstance(days, int) else None
-        made, password = await provider.write(
-            lambda tx: app_passwords.add(tx, owner.id, name, chosen or (), expires_at)
+        made, password = await provider.sign_ins.credentials.add_app_password(
+            owner, name, chosen or (), expires_at
         )
         provider.log.info(
             "app_password_made", login=owner.login, id=made.id, name=name, peer=request.remote

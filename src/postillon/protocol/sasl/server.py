@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,9 +54,10 @@ class BearerToken:
 
 @dataclass(frozen=True, slots=True)
 class ScramDone:
-    """The client has proved that it knows the password of `login`."""
+    """The client has proved that it knows a password of `login`: that of so many-th verifier."""
 
     login: str
+    which: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,13 @@ class ScramVerifier(Protocol):
 class LookUp:
     """Find what is kept of `login`, and go on with it: that gives the next step.
 
-    There must be an answer for unknown logins too, always the same, or it tells which logins exist
-    (FAULTS 43).
+    One verifier or several; those that have not the salt and the iterations of the first do not count,
+    as the client is told of one only. There must be an answer for unknown logins too, always the same,
+    or it tells which logins exist (FAULTS 43).
     """
 
     login: str
-    go_on: Callable[[ScramVerifier], Challenge | Failed]
+    go_on: Callable[..., Challenge | Failed]  # of one ScramVerifier or more
 
 
 Step = Challenge | Credentials | LookUp | BearerToken | ScramDone | Failed
@@ -174,6 +177,8 @@ class Scram:
         self._login = ""
         self._stage = 0
         self._kept = NOT_YET
+        self._keys: list[tuple[int, bytes, bytes]] = []  # number, stored key, server key
+        self._proved = 0
         self._mechanism = ScramMechanism(SCRAM_PLUS if plus else SCRAM)
         self._binding = None if binding is None else (CHANNEL_BINDING, binding)
         self._server = self._mechanism.make_server(self._named, self._binding)
@@ -191,30 +196,47 @@ class Scram:
         if self._stage == 3:
             if response:
                 return Failed("the last response must be empty", malformed=True)
-            return ScramDone(self._login)
+            return ScramDone(self._login, self._proved)
         try:
             text = response.decode("utf-8")
-            if self._stage == 1:
-                return self._first(text)
-            self._server.set_client_final(text)
-            return Challenge(self._server.get_server_final().encode())
+            return self._first(text) if self._stage == 1 else self._final(text)
         except (ScramException, ValueError, LookupError) as error:
-            proof = self._stage == 2 and "client keys" in str(error)
-            return Failed("the proof is wrong" if proof else str(error)[:200], malformed=not proof)
+            return Failed(str(error)[:200], malformed=True)
 
     def _first(self, text: str) -> Step:
         """Read the client's first message for its name; `_known` reads it again."""
         refused = self._read(text)
-        return refused or LookUp(self._login, lambda kept: self._known(kept, text))
+        return refused or LookUp(self._login, lambda *kept: self._known(kept, text))
 
-    def _known(self, kept: ScramVerifier, text: str) -> Challenge | Failed:
+    def _known(self, every: Sequence[ScramVerifier], text: str) -> Challenge | Failed:
+        kept = every[0]
         self._kept = (kept.salt, kept.stored_key, kept.server_key, kept.iterations)
+        self._keys = [
+            (number, item.stored_key, item.server_key)
+            for number, item in enumerate(every)
+            if (item.salt, item.iterations) == (kept.salt, kept.iterations)
+        ]
         self._server = self._mechanism.make_server(self._named, self._binding)
         try:
             refused = self._read(text)
             return refused or Challenge(self._server.get_server_first().encode())
         except (ScramException, ValueError, LookupError) as error:
             return Failed(str(error)[:200], malformed=True)
+
+    def _final(self, text: str) -> Challenge | Failed:
+        """The client's proof, against each password that it may be of."""
+        for number, stored_key, server_key in self._keys:
+            attempt = copy(self._server)
+            attempt.stored_key, attempt.server_key = stored_key, server_key
+            try:
+                attempt.set_client_final(text)
+            except ScramException as error:
+                if "client keys" not in str(error):
+                    raise
+                continue
+            self._proved = number
+            return Challenge(attempt.get_server_final().encode())
+        return Failed("the proof is wrong")
 
     def _read(self, text: str) -> Failed | None:
         """The client's first message. scramp knows no authzid, which some clients always send."""
@@ -298,9 +320,9 @@ def _bearer(identity: bytes, rest: bytes) -> Step:
             found = value
     kind, _, token = (found or b"").partition(b" ")
     name = _text(identity, MAX_NAME)
-    if name is None or kind.lower() != b"bearer" or not _is_token(token.strip()):
+    if name is None or kind.lower() != b"bearer" or not _is_token(token.strip(b" ")):
         return Failed("auth=Bearer and a token are needed", malformed=True)
-    return BearerToken(token.strip().decode("ascii"), name)
+    return BearerToken(token.strip(b" ").decode("ascii"), name)
 
 
 def _is_token(token: bytes) -> bool:
