@@ -70,6 +70,19 @@ prepare_environment() {
     if [ "$kind" = dev ]; then
         mapfile -t requirements < <(development_requirements)
     fi
-    "${pip[@]}" install --editable . ${requirements[@]+"${requirements[@]}"} || return 1
+    POSTILLON_WEBMAIL=skip "${pip[@]}" install --editable . ${requirements[@]+"${requirements[@]}"} || return 1
     printf '%s\n' "$wanted" >"$stamp.$kind"
+}
+
+# prepare_webmail run|dev: build the web client where it is missing or older than its sources. Without a
+# network there is none, and everything else works.
+prepare_webmail() {
+    local node tools=""
+    [ "$1" = dev ] && tools=--tools
+    node=$("$ENVIRONMENT/bin/python" packaging/webmail.py --node $tools)
+    if [ -n "$node" ]; then
+        say "Fetching Node.js, to build the web client (once) ..."
+        "$ENVIRONMENT/bin/python" -m pip --disable-pip-version-check --quiet install "$node" || true
+    fi
+    "$ENVIRONMENT/bin/python" packaging/webmail.py $tools || true
 }

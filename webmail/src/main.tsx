@@ -1,0 +1,19 @@
+import { render } from "preact";
+import { setLanguage } from "./i18n";
+import { preferences } from "./state/app";
+import { resume } from "./state/session";
+import { App } from "./views/App";
+import "./style/base.css";
+import "./style/parts.css";
+import "./style/mail.css";
+import "./style/compose.css";
+import "./style/settings.css";
+
+void setLanguage(preferences.value.language).then(() => {
+  render(<App />, document.getElementById("app")!);
+  return resume();
+});
+
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  addEventListener("load", () => void navigator.serviceWorker.register("/sw.js").catch(() => undefined));
+}

@@ -1,0 +1,173 @@
+/** Keys of the whole page, where nothing is being typed. */
+
+import { typing } from "../lib/dom";
+import { go, help, open, question, route } from "./app";
+import { archive, junk, markSeen, remove, select, selectRange, targets, toggleFlag, undo } from "./actions";
+import { compose, composer, forward, reply } from "./compose";
+import { cursor, list, selection } from "./list";
+import { byRole, knownBody } from "./mail";
+import { searchFocus } from "../views/SearchBar";
+import { moveSelected, openRow, selectLoaded } from "../views/List";
+
+let prefix = "";
+let timer = 0;
+
+export function onKey(event: KeyboardEvent): void {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (typing(event.target) || question.value || help.value || document.querySelector("dialog[open]")) return;
+  if (composer.value && (event.target as HTMLElement)?.closest?.(".composer")) return;
+  const key = prefix + event.key;
+  clearTimeout(timer);
+  prefix = "";
+  if (handle(key, event)) event.preventDefault();
+}
+
+function step(by: number, event: KeyboardEvent): boolean {
+  const shown = list.value;
+  if (!shown) return false;
+  const total = shown.total.value ?? 0;
+  const from = cursor.value;
+  const to = Math.min(Math.max(0, from + by), Math.max(0, total - 1));
+  cursor.value = to;
+  const row = shown.at(to);
+  if (event.shiftKey && event.key.startsWith("Arrow")) {
+    selectRange(from, to);
+    return true;
+  }
+  if (route.value.open && row && !row.email.keywords.$draft) open(shown.opens(row), true);
+  return true;
+}
+
+function answering(run: (id: string) => void): boolean {
+  const row = targets()[0];
+  const last = row?.emails.filter((email) => !email.keywords.$draft).at(-1);
+  if (!route.value.open || !last) return false;
+  run(last.id);
+  return true;
+}
+
+function to(role: string): boolean {
+  const mailbox = byRole.value.get(role);
+  if (mailbox) go({ mailbox: role === "inbox" ? "" : mailbox.id });
+  return true;
+}
+
+function handle(key: string, event: KeyboardEvent): boolean {
+  if (route.value.view !== "mail") {
+    if (key === "?") help.value = true;
+    else if (key === "u" || key === "Escape") go({ mailbox: "" });
+    else if (key === "c") void compose({});
+    else if (key === "g") return wait("g");
+    else if (key === "gi") to("inbox");
+    else return false;
+    return true;
+  }
+  const grid = (event.target as HTMLElement)?.closest?.(".rows, body") !== null;
+  switch (key) {
+    case "j":
+      return step(1, event);
+    case "k":
+      return step(-1, event);
+    case "ArrowDown":
+      return grid && !inReader(event) && step(1, event);
+    case "ArrowUp":
+      return grid && !inReader(event) && step(-1, event);
+    case "Home":
+      return !inReader(event) && step(-Infinity, event);
+    case "End":
+      return !inReader(event) && step(Infinity, event);
+    case "Enter":
+    case "o": {
+      if (key === "Enter" && (event.target as HTMLElement)?.closest?.("button, a, summary")) return false;
+      const shown = list.value;
+      const row = shown?.at(cursor.value);
+      if (shown && row) openRow(shown, row);
+      return !!row;
+    }
+    case "u":
+    case "Escape":
+      if (selection.value.size) selection.value = new Set();
+      else if (route.value.open) open("");
+      else if (route.value.search) go({ mailbox: "" });
+      else return false;
+      return true;
+    case "e":
+    case "y":
+      archive(targets());
+      return true;
+    case "#":
+    case "Delete":
+      void remove(targets());
+      return true;
+    case "!":
+      junk(targets());
+      return true;
+    case "s":
+      void toggleFlag(targets()).catch(() => undefined);
+      return true;
+    case "v":
+      if (targets().length) void moveSelected(targets());
+      return true;
+    case "I":
+      void markSeen(targets(), true).catch(() => undefined);
+      return true;
+    case "U": {
+      const rows = targets();
+      void markSeen(rows, false).catch(() => undefined);
+      if (route.value.open) open("");
+      return true;
+    }
+    case "z":
+      undo();
+      return true;
+    case "x": {
+      const row = list.value?.at(cursor.value);
+      if (row) select(row.id);
+      return true;
+    }
+    case "c":
+      void compose({});
+      return true;
+    case "r":
+      return answering((id) => knownBody(id) && void reply(knownBody(id)!, false));
+    case "a":
+      return answering((id) => knownBody(id) && void reply(knownBody(id)!, true));
+    case "f":
+      return answering((id) => knownBody(id) && void forward(knownBody(id)!));
+    case "/":
+      searchFocus.value += 1;
+      return true;
+    case "?":
+      help.value = true;
+      return true;
+    case "g":
+    case "*":
+      return wait(key);
+    case "gi":
+      return to("inbox");
+    case "gs":
+      return to("sent");
+    case "gd":
+      return to("drafts");
+    case "ga":
+      return to("archive");
+    case "*a":
+      selectLoaded();
+      return true;
+    case "*n":
+      selection.value = new Set();
+      return true;
+    default:
+      return false;
+  }
+}
+
+function inReader(event: KeyboardEvent): boolean {
+  return (event.target as HTMLElement)?.closest?.(".reader, .sidebar") !== null && event.target !== document.body;
+}
+
+function wait(key: string): boolean {
+  prefix = key;
+  timer = window.setTimeout(() => (prefix = ""), 1200);
+  return true;
+}

@@ -1,0 +1,105 @@
+import { useEffect } from "preact/hooks";
+import { t } from "../i18n";
+import { lazy } from "../lib/lazy";
+import { client, drawer, go, hashOf, help, narrow, online, phone, route } from "../state/app";
+import { compose, composer, loadIdentities } from "../state/compose";
+import { onKey } from "../state/keys";
+import { inbox } from "../state/mail";
+import { startPush } from "../state/push";
+import { leave } from "../state/session";
+import { shownMailbox } from "../state/list";
+import { nameOfMailbox } from "../state/mail";
+import { startNotices } from "../state/notify";
+import { Icon, IconButton, MenuButton, NoticeBar, QuestionDialog, Spinner } from "./common";
+import { ListPane } from "./List";
+import { MailboxPicker } from "./MailboxPicker";
+import { Reader } from "./Reader";
+import { SearchBar } from "./SearchBar";
+import { Sidebar, SidebarDrawer } from "./Sidebar";
+import { SignIn } from "./SignIn";
+
+const ComposeWindow = lazy(() => import("./Compose"));
+const Settings = lazy(() => import("./Settings"), () => <div class="reader-wait"><Spinner /></div>);
+const Help = lazy(() => import("./Help"));
+
+export function App() {
+  const here = client.value;
+  if (here === undefined) {
+    return <main class="starting" aria-busy="true"><img src="/icon.svg" alt="" width="56" height="56" /><Spinner /></main>;
+  }
+  return here === null ? <><SignIn /><NoticeBar /></> : <Mail />;
+}
+
+function Mail() {
+  useEffect(() => {
+    addEventListener("keydown", onKey);
+    const stop = startPush();
+    void loadIdentities().catch(() => undefined);
+    void startNotices();
+    if (location.hash === "#/compose") void compose({});
+    return () => {
+      removeEventListener("keydown", onKey);
+      stop();
+    };
+  }, []);
+  const unread = inbox.value?.unreadEmails ?? 0;
+  const mailbox = shownMailbox.value;
+  const place = route.value.view === "settings" ? t("settings") : mailbox ? nameOfMailbox(mailbox) : t("search_results");
+  useEffect(() => {
+    document.title = `${unread ? `(${unread}) ` : ""}${place} – Postillon`;
+    const badge = navigator as Navigator & { setAppBadge?: (n?: number) => Promise<void>; clearAppBadge?: () => Promise<void> };
+    void (unread ? badge.setAppBadge?.(unread) : badge.clearAppBadge?.())?.catch(() => undefined);
+  }, [unread, place]);
+
+  const settings = route.value.view === "settings";
+  const reading = !!route.value.open;
+  return (
+    <div class={`app ${settings ? "in-settings" : reading ? "reading" : "listing"}`}>
+      <a class="skip" href="#main" onClick={(event) => {
+        event.preventDefault();
+        document.querySelector<HTMLElement>(".rows, .settings-page")?.focus();
+      }}>{t("skip")}</a>
+      <header class="topbar">
+        <a class="brand" href={hashOf({ mailbox: "" })} aria-label={t("to_inbox")}>
+          <img src="/icon.svg" alt="" width="28" height="28" />
+          <span>Postillon</span>
+        </a>
+        {settings && narrow.value && (
+          <IconButton icon="menu" label={t("mailboxes")} onClick={() => (drawer.value = true)} />
+        )}
+        <SearchBar />
+        <span class="gap" />
+        {!online.value && <span class="offline-mark" role="status"><Icon name="lock" /> {t("offline")}</span>}
+        {!phone.value && <IconButton icon="help" label={t("keys_title")} keys="?" onClick={() => (help.value = true)} />}
+        <MenuButton icon="person" label={t("account")} text={phone.value ? undefined : <span class="who">{here()}</span>} items={[
+          { label: t("settings"), icon: "settings", run: () => go({ view: "settings", tab: "general" }) },
+          { label: t("keys_title"), icon: "help", run: () => (help.value = true) },
+          null,
+          { label: t("sign_out"), icon: "signout", run: () => void leave() },
+        ]} />
+      </header>
+      {!narrow.value && <Sidebar />}
+      <main id="main">
+        {settings ? <Settings /> : (
+          <>
+            <ListPane />
+            {(!phone.value || reading) && <Reader />}
+          </>
+        )}
+      </main>
+      {phone.value && !settings && !reading && (
+        <button type="button" class="compose-float" aria-label={t("compose")} onClick={() => void compose({})}><Icon name="edit" /></button>
+      )}
+      <SidebarDrawer />
+      {composer.value && <ComposeWindow />}
+      {help.value && <Help />}
+      <MailboxPicker />
+      <QuestionDialog />
+      <NoticeBar />
+    </div>
+  );
+}
+
+function here(): string {
+  return client.value?.session.username ?? "";
+}

@@ -1,0 +1,286 @@
+import { lazy } from "../lib/lazy";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { mediumDate, size, t } from "../i18n";
+import { escapeHtml, htmlToText } from "../lib/text";
+import { phone, prefer } from "../state/app";
+import { composer, identities, maxDelay, signatureHtml, signatureText, type Composer } from "../state/compose";
+import { Dialog, Field, Icon, IconButton, MenuButton, Spinner } from "./common";
+import { Recipients } from "./Recipients";
+
+const Editor = lazy(() => import("./Editor"), () => <div class="editor-wait"><Spinner /></div>);
+
+export default function ComposeWindow() {
+  const shown = composer.value;
+  return shown ? <Window key={shown.key} composer={shown} /> : null;
+}
+
+function Window({ composer: one }: { composer: Composer }) {
+  const [copies, setCopies] = useState(one.cc.value.length > 0 || one.bcc.value.length > 0);
+  const [large, setLarge] = useState(false);
+  const [dropping, setDropping] = useState(false);
+  const [later, setLater] = useState(false);
+  const [generation, setGeneration] = useState(0);
+  const box = useRef<HTMLDivElement>(null);
+  const touched = () => one.touched();
+  const saved = one.saved.value;
+
+  useEffect(() => {
+    const leaving = () => {
+      if (document.visibilityState === "hidden") void one.save();
+    };
+    document.addEventListener("visibilitychange", leaving);
+    return () => document.removeEventListener("visibilitychange", leaving);
+  }, [one]);
+
+  const toPlain = () => {
+    one.text = one.body ? one.body.text() : htmlToText(new DOMParser().parseFromString(one.html, "text/html").body);
+    one.plain.value = true;
+    prefer({ plain: true });
+    touched();
+  };
+  const toRich = () => {
+    one.html = one.text.split("\n").map((line) => `<div>${escapeHtml(line) || "<br>"}</div>`).join("");
+    one.plain.value = false;
+    prefer({ plain: false });
+    touched();
+  };
+  const changeIdentity = (id: string) => {
+    const before = one.from;
+    const next = identities.value.find((identity) => identity.id === id);
+    if (!next) return;
+    if (one.body) one.html = one.body.html();
+    if (before) {
+      const text = signatureText(before);
+      if (text && one.text.includes(text)) one.text = one.text.replace(text, signatureText(next));
+      const paper = new DOMParser().parseFromString(one.html, "text/html");
+      const old = paper.querySelector(".signature");
+      if (old) {
+        const made = paper.createElement("div");
+        made.innerHTML = signatureHtml(next);
+        old.replaceWith(...made.childNodes);
+        one.html = paper.body.innerHTML;
+      }
+    }
+    one.identity.value = id;
+    one.body = null;
+    setGeneration(generation + 1);
+    touched();
+  };
+  const keys = (event: KeyboardEvent) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
+      event.preventDefault();
+      void one.send();
+    } else if (event.key === "Escape" && !event.defaultPrevented) {
+      event.preventDefault();
+      void one.close();
+    }
+    event.stopPropagation();
+  };
+  return (
+    <div
+      class={`composer ${large || phone.value ? "large" : ""} ${dropping ? "dropping" : ""}`} role="dialog" aria-label={t("compose")}
+      ref={box} onKeyDown={keys}
+      onDragOver={(event) => {
+        if (!event.dataTransfer?.types.includes("Files")) return;
+        event.preventDefault();
+        setDropping(true);
+      }}
+      onDragLeave={(event) => {
+        if (!box.current?.contains(event.relatedTarget as Node)) setDropping(false);
+      }}
+      onDrop={(event) => {
+        setDropping(false);
+        const files = event.dataTransfer?.files;
+        if (!files?.length) return;
+        event.preventDefault();
+        void one.attach(files);
+      }}
+    >
+      <header class="composer-head">
+        {phone.value && <IconButton icon="back" label={t("close_and_save")} onClick={() => void one.close()} />}
+        <h2>{one.subject.value.trim() || t("compose")}</h2>
+        <span class="muted composer-saved" role="status">
+          {saved === "saving" ? t("saving") : saved === "saved" ? t("saved") : saved === "failed" ? t("not_saved") : ""}
+        </span>
+        {!phone.value && (
+          <>
+            <IconButton icon="open" label={t(large ? "smaller" : "larger")} onClick={() => setLarge(!large)} />
+            <IconButton icon="close" label={t("close_and_save")} keys="Esc" onClick={() => void one.close()} />
+          </>
+        )}
+      </header>
+      <div class="composer-fields">
+        {identities.value.length > 1 && (
+          <div class="recipients">
+            <label for="composer-from">{t("from")}</label>
+            <select id="composer-from" value={one.identity.value} onChange={(event) => changeIdentity(event.currentTarget.value)}>
+              {identities.value.map((identity) => (
+                <option key={identity.id} value={identity.id}>
+                  {identity.name ? `${identity.name} <${identity.email}>` : identity.email}
+                </option>
+              ))}
+            </select>
+          </div>
+        )}
+        <Recipients
+          label={t("to")} value={one.to} change={touched} focus={!one.focusBody}
+          extra={!copies && <button type="button" class="link" onClick={() => setCopies(true)}>{t("cc_bcc")}</button>}
+        />
+        {copies && <Recipients label={t("cc")} value={one.cc} change={touched} />}
+        {copies && <Recipients label={t("bcc")} value={one.bcc} change={touched} />}
+        <div class="recipients">
+          <label for="composer-subject">{t("subject")}</label>
+          <input
+            id="composer-subject" class="composer-subject" value={one.subject.value} maxLength={900}
+            onInput={(event) => {
+              one.subject.value = event.currentTarget.value;
+              touched();
+            }}
+          />
+        </div>
+      </div>
+      <div class="composer-body">
+        {one.plain.value ? (
+          <PlainText composer={one} touched={touched} key={`plain-${generation}`} />
+        ) : (
+          <Editor composer={one} touched={touched} label={t("message_text")} key={`rich-${generation}`} />
+        )}
+        <Files composer={one} />
+      </div>
+      {one.problem.value && <p class="problem composer-problem" role="alert">{one.problem.value}</p>}
+      <footer class="composer-foot">
+        <div class="split">
+          <button type="button" class="button primary" disabled={one.sending.value} onClick={() => void one.send()} title={`${t("send")} (Ctrl+Enter)`}>
+            <Icon name="send" /> {one.sending.value ? t("sending") : t("send")}
+          </button>
+          {maxDelay() > 60 && (
+            <button type="button" class="button primary split-more" aria-label={t("send_later")} title={t("send_later")} onClick={() => setLater(true)}>
+              <Icon name="alarm" />
+            </button>
+          )}
+        </div>
+        <label class="icon-button" title={t("attach")}>
+          <Icon name="attach" />
+          <input
+            type="file" multiple class="sr-only" aria-label={t("attach")}
+            onChange={(event) => {
+              void one.attach([...(event.currentTarget.files ?? [])]);
+              event.currentTarget.value = "";
+            }}
+          />
+        </label>
+        <MenuButton up icon="more" label={t("more")} items={[
+          one.plain.value
+            ? { label: t("to_rich"), icon: "bold", run: toRich }
+            : { label: t("to_plain"), icon: "align", run: toPlain },
+        ]} />
+        <span class="gap" />
+        <IconButton icon="trash" label={t("discard")} onClick={() => void one.discard()} />
+      </footer>
+      {dropping && <div class="drop-hint" aria-hidden="true"><Icon name="attach" /> {t("drop_here")}</div>}
+      {later && <Later composer={one} close={() => setLater(false)} />}
+    </div>
+  );
+}
+
+function PlainText({ composer: one, touched }: { composer: Composer; touched: () => void }) {
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    one.body = {
+      html: () => "",
+      text: () => field.current?.value ?? one.text,
+      focus: () => {
+        field.current?.focus();
+        field.current?.setSelectionRange(0, 0);
+      },
+    };
+    if (one.focusBody) one.body.focus();
+    return () => {
+      one.body = null;
+    };
+  }, [one]);
+  return (
+    <textarea
+      ref={field} class="plain-text" aria-label={t("message_text")} value={one.text} spellcheck
+      onInput={(event) => {
+        one.text = event.currentTarget.value;
+        touched();
+      }}
+      onPaste={(event) => {
+        const files = [...(event.clipboardData?.files ?? [])];
+        if (files.length && !event.clipboardData?.types.includes("text/plain")) {
+          event.preventDefault();
+          void one.attach(files);
+        }
+      }}
+    />
+  );
+}
+
+function Files({ composer: one }: { composer: Composer }) {
+  const shown = one.attachments.value.filter((file) => !file.cid);
+  if (!shown.length) return null;
+  return (
+    <ul class="files" aria-label={t("attachments")}>
+      {shown.map((file) => (
+        <li key={file.key} class={file.error ? "file failed" : "file"}>
+          <Icon name="attach" />
+          <span class="file-name">{file.name}</span>
+          <span class="muted">{file.error || size(file.size)}</span>
+          {!file.blobId && !file.error && <progress max={1} value={file.part} aria-label={t("uploading", { name: file.name })} />}
+          <IconButton icon="close" label={t("remove_name", { name: file.name })} onClick={() => one.detach(file.key)} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function at(days: number, hour: number, weekday?: number): Date {
+  const date = new Date();
+  date.setDate(date.getDate() + days);
+  if (weekday !== undefined) date.setDate(date.getDate() + ((7 + weekday - date.getDay()) % 7 || 7));
+  date.setHours(hour, 0, 0, 0);
+  return date;
+}
+
+function localInput(date: Date): string {
+  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 16);
+}
+
+function Later({ composer: one, close }: { composer: Composer; close: () => void }) {
+  const [value, setValue] = useState(localInput(at(1, 8)));
+  const latest = new Date(Date.now() + maxDelay() * 1000);
+  const choices: [string, Date][] = [
+    [t("later_hour"), new Date(Date.now() + 3_600_000)], [t("later_morning"), at(1, 8)], [t("later_monday"), at(0, 8, 1)],
+  ];
+  const chosen = new Date(value);
+  const fits = chosen.getTime() > Date.now() + 30_000 && chosen <= latest;
+  const send = (date: Date) => {
+    close();
+    void one.send(date);
+  };
+  return (
+    <Dialog title={t("send_later")} close={close}>
+      <div class="later">
+        {choices.filter(([, date]) => date <= latest).map(([name, date]) => (
+          <button type="button" key={name} class="button quiet later-choice" onClick={() => send(date)}>
+            <span>{name}</span> <span class="muted">{mediumDate(date.toISOString())}</span>
+          </button>
+        ))}
+        <Field label={t("later_at")} hint={t("later_until", { time: mediumDate(latest.toISOString()) })}>
+          {(id) => (
+            <input
+              id={id} type="datetime-local" value={value} min={localInput(new Date())} max={localInput(latest)}
+              onInput={(event) => setValue(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+      </div>
+      <footer>
+        <button type="button" class="button quiet" onClick={close}>{t("cancel")}</button>
+        <button type="button" class="button primary" disabled={!fits} onClick={() => send(chosen)}>{t("schedule")}</button>
+      </footer>
+    </Dialog>
+  );
+}

@@ -1,0 +1,215 @@
+/** The rich text editor, loaded only when somebody writes rich text. */
+
+import Squire from "squire-rte";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { t } from "../i18n";
+import { cleanForEditor } from "../lib/html";
+import { htmlToText } from "../lib/text";
+import { ask, say } from "../state/app";
+import { blobUrl } from "../state/remote";
+import type { Composer } from "../state/compose";
+import { Icon, MenuButton, type IconName } from "./common";
+
+/** Image files in a clipboard or drop. */
+export function imagesOf(data: DataTransfer | null): File[] {
+  return [...(data?.files ?? [])].filter((file) => /^image\/(png|jpe?g|gif|webp)$/.test(file.type));
+}
+
+/** HTML as it is sent: images of the message by their Content-ID, nothing of the editor. */
+function outgoing(html: string): string {
+  const paper = new DOMParser().parseFromString(`<div>${html}</div>`, "text/html");
+  for (const image of paper.querySelectorAll("img[data-cid]")) {
+    image.setAttribute("src", `cid:${image.getAttribute("data-cid")}`);
+    image.removeAttribute("data-cid");
+  }
+  for (const image of paper.querySelectorAll('img[src^="blob:"], img:not([src])')) image.remove();
+  for (const element of paper.querySelectorAll("[data-signature]")) element.removeAttribute("data-signature");
+  for (const element of paper.querySelectorAll("[class]")) {
+    if (element.className !== "signature") element.removeAttribute("class");
+  }
+  return paper.body.firstElementChild?.innerHTML ?? "";
+}
+
+export default function Editor({ composer, touched, label }: { composer: Composer; touched: () => void; label: string }) {
+  const root = useRef<HTMLDivElement>(null);
+  const editor = useRef<Squire | null>(null);
+  const [path, setPath] = useState("");
+
+  useEffect(() => {
+    const box = root.current!;
+    const squire = new Squire(box, {
+      blockTag: "DIV",
+      sanitizeToDOMFragment: (html: string) => cleanForEditor(html),
+      didError: (error: unknown) => console.error(error),
+      tagAttributes: { a: { rel: "noopener noreferrer" } },
+    });
+    editor.current = squire;
+    squire.setHTML(composer.html);
+    void showImages(box, composer);
+    composer.body = {
+      html: () => outgoing(squire.getHTML()),
+      text: () => htmlToText(new DOMParser().parseFromString(squire.getHTML(), "text/html").body),
+      focus: () => {
+        squire.focus();
+        squire.moveCursorToStart();
+      },
+    };
+    const styles = new MutationObserver(() => adoptStyles(box));
+    styles.observe(box, { subtree: true, childList: true, attributes: true, attributeFilter: ["style"] });
+    adoptStyles(box);
+    const changed = () => touched();
+    const moved = () => setPath(squire.getPath());
+    squire.addEventListener("input", changed);
+    squire.addEventListener("pathChange", moved);
+    squire.addEventListener("select", moved);
+    squire.addEventListener("cursor", moved);
+    squire.setKeyHandler("Tab", null);
+    squire.setKeyHandler("Shift-Tab", null);
+    if (composer.focusBody) composer.body.focus();
+    return () => {
+      composer.html = squire.getHTML();
+      composer.text = composer.body?.text() ?? composer.text;
+      composer.body = null;
+      styles.disconnect();
+      squire.destroy();
+    };
+  }, [composer]);
+
+  const insertImages = async (files: File[]) => {
+    const squire = editor.current;
+    if (!squire) return;
+    const places = files.map((file) => squire.insertImage(URL.createObjectURL(file), { alt: file.name }));
+    const made = await composer.attach(files, true);
+    made.forEach((one, n) => {
+      if (one.blobId && one.cid) places[n]?.setAttribute("data-cid", one.cid);
+      else places[n]?.remove();
+    });
+    touched();
+  };
+  useEffect(() => {
+    const box = root.current!;
+    // Before the editor sees it: a picture that was copied is uploaded, not written into the text.
+    const paste = (event: ClipboardEvent) => {
+      const files = imagesOf(event.clipboardData);
+      if (!files.length || event.clipboardData?.types.includes("text/html")) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      void insertImages(files);
+    };
+    box.parentElement!.addEventListener("paste", paste, true);
+    return () => box.parentElement?.removeEventListener("paste", paste, true);
+  }, [composer]);
+
+  const has = (tag: string) => {
+    void path;
+    return editor.current?.hasFormat(tag) ?? false;
+  };
+  const act = (run: (squire: Squire) => unknown) => {
+    const squire = editor.current;
+    if (!squire) return;
+    run(squire);
+    squire.focus();
+    setPath(`${squire.getPath()} `);
+    touched();
+  };
+  const toggle = (tag: string, on: (squire: Squire) => unknown, off: (squire: Squire) => unknown) =>
+    act((squire) => (squire.hasFormat(tag) ? off(squire) : on(squire)));
+
+  const link = async () => {
+    const squire = editor.current;
+    if (!squire) return;
+    if (squire.hasFormat("a")) {
+      act((one) => one.removeLink());
+      return;
+    }
+    const range = squire.getSelection();
+    const url = await ask({ title: t("link"), text: "", yes: t("insert"), input: { label: t("link_address"), value: "https://" } });
+    if (!url) return;
+    if (!/^(https?:\/\/|mailto:|tel:)\S+$/i.test(url)) {
+      say(t("link_bad"), { error: true });
+      return;
+    }
+    squire.setSelection(range);
+    act((one) => one.makeLink(url, { target: "_blank" }));
+  };
+
+  const Tool = (props: { icon: IconName; label: string; on?: boolean; keys?: string; run: () => void }) => (
+    <button
+      type="button" class="icon-button" aria-label={props.label} title={props.keys ? `${props.label} (${props.keys})` : props.label}
+      aria-pressed={props.on} onMouseDown={(event) => event.preventDefault()} onClick={props.run}
+    >
+      <Icon name={props.icon} />
+    </button>
+  );
+  return (
+    <div class="editor">
+      <div class="editor-tools" role="toolbar" aria-label={t("formatting")}>
+        <Tool icon="bold" label={t("bold")} keys="Ctrl+B" on={has("B")} run={() => toggle("B", (one) => one.bold(), (one) => one.removeBold())} />
+        <Tool icon="italic" label={t("italic")} keys="Ctrl+I" on={has("I")} run={() => toggle("I", (one) => one.italic(), (one) => one.removeItalic())} />
+        <Tool icon="underline" label={t("underline")} keys="Ctrl+U" on={has("U")} run={() => toggle("U", (one) => one.underline(), (one) => one.removeUnderline())} />
+        <Tool icon="strike" label={t("strike")} on={has("S")} run={() => toggle("S", (one) => one.strikethrough(), (one) => one.removeStrikethrough())} />
+        <Tool icon="bullets" label={t("bullets")} on={has("UL")} run={() => toggle("UL", (one) => one.makeUnorderedList(), (one) => one.removeList())} />
+        <Tool icon="numbers" label={t("numbers")} on={has("OL")} run={() => toggle("OL", (one) => one.makeOrderedList(), (one) => one.removeList())} />
+        <Tool icon="quote" label={t("quote")} on={has("BLOCKQUOTE")} run={() => toggle("BLOCKQUOTE", (one) => one.increaseQuoteLevel(), (one) => one.decreaseQuoteLevel())} />
+        <Tool icon="link" label={t("link")} keys="Ctrl+K" on={has("A")} run={() => void link()} />
+        <label class="icon-button" title={t("insert_image")}>
+          <Icon name="image" />
+          <input
+            type="file" accept="image/png,image/jpeg,image/gif,image/webp" multiple class="sr-only" aria-label={t("insert_image")}
+            onChange={(event) => {
+              void insertImages([...(event.currentTarget.files ?? [])]);
+              event.currentTarget.value = "";
+            }}
+          />
+        </label>
+        <MenuButton icon="more" label={t("formatting_more")} items={[
+          { label: t("size_small"), run: () => act((one) => one.setFontSize("13px")) },
+          { label: t("size_normal"), run: () => act((one) => one.setFontSize(null)) },
+          { label: t("size_large"), run: () => act((one) => one.setFontSize("20px")) },
+          null,
+          { label: t("colour_none"), run: () => act((one) => one.setTextColor(null)) },
+          { label: t("colour_red"), run: () => act((one) => one.setTextColor("#b3261e")) },
+          { label: t("colour_blue"), run: () => act((one) => one.setTextColor("#17588f")) },
+          { label: t("colour_green"), run: () => act((one) => one.setTextColor("#1f7a4d")) },
+          null,
+          { label: t("clear_format"), icon: "close", run: () => act((one) => one.removeAllFormatting()) },
+        ]} />
+      </div>
+      <div
+        ref={root} class="editor-text" role="textbox" aria-multiline="true" aria-label={label} spellcheck
+        onKeyDown={(event) => {
+          if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+            event.preventDefault();
+            void link();
+          }
+        }}
+        onDrop={(event) => {
+          const files = imagesOf(event.dataTransfer);
+          if (!files.length || files.length !== event.dataTransfer?.files.length) return;
+          event.preventDefault();
+          event.stopPropagation();
+          void insertImages(files);
+        }}
+      />
+    </div>
+  );
+}
+
+/** Pictures of a quoted message or of a draft, fetched to be looked at. */
+async function showImages(box: HTMLElement, composer: Composer): Promise<void> {
+  for (const image of box.querySelectorAll<HTMLImageElement>("img[data-cid]")) {
+    const part = composer.attachments.value.find((one) => one.cid === image.dataset.cid);
+    if (!part?.blobId) {
+      image.remove();
+      continue;
+    }
+    void blobUrl(part.blobId, part.name, part.type).then((url) => (image.src = url), () => image.remove());
+  }
+}
+
+/** The page's policy takes no style attributes from markup; what the editor has set is set anew, as code. */
+function adoptStyles(box: HTMLElement): void {
+  for (const element of box.querySelectorAll<HTMLElement>("[style]")) {
+    if (!element.style.length) element.style.cssText = element.getAttribute("style") ?? "";
+  }
+}
