@@ -1,10 +1,12 @@
-"""What clients may do, and for how long (sections "imap", "pop3" and "autoconfig")."""
+"""What clients may do, and for how long (sections "imap", "pop3", "http", "jmap" and "autoconfig")."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from postillon.protocol.jmap.request import Limits
 from postillon.setting import MIB, ConfigError, minutes, setting
 
 
@@ -69,6 +71,51 @@ class Pop3Config:
             raise ConfigError("pop3", "hold_time must be at least 5 seconds, login_time above 0")
         if self.wrong_commands < 1:
             raise ConfigError("pop3", "wrong_commands must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConfig:
+    """HTTP: JMAP, the web client, administration."""
+
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "Addresses or networks of reverse proxies, such as `10.0.0.0/8`. What they tell of their"
+        " clients (Forwarded, X-Forwarded-*) is believed, and nobody else's word.",
+    )
+
+    def __post_init__(self) -> None:
+        for text in self.trusted_proxies:
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ConfigError(
+                    "http", f"trusted_proxies: {text!r} is no address and no network"
+                ) from None
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(text) for text in self.trusted_proxies)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JmapConfig:
+    """Limits of JMAP, as clients are told of them (RFC 8620 section 2)."""
+
+    max_size_upload: int = setting(50 * MIB, "Largest file that may be uploaded.", unit="octets")
+    max_size_request: int = setting(10 * MIB, "Largest request.", unit="octets")
+    max_concurrent_requests: int = setting(8, "Requests of one account at a time in each worker.")
+    max_concurrent_upload: int = setting(8, "Uploads of one account at a time in each worker.")
+    max_calls_in_request: int = setting(64, "Method calls of one request.")
+    max_objects_in_get: int = setting(4_096, "Objects that one call may ask for.")
+    max_objects_in_set: int = setting(4_096, "Objects that one call may change.")
+
+    def __post_init__(self) -> None:
+        if min(getattr(self, name) for name in self.__slots__) < 1:
+            raise ConfigError("jmap", "limits must be at least 1")
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**{name: getattr(self, name) for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from postillon.account.emails import room
 from postillon.account.hub import Hub
 from postillon.account.ids import AccountId
 from postillon.account.maildrop import Maildrop
+from postillon.account.originals import Originals
+from postillon.account.uploads import Uploads
 from postillon.directory import principals
 from postillon.directory.addresses import Removal
 from postillon.directory.credentials import write_password
@@ -47,6 +49,14 @@ class Accounts:
         return Maildrop(
             self._store, AccountId(account), holder, hold_time // timedelta(milliseconds=1)
         )
+
+    def uploads(self, account: AccountId | int, actor: int | None, most: int = 0) -> Uploads:
+        """What was uploaded and not used yet. most: octets of all of them together."""
+        return Uploads(self._store, AccountId(account), actor, most)
+
+    def originals(self, account: AccountId | int, actor: int | None) -> Originals:
+        """Emails by their ids, as octets."""
+        return Originals(self._store, AccountId(account), actor)
 
     async def room(self, account: AccountId | int, octets: int) -> bool:
         """Whether the account would take so many octets more now."""

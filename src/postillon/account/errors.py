@@ -115,6 +115,14 @@ class EmailGone(AccountError):
         self.email = email
 
 
+class TooManyUploads(AccountError):
+    """Uploads that nobody has used yet leave no room for another one."""
+
+    def __init__(self, number: int, octets: int) -> None:
+        super().__init__(f"{number} uploads with {octets} octets wait to be used")
+        self.number, self.octets = number, octets
+
+
 class MaildropInUse(AccountError):
     """Another POP3 session holds the maildrop."""
 

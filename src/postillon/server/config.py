@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from postillon.access.config import AutoconfigConfig, ImapConfig, Pop3Config
+from postillon.access.config import AutoconfigConfig, HttpConfig, ImapConfig, JmapConfig, Pop3Config
 from postillon.account.indexing import SearchConfig
 from postillon.deliver.config import DeliverConfig
 from postillon.directory.config import AuthConfig, OAuthConfig
@@ -49,6 +49,8 @@ class Configuration:
     smtp: SmtpConfig = field(default_factory=SmtpConfig)
     imap: ImapConfig = field(default_factory=ImapConfig)
     pop3: Pop3Config = field(default_factory=Pop3Config)
+    http: HttpConfig = field(default_factory=HttpConfig)
+    jmap: JmapConfig = field(default_factory=JmapConfig)
     autoconfig: AutoconfigConfig = field(default_factory=AutoconfigConfig)
     route: RouteConfig = field(default_factory=RouteConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)

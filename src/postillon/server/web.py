@@ -1,9 +1,11 @@
-"""HTTP for one worker: aiohttp in front of our pages, with bounds, TLS and the headers that protect."""
+"""HTTP for one worker: one aiohttp application for all that answers, with bounds, TLS and the headers
+that protect."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -12,11 +14,27 @@ from postillon.access.web import Page, Request, Response
 from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
 from postillon.net.stream import Stream
+from postillon.server.proxies import Proxies
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_LINE = 8_190  # octets of a request line or header field
-MAX_BODY = 64 * 1024  # octets of a request of these pages
+MAX_HEADER = 32 * 1024  # octets of all header fields
+MAX_BODY = 64 * 1024  # octets of a request that a page reads whole; others have own bounds
 KEEP_S = 30.0  # a connection may be idle between two requests
 SHUTDOWN_S = 5.0
+ANSWER_S = 120.0  # to read a request and begin to answer it
+UPLOAD_S = 1_800.0  # for those with a body of many octets
+LARGE = 1024 * 1024  # octets of such a body
+UNBOUNDED = ("/jmap/eventsource", "/jmap/ws")  # answers that last as long as the client wants
+COMPRESSED_FROM = 1_024  # octets; below it is not worth it
+COMPRESSED = (
+    "application/json",
+    "application/problem+json",
+    "text/",
+    "application/xml",
+    "image/svg",
+)
 HEADERS = {
     "Server": "Postillon",
     "X-Content-Type-Options": "nosniff",
@@ -25,8 +43,18 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+CLOSE = {"Connection": "close"}
 # Once a browser has come by TLS it keeps to it (RFC 6797).
 STRICT = {"Strict-Transport-Security": "max-age=31536000"}
+# Clients that are web pages of somebody else; they show who asks by themselves, never by a cookie.
+SHARED = ("/.well-known/jmap", "/jmap/")
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Last-Event-ID, Range",
+    "Access-Control-Expose-Headers": "Content-Range, Content-Disposition, ETag, WWW-Authenticate",
+    "Access-Control-Max-Age": "3600",
+}
 
 
 class Complaints(logging.Handler):
@@ -45,8 +73,8 @@ class Complaints(logging.Handler):
 class WebServer:
     """Runs connections of browsers and other clients.
 
-    find: the page at a path, or None. A page that raises is answered with 500 and logged.
-    routes: what answers by itself, and goes before.
+    find: the page at a path, or None. routes: what answers by itself, and goes before. healthy: what
+    /healthz says.
     """
 
     def __init__(
@@ -54,15 +82,21 @@ class WebServer:
         find: Callable[[str], Page | None],
         *,
         routes: Sequence[web.RouteDef] = (),
+        proxies: Proxies | None = None,
+        healthy: Callable[[], bool] = lambda: True,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
     ) -> None:
         self._find = find
+        self._proxies = proxies or Proxies(())
+        self._healthy = healthy
         self._log = log
         self._meter = meter
         complaints = logging.Logger("http")
         complaints.addHandler(Complaints(log))
-        application = web.Application(client_max_size=MAX_BODY)
+        application = web.Application(client_max_size=MAX_BODY, middlewares=[self._around])
+        application.on_response_prepare.append(self._complete)
+        application.router.add_get("/healthz", self._health)
         application.add_routes(routes)
         application.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(
@@ -89,31 +123,98 @@ class WebServer:
         assert server is not None  # started before the listeners
         await stream.hand_over(server())
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        page = self._find(request.path)
-        if page is None:
-            return self._said(request, Response(404, b"There is no such page.\n"))
-        if request.method not in ("GET", "HEAD", "POST"):
-            return self._said(request, Response(405, b"Not this method.\n"))
+    @web.middleware
+    async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Who asks, the bounds of a request, and what a fault of ours looks like from outside."""
+        if sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEADER:
+            return web.Response(status=431, text="Too many header fields.\n")
+        request = self._told(request)
+        if request.method == "OPTIONS" and request.path.startswith(SHARED):
+            return web.Response(status=204)
+        large = (request.content_length or LARGE) >= LARGE and request.can_read_body
+        bound = None if request.path.startswith(UNBOUNDED) else UPLOAD_S if large else ANSWER_S
         try:
-            asked = Request(
-                request.method,
-                request.path,
-                {name.lower(): value for name, value in reversed(list(request.query.items()))},
-                request.host.rpartition(":")[0].lower() or request.host.lower(),
-                await request.read(),
-            )
-            answer = await page(asked)
+            async with asyncio.timeout(bound):
+                return await handler(request)
         except web.HTTPException:
+            raise
+        except TimeoutError:
+            return web.Response(status=408, text="That took too long.\n", headers=CLOSE)
+        except ConnectionError:  # the peer has gone away
             raise
         except Exception as error:
             self._log.error("page_failed", path=request.path, error=repr(error))
             self._meter.count("http_faults")
-            answer = Response(500, b"Internal error, please try again.\n")
-        return self._said(request, answer)
+            return web.Response(status=500, text="Internal error, please try again.\n")
 
-    def _said(self, request: web.Request, answer: Response) -> web.Response:
-        self._meter.count("http_requests", str(answer.status))
-        secure = STRICT if request.secure else {}
-        headers = {**HEADERS, **secure, **answer.headers, "Content-Type": answer.media_type}
-        return web.Response(status=answer.status, body=answer.body, headers=headers)
+    def _told(self, request: web.Request) -> web.Request:
+        """The request as it was made to the proxy in front of us, where there is one."""
+        peer = request.remote or ""
+        if not self._proxies.trusts(peer):
+            return request
+        headers = request.headers
+        client = self._proxies.client(
+            peer,
+            request.secure,
+            headers.getall("Forwarded", []),
+            (
+                headers.get("X-Forwarded-For", ""),
+                headers.get("X-Forwarded-Proto", ""),
+                headers.get("X-Forwarded-Host", ""),
+            ),
+        )
+        return request.clone(
+            remote=client.address,
+            scheme="https" if client.secure else "http",
+            host=client.host or request.host,
+        )
+
+    async def _complete(self, request: web.Request, response: web.StreamResponse) -> None:
+        """The headers of every answer that has not set its own, and compression where it helps."""
+        self._meter.count("http_requests", str(response.status))
+        headers = response.headers
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if request.secure:
+            for name, value in STRICT.items():
+                headers.setdefault(name, value)
+        if request.path.startswith(SHARED):
+            for name, value in CORS.items():
+                headers.setdefault(name, value)
+        if isinstance(response, web.Response) and self._compresses(response):
+            response.enable_compression()
+            headers.setdefault("Vary", "Accept-Encoding")
+
+    def _compresses(self, response: web.Response) -> bool:
+        body = response.body
+        return (
+            isinstance(body, bytes)
+            and len(body) >= COMPRESSED_FROM
+            and "Content-Encoding" not in response.headers
+            and response.content_type.startswith(COMPRESSED)
+        )
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        if self._healthy():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="not accepting mail\n")
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        page = self._find(request.path)
+        if page is None:
+            return _said(Response(404, b"There is no such page.\n"))
+        if request.method not in ("GET", "HEAD", "POST"):
+            return _said(Response(405, b"Not this method.\n"))
+        asked = Request(
+            request.method,
+            request.path,
+            {name.lower(): value for name, value in reversed(list(request.query.items()))},
+            request.host.rpartition(":")[0].lower() or request.host.lower(),
+            await request.read(),
+        )
+        return _said(await page(asked))
+
+
+def _said(answer: Response) -> web.Response:
+    headers = {**answer.headers, "Content-Type": answer.media_type}
+    return web.Response(status=answer.status, body=answer.body, headers=headers)

@@ -15,13 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from aiohttp import web
+
 from postillon.access.authority import Authority
 from postillon.access.autoconfig.apple import signed
 from postillon.access.autoconfig.pages import AutoconfigPages
 from postillon.access.imap.server import ImapServer
+from postillon.access.jmap.context import Services
+from postillon.access.jmap.web import JmapWeb
 from postillon.access.pop3.server import Pop3Server
 from postillon.access.signin.provider import Provider
-from postillon.access.signin.routes import routes
+from postillon.access.signin.routes import routes as sign_in_routes
 from postillon.account.accounts import Accounts
 from postillon.admin.hints import Hints
 from postillon.clock import Clock, system_clock
@@ -49,12 +53,15 @@ from postillon.route.nexthop import NextHops
 from postillon.route.recipient import Recipients
 from postillon.server import activity
 from postillon.server.activity import ActivityMeter
+from postillon.server.api.office import Office
+from postillon.server.api.web import AdministrationApi
 from postillon.server.certificates import own_certificate
 from postillon.server.config import Configuration
 from postillon.server.handover import Listening
 from postillon.server.metrics import PrometheusMeter
 from postillon.server.offered import offered
 from postillon.server.process import main
+from postillon.server.proxies import Proxies
 from postillon.server.search import text_indexes
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
 from postillon.server.web import WebServer
@@ -139,7 +146,7 @@ class Assembly:
         self.accounts = Accounts(store, self._texts)
         self.sign_ins = SignIns(
             Credentials(store, config.auth, clock=clock),
-            Throttle(config.auth, clock),
+            Throttle(config.auth, clock, config.http.proxies),
             bearer=config.oauth.enabled,
             metadata=_metadata(config),
         )
@@ -167,13 +174,13 @@ class Assembly:
             meter=meter,
         )  # fmt: skip
         self.authority = Authority(self.sign_ins, log=log)
-        self.web = WebServer(
-            self._pages().find, routes=routes(self._provider()), log=log.bind(protocol="http"),
-            meter=meter,
-        )  # fmt: skip
         self._hostname = hostname
         self._name = f"{role}@{instance}"
         self._spool_folder = spool_folder
+        self.web = WebServer(
+            self._pages().find, routes=self._routes(), proxies=Proxies(config.http.proxies),
+            log=log.bind(protocol="http"), meter=meter,
+        )  # fmt: skip
         self._handlers: dict[tuple[str, bool], Handler] = {}
 
     async def start(self) -> None:
@@ -224,6 +231,25 @@ class Assembly:
             return signed(profile, tls.certificate, tls.key)
 
         return AutoconfigPages(description, self.directory, sign, clock=self._clock, log=self.log)
+
+    def _routes(self) -> list[web.RouteDef]:
+        """What answers over HTTP beside the pages for client set-up."""
+        config, log = self.config, self.log.bind(protocol="http")
+        services = Services(
+            self.store, self.accounts, self.directory, self.submitter, self._hostname,
+            config.jmap.limits, self._clock, log,
+        )  # fmt: skip
+        jmap = JmapWeb(
+            services, self.authority, spool=self._spool_folder, log=log, meter=self.meter
+        )
+        office = Office.of(
+            self.store, config, self.directory, self.accounts, self.sign_ins.credentials,
+            Resolver(config.resolver, self._clock), self.submitter, self._clock,
+        )  # fmt: skip
+        api = AdministrationApi(
+            office, self.authority, self.sign_ins.throttle, log=log, meter=self.meter
+        )
+        return [*sign_in_routes(self._provider()), *jmap.routes(), *api.routes()]
 
     def _provider(self) -> Provider:
         config = self.config
