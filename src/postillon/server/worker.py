@@ -26,6 +26,8 @@ from postillon.access.jmap.web import JmapWeb
 from postillon.access.pop3.server import Pop3Server
 from postillon.access.signin.provider import Provider
 from postillon.access.signin.routes import routes as sign_in_routes
+from postillon.access.webmail.images import IMAGE_AGENT, Images
+from postillon.access.webmail.web import Webmail
 from postillon.account.accounts import Accounts
 from postillon.admin.hints import Hints
 from postillon.clock import Clock, system_clock
@@ -40,6 +42,7 @@ from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
 from postillon.net.limits import ConnectionLimits, is_loopback
 from postillon.net.listen import Handler, Listener, listen
+from postillon.net.outward import Outward
 from postillon.net.resolver import Resolver
 from postillon.net.stream import Stream
 from postillon.net.tls import ServerTls, TlsError
@@ -249,7 +252,14 @@ class Assembly:
         api = AdministrationApi(
             office, self.authority, self.sign_ins.throttle, log=log, meter=self.meter
         )
-        return [*sign_in_routes(self._provider()), *jmap.routes(), *api.routes()]
+        resolver = Resolver(config.resolver, self._clock)
+        images = Images(Outward(resolver, agent=IMAGE_AGENT), self.authority, log=log)
+        return [
+            *sign_in_routes(self._provider()),
+            *jmap.routes(),
+            *api.routes(),
+            *Webmail(images).routes(),
+        ]
 
     def _provider(self) -> Provider:
         config = self.config

@@ -14,6 +14,7 @@ from postillon.directory.scopes import MAIL
 from postillon.log import SILENT, Log
 from postillon.net.outward import Forbidden, Outward, OutwardError
 
+IMAGE_AGENT = "Postillon image proxy"  # how the server names itself to others
 MAX_IMAGE = 10 * 1024 * 1024  # octets
 ACCEPT = "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.5"
 KEPT = "private, max-age=86400"
