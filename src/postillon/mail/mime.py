@@ -53,11 +53,12 @@ class Scan(NamedTuple):
     )
 
 
-def scan(blob: Octets, completed: bytes = b"") -> Scan:
+def scan(blob: Octets, completed: bytes = b"", *, deep: bool = True) -> Scan:
     """Read a message.
 
     completed: whole header lines that stand before the blob without being in it (Message-ID and
     Date that submission added); they count for the digest. All offsets are relative to the blob.
+    deep: False looks at the header alone, for mail that only passes: neither parts nor preview.
     """
     end = len(blob)
     body_start = header_end(blob, 0, end)
@@ -76,15 +77,16 @@ def scan(blob: Octets, completed: bytes = b"") -> Scan:
         elif name == b"delivered-to":
             delivered_to += (value,)
     root = _entity(found, 0, body_start, end, _TEXT_PLAIN)
+    digest = digest_of(found)
+    keys, bulk = thread_keys(digest), _bulk(found)
+    if not deep:
+        return Scan(digest, root, "", keys, hops, delivered_to, authors, bulk)
     if (root.media == b"multipart" or root.media == b"message") and _is_container(root):
         _descend(blob, root)
     if root.media == b"text":
         root.lines = count_lines(blob, body_start, end)
-    digest = digest_of(found)
-    return Scan(
-        digest, root, preview_of(blob, root), thread_keys(digest), hops, delivered_to, authors,
-        _bulk(found),
-    )  # fmt: skip
+    preview = preview_of(blob, root)
+    return Scan(digest, root, preview, keys, hops, delivered_to, authors, bulk)
 
 
 def _bulk(fields: dict[bytes, bytes]) -> bool:

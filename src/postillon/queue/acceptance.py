@@ -147,7 +147,8 @@ async def look_up(submission: Submission, recipients: Recipients) -> list[Lookup
 def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig, now: int) -> Plan:
     """Read the message and lay out its recipients; no database. Raises SubmissionRefused."""
     content, envelope = submission.content, submission.envelope
-    reading = scan(content, submission.header)
+    here = any(isinstance(target, LocalTarget) for look in lookups for target in look.targets)
+    reading = scan(content, submission.header, deep=here)
     if reading.hops > MAX_HOPS:
         raise SubmissionRefused(TOO_MANY_HOPS, permanent=True)
     copy = prepare(

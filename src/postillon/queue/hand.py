@@ -18,7 +18,10 @@ from postillon.queue.ids import QueueId
 from postillon.queue.rows import Lane, QueueMessage, QueueRecipient
 
 K = TypeVar("K")
-BACKLOG = 2  # times the deliveries under way that may be in hand for one destination
+BACKLOG = 2  # times the deliveries under way up to which more are taken in hand for one destination
+ENOUGH = (
+    4  # the same for what is in hand already: accepted and claimed while others were on their way
+)
 RESERVED = 4  # 1/4 of the active set is for interactive mail alone
 
 
@@ -59,8 +62,9 @@ class Hand:
         self._max_memory = config.max_active_memory
         self._works: set[Work] = set()
         self._memory = 0
-        self._under_way: Counter[str] = Counter()  # deliveries, by destination
-        self._messages: Counter[QueueId] = Counter()  # the same, by message
+        self._placed: set[Work] = set()  # those that have a place at their destination
+        self._under_way: Counter[str] = Counter()  # the same, counted by destination
+        self._messages: Counter[QueueId] = Counter()  # deliveries not settled yet, by message
         self._waiting: dict[str, tuple[deque[Work], ...]] = {}  # by destination, a line a lane
 
     def __len__(self) -> int:
@@ -95,20 +99,36 @@ class Hand:
 
     def drop(self, work: Work) -> None:
         """It is settled or given back."""
+        self.leave(work)
         if work in self._works:
             self._works.discard(work)
             self._memory -= work.size
 
+    def place(self, work: Work) -> None:
+        """Give it a place at its destination."""
+        if work not in self._placed:
+            self._placed.add(work)
+            self._under_way[work.key] += 1
+
+    def placed(self, work: Work) -> bool:
+        return work in self._placed
+
+    def leave(self, work: Work) -> None:
+        """It needs its place no longer: the other side has done its part."""
+        if work in self._placed:
+            self._placed.discard(work)
+            _less(self._under_way, work.key)
+
     def begin(self, work: Work) -> None:
-        self._under_way[work.key] += 1
+        self.place(work)
         self._messages[work.queue_id] += 1
 
     def end(self, work: Work) -> None:
-        _less(self._under_way, work.key)
+        self.leave(work)
         _less(self._messages, work.queue_id)
 
     def under_way(self, key: str) -> int:
-        """Deliveries to a destination that have begun and not ended."""
+        """Deliveries to a destination that have a place there."""
         return self._under_way.get(key, 0)
 
     def trying(self, queue_id: QueueId) -> int:
@@ -117,7 +137,7 @@ class Hand:
 
     def wait(self, work: Work, places: int) -> bool:
         """Let it wait in memory for a place; False: there are enough, it must wait on disk."""
-        if self.held(work.key) >= BACKLOG * places:
+        if self.held(work.key) >= ENOUGH * places:
             return False
         lines = self._waiting.setdefault(work.key, tuple(deque[Work]() for _ in Lane))
         lines[work.lane].append(work)

@@ -361,8 +361,8 @@ class QueueRunner:
                 return False
             await self._moved(work)
         key, places = work.key, self._tries.pace(work).places
-        if not work.probe and self._hand.under_way(key) >= places:
-            work.rows = None  # they may have changed when its turn comes
+        has_place = work.probe or self._hand.placed(work)
+        if not has_place and self._hand.under_way(key) >= places:
             if self._hand.wait(work, places):
                 return True
             await self._tries.line_up(work)
@@ -370,7 +370,7 @@ class QueueRunner:
             return False
         self._hand.begin(work)
         try:
-            tried = await self._tries.deliver(work)
+            tried = await self._tries.deliver(work, lambda: self._leave(work))
         finally:
             self._hand.end(work)
         if not tried and self._circuits.closed(key, self._clock()):
@@ -445,12 +445,18 @@ class QueueRunner:
         if not stays:
             self._wake.set()
 
+    def _leave(self, work: Work) -> None:
+        """The destination has answered: the next one may go while this one is being written down."""
+        self._hand.leave(work)
+        self._start_next(work.key, work)
+
     def _start_next(self, key: str, work: Work) -> None:
         """Give the places of a destination to those that wait in hand for them."""
         if work.local or work.site is None:
             return
         free = self._tries.pace(work).places - self._hand.under_way(key)
         while free > 0 and (waiting := self._hand.next(key)) is not None:
+            self._hand.place(waiting)
             self._start(waiting)
             free -= 1
 

@@ -6,7 +6,7 @@ The row of its destination is read together with the message's, so every worker 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -107,9 +107,10 @@ class Tries:
 
     # May it go?
 
-    async def deliver(self, work: Work) -> bool:
+    async def deliver(self, work: Work, done: Callable[[], None]) -> bool:
         """Try a work whose destination has a place for it, and settle it.
 
+        done: called when the destination has answered for all its recipients, before that is settled.
         False: it has gone into the line of its destination instead.
         """
         found = await self._find(work)
@@ -126,6 +127,8 @@ class Tries:
             outcomes = [Deferred(LOST)] * len(found.mine)
         else:
             outcomes = await self._try(found, content)
+            if not any(isinstance(o, Deferred) and o.destination for o in outcomes):
+                done()
         await self._settle(found, outcomes)
         return True
 
@@ -141,6 +144,8 @@ class Tries:
         assert site is not None
 
         rows, work.rows = work.rows, None
+        if rows is not None and self._clock() - rows[0].accepted_at > self._lease // 2:
+            rows = None  # what was claimed is ours for its lease; by then others may have it
 
         def steps() -> Steps[tuple[spool.Loaded | None, Destination | None]]:
             loaded = rows or (yield from spool.load(work.queue_id))
