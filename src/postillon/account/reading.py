@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from postillon.account import changes, emails, grants, hierarchy, mailboxes, metadata
+from postillon.account import changes, emails, grants, hierarchy, mailboxes, metadata, news
 from postillon.account import flags as flagging
 from postillon.account.acting import Acting
 from postillon.account.changes import MailboxChanges, Placement
-from postillon.account.emails import EmailRow, SortFacts
+from postillon.account.emails import EmailRow, Listing, SortFacts
 from postillon.account.errors import AccountNotFound, EmailGone, MailboxNotFound, NotAllowed
 from postillon.account.grants import Grant
 from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, Uid
 from postillon.account.mailboxes import Mailbox, Path
+from postillon.account.news import News
 from postillon.account.ranges import Ranges, placements_in
 from postillon.account.rights import Right
 from postillon.account.roles import Role
@@ -39,6 +40,10 @@ class Reading(Acting):
     async def facts(self) -> Facts:
         """Raises AccountNotFound. What is used of the quota is only the owner's to know."""
         return await self._store.query(self._facts())
+
+    async def news(self, modseq: int | None) -> News:
+        """Where the account stands, and of what kinds the changes since a MODSEQ are."""
+        return await self._store.query(news.since(self.id, modseq, self._actor))
 
     async def mailboxes(self) -> list[Mailbox]:
         """All of them, INBOX first, each before its children."""
@@ -90,6 +95,10 @@ class Reading(Acting):
     async def emails(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """Those of these UIDs that are there, ascending. About 1 KB each: ask for some hundreds."""
         return await self._read(mailbox, emails.rows_in(self.id, mailbox, ranges))
+
+    async def listings(self, mailbox: MailboxId, ranges: Ranges) -> list[Listing]:
+        """As `emails`, only what lists of messages show."""
+        return await self._read(mailbox, emails.listings_in(self.id, mailbox, ranges))
 
     async def emails_apart(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """As `emails`, in another thread: for thousands."""
@@ -150,6 +159,23 @@ class Reading(Acting):
             if ref == row.ref:
                 raise
             return await self._store.fetch(ref, start, stop)
+
+    async def contents(
+        self, rows: Sequence[EmailRow], wanted: Sequence[int], most: int
+    ) -> Sequence[bytes | None]:
+        """The first so many octets of each blob, got together and checked as by `content`.
+
+        None for what is more than `most` octets or must be asked for with `content`, which says why.
+        """
+        if self._actor is not None:  # asked of each email alone
+            return [None] * len(rows)
+        asked = [
+            (row.ref, stop if stop <= most else 0) for row, stop in zip(rows, wanted, strict=True)
+        ]
+        found = await self._store.fetch_together(asked)
+        return [
+            octets if stop <= most else None for octets, stop in zip(found, wanted, strict=True)
+        ]
 
     async def ahead(self, rows: Sequence[EmailRow], octets: int) -> None:
         """Say that the first so many octets of each are about to be read with `content`."""

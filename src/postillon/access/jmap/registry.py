@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
 
 from postillon.access.jmap import core
-from postillon.access.jmap.context import Method, Services
+from postillon.access.jmap.capability import Capability
+from postillon.access.jmap.context import Method
 
 MODULES: tuple[ModuleType, ...] = (core,)
-
-
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """What the session says of a capability (RFC 8620 section 2).
-
-    session: its value for the server; account: for an account, given whether it is the caller's own,
-    None where an account does not have it.
-    """
-
-    urn: str
-    session: Callable[[Services], dict[str, Any]] = lambda services: {}
-    account: Callable[[Services, bool], dict[str, Any] | None] = lambda services, own: {}
 
 
 def _methods() -> Mapping[str, tuple[str, Method]]:

@@ -17,8 +17,10 @@ from postillon.access.authority import Authority, Identity, origin, problem
 from postillon.access.jmap.api import Api
 from postillon.access.jmap.blobs import BlobNotFound, Blobs, Opened, of_upload
 from postillon.access.jmap.context import Context, Services
+from postillon.access.jmap.events import events
 from postillon.access.jmap.registry import CAPABILITIES
 from postillon.access.jmap.session import API, SESSION, session
+from postillon.access.jmap.socket import Talk
 from postillon.access.jmap.uploading import TooLarge, receive
 from postillon.account.account import Account
 from postillon.account.errors import TooManyUploads
@@ -29,6 +31,7 @@ from postillon.protocol.jmap.errors import MethodError, RequestError
 from postillon.protocol.jmap.request import Call, exceeded, parse
 from postillon.store.operation import StoreFull, StoreStopped
 
+PUSHES, MAX_PUSHES = "maxConcurrentPush", 30  # connections of one caller that wait for changes
 UPLOADS_KEPT = 20  # uploads of the largest size that one account may keep unused
 FOREVER = "private, immutable, max-age=31536000"  # a blob id names the same octets for ever
 _MEDIA_TYPE = re.compile(
@@ -60,6 +63,7 @@ class JmapWeb:
         self._log = log
         self._running: Counter[int] = Counter()  # requests by principal
         self._uploading: Counter[int] = Counter()
+        self._listening: Counter[int] = Counter()
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to the application."""
@@ -69,6 +73,8 @@ class JmapWeb:
             web.post(API, self._call),
             web.post("/jmap/upload/{account}/", self._upload),
             web.get("/jmap/download/{account}/{blob}/{name:[^/]*}", self._download),
+            web.get("/jmap/eventsource/", self._events, allow_head=False),
+            web.get("/jmap/ws", self._socket, allow_head=False),
         ]
 
     async def identify(self, request: web.Request) -> Identity:
@@ -194,6 +200,24 @@ class JmapWeb:
         await response.write_eof()
         return response
 
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        identity = await self.identify(request)
+        try:
+            with self._counted(self._listening, identity, PUSHES):
+                return await events(request, self._services, identity)
+        except RequestError as error:
+            return refused(error, 429)
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        identity = await self.identify(request)
+        found = await session(self._services, identity, origin(request))
+        try:
+            with self._counted(self._listening, identity, PUSHES):
+                talk = Talk(self._services, identity, self._api, found["state"])
+                return await talk.run(request)
+        except RequestError as error:
+            return refused(error, 429)
+
     async def _account(self, identity: Identity, text: str) -> Account:
         """Raises HTTPNotFound."""
         try:
@@ -206,8 +230,11 @@ class JmapWeb:
     def _counted(self, table: Counter[int], identity: Identity, limit: str) -> Iterator[None]:
         """Raises RequestError where the caller has as many under way as they may."""
         limits = self._services.limits
-        uploads = limit == "maxConcurrentUpload"
-        most = limits.max_concurrent_upload if uploads else limits.max_concurrent_requests
+        most = {
+            "maxConcurrentUpload": limits.max_concurrent_upload,
+            "maxConcurrentRequests": limits.max_concurrent_requests,
+            PUSHES: MAX_PUSHES,
+        }[limit]
         if table[identity.principal] >= most:
             raise exceeded(limit)
         table[identity.principal] += 1

@@ -2,102 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from postillon.access.authority import Authority
-from postillon.access.jmap.context import Services
-from postillon.access.jmap.web import JmapWeb, disposition, ranged
+from postillon.access.jmap.web import disposition, ranged
 from postillon.account.flags import FlagMode
 from postillon.account.grants import ANYONE
 from postillon.account.rights import Right
-from postillon.directory.signin import SignIns
-from postillon.directory.throttle import Throttle
-from postillon.log import SILENT
-from postillon.protocol.jmap.request import Limits
-from postillon.queue.config import QueueConfig
-from postillon.queue.submit import Submitter
-from postillon.route.config import RouteConfig
-from postillon.route.recipient import Recipients
-from support.accounts import QUICK, House, append, house
-
-PASSWORD = "correct horse"
-CORE = "urn:ietf:params:jmap:core"
-LIMITS = Limits(max_size_upload=400_000, max_calls_in_request=4)
-
-
-class Caller:
-    """Somebody with a client. `at` is the house; `login` may be changed."""
-
-    def __init__(self, client: TestClient[web.Request, web.Application], at: House) -> None:
-        self.client, self.at = client, at
-        self.login = "ada@example.org"
-
-    def headers(self, more: dict[str, str]) -> dict[str, str]:
-        basic = base64.b64encode(f"{self.login}:{PASSWORD}".encode()).decode()
-        return {"Authorization": f"Basic {basic}", **more}
-
-    async def session(self) -> Any:
-        async with self.client.get("/.well-known/jmap", headers=self.headers({})) as answer:
-            assert answer.status == 200
-            return await answer.json()
-
-    async def post(self, body: bytes, kind: str = "application/json") -> tuple[int, Any]:
-        async with self.client.post(
-            "/jmap/api", data=body, headers=self.headers({"Content-Type": kind})
-        ) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    async def call(self, *calls: Any, **more: Any) -> Any:
-        status, found = await self.post(
-            json.dumps({"using": [CORE], "methodCalls": calls, **more}).encode()
-        )
-        assert status == 200, found
-        return found["methodResponses"]
-
-    async def upload(
-        self, account: str, octets: bytes, kind: str = "text/plain"
-    ) -> tuple[int, Any]:
-        async with self.client.post(
-            f"/jmap/upload/{account}/", data=octets, headers=self.headers({"Content-Type": kind})
-        ) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    async def download(
-        self, account: str, blob: str, name: str = "x", **headers: str
-    ) -> tuple[int, bytes, Any]:
-        async with self.client.get(
-            f"/jmap/download/{account}/{blob}/{name}", headers=self.headers(headers)
-        ) as answer:
-            return answer.status, await answer.read(), answer.headers
+from support.accounts import append
+from support.jmap import CORE, Caller, caller
 
 
 @pytest.fixture
 async def ada(tmp_path: Path) -> AsyncIterator[Caller]:
-    async with house(tmp_path, "example.org") as at:
-        for login in ("ada@example.org", "bob@example.org"):
-            await at.accounts.create(login, password=await at.credentials.prepare(PASSWORD))
-        submitter = Submitter(
-            at.store, Recipients(at.directory, RouteConfig()), QueueConfig(), clock=at.time
-        )
-        services = Services(
-            at.store, at.accounts, at.directory, submitter, "mail.example.org", LIMITS, at.time,
-            SILENT,
-        )  # fmt: skip
-        authority = Authority(SignIns(at.credentials, Throttle(QUICK, at.time)))
-        application = web.Application()
-        spool = tmp_path / "spool"
-        spool.mkdir()
-        application.add_routes(JmapWeb(services, authority, spool=spool).routes())
-        async with TestClient(TestServer(application)) as client:
-            yield Caller(client, at)
+    async with caller(tmp_path) as found:
+        yield found
 
 
 async def account_of(caller: Caller) -> str:
