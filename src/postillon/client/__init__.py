@@ -26,6 +26,7 @@ from postillon.server.api.domains import DomainToMake
 from postillon.server.api.lists import AliasChange, AliasToMake, GroupChange, GroupToMake
 from postillon.server.api.queue import QueueOrder
 from postillon.server.api.server import MessageToSend
+from postillon.server.api.signing_in import ApiKeyToMake, AppPasswordToMake
 
 __all__ = [
     "AccountChange",
@@ -34,6 +35,8 @@ __all__ = [
     "AliasChange",
     "AliasToMake",
     "ApiError",
+    "ApiKeyToMake",
+    "AppPasswordToMake",
     "Client",
     "DomainChange",
     "DomainToMake",

@@ -11,6 +11,13 @@ from postillon.admin.lists import AliasView, GroupView
 from postillon.admin.queue_views import Overview, Page, QueuedStory
 from postillon.admin.routing import Route
 from postillon.admin.sharing import ShareView
+from postillon.admin.signing_in import (
+    ApiKeyView,
+    AppPasswordView,
+    MadeApiKey,
+    MadeAppPassword,
+    SecondFactorView,
+)
 from postillon.admin.tracing import Story
 from postillon.client.connection import Connection
 from postillon.queue.selection import Standing
@@ -28,6 +35,7 @@ from postillon.server.api.lists import AliasChange, AliasToMake, GroupChange, Gr
 from postillon.server.api.messages import ServiceView
 from postillon.server.api.queue import Destinations, Outcome, QueueOrder
 from postillon.server.api.server import MessageToSend, Sent, ServerView, SettingView
+from postillon.server.api.signing_in import ApiKeyToMake, AppPasswordToMake, SignedOut
 from postillon.server.doctor import Health
 from postillon.server.published import Checked
 
@@ -156,6 +164,59 @@ class Client(Connection):
         return self.call(
             "POST", "/accounts/{login}/shares", list[ShareView], names={"login": login}, body=body
         )
+
+    def list_app_passwords(self, login: str) -> list[AppPasswordView]:
+        """App passwords of an account, with when each was used last."""
+        return self.call(
+            "GET", "/accounts/{login}/app-passwords", list[AppPasswordView], names={"login": login}
+        )
+
+    def create_app_password(self, login: str, body: AppPasswordToMake) -> MadeAppPassword:
+        """Make an app password; it is shown this once."""
+        return self.call(
+            "POST",
+            "/accounts/{login}/app-passwords",
+            MadeAppPassword,
+            names={"login": login},
+            body=body,
+        )
+
+    def remove_app_password(self, login: str, number: int) -> None:
+        """Revoke an app password."""
+        self.call(
+            "DELETE",
+            "/accounts/{login}/app-passwords/{number}",
+            NoneType,
+            names={"login": login, "number": str(number)},
+        )
+
+    def get_second_factor(self, login: str) -> SecondFactorView:
+        """Whether an account has a second factor, and how many sessions are open."""
+        return self.call(
+            "GET", "/accounts/{login}/second-factor", SecondFactorView, names={"login": login}
+        )
+
+    def remove_second_factor(self, login: str) -> SecondFactorView:
+        """Switch the second factor off, for who has lost it."""
+        return self.call(
+            "DELETE", "/accounts/{login}/second-factor", SecondFactorView, names={"login": login}
+        )
+
+    def sign_out(self, login: str) -> SignedOut:
+        """End all sessions of an account: the web client's and those of programs it has let in."""
+        return self.call("POST", "/accounts/{login}/sign-out", SignedOut, names={"login": login})
+
+    def list_api_keys(self) -> list[ApiKeyView]:
+        """Keys of this API by name, with when each was used last."""
+        return self.call("GET", "/api-keys", list[ApiKeyView])
+
+    def create_api_key(self, body: ApiKeyToMake) -> MadeApiKey:
+        """Make a key; it is shown this once."""
+        return self.call("POST", "/api-keys", MadeApiKey, body=body)
+
+    def remove_api_key(self, name: str) -> ApiKeyView:
+        """Revoke a key."""
+        return self.call("DELETE", "/api-keys/{name}", ApiKeyView, names={"name": name})
 
     def list_aliases(self, *, domain: str | None = None) -> list[AliasView]:
         """Aliases by address, of a domain or of all."""

@@ -68,7 +68,7 @@ def _method(item: Operation) -> Iterator[str]:
     yield f'        """{item.summary}"""\n'
     given = [f'"{item.method}"', f'"{item.path}"', "NoneType" if item.result is None else result]
     if places:
-        names = ", ".join(f'"{parameter.name}": {parameter.name}' for parameter in places)
+        names = ", ".join(f'"{parameter.name}": {_text(parameter)}' for parameter in places)
         given.append(f"names={{{names}}}")
     if asked:
         query = ", ".join(f'"{parameter.public}": {parameter.name}' for parameter in asked)
@@ -77,6 +77,11 @@ def _method(item: Operation) -> Iterator[str]:
         given.append("body=body")
     call = f"self.call({', '.join(given)})"
     yield f"        {'' if item.result is None else 'return '}{call}\n"
+
+
+def _text(parameter: Parameter) -> str:
+    """An expression that is text, as what stands in a path must be."""
+    return parameter.name if parameter.kind is str else f"str({parameter.name})"
 
 
 def _keyword(parameter: Parameter) -> str:

@@ -9,17 +9,21 @@ from postillon.admin.errors import NotThere, Refused
 from postillon.directory.errors import (
     AddressNotFound,
     AddressTaken,
+    CredentialNotFound,
     DomainExists,
     DomainInUse,
     DomainNotFound,
+    NameTaken,
     PrincipalNotFound,
 )
 from postillon.server.api.operation import Unfit
 from postillon.store.operation import StoreError, StoreFull
 
 MEDIA_TYPE = "application/problem+json"
-_MISSING = (AddressNotFound, DomainNotFound, PrincipalNotFound, MailboxNotFound)
-_TAKEN = (AddressTaken, DomainExists, DomainInUse)
+_MISSING = (
+    AddressNotFound, CredentialNotFound, DomainNotFound, MailboxNotFound, PrincipalNotFound,
+)  # fmt: skip
+_TAKEN = (AddressTaken, DomainExists, DomainInUse, NameTaken)
 
 
 class Oversized(Exception):

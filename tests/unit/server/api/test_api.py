@@ -304,3 +304,35 @@ def test_the_manual_has_every_operation() -> None:
 
     for item in OPERATIONS:
         assert f"| {item.method} | `{item.path}` | `{item.name}` | {item.summary} |" in page
+
+
+async def test_app_passwords_keys_and_sessions_are_made_and_ended(api: Api) -> None:
+    base = f"/accounts/{PERSON}"
+    body = {"name": "Phone", "protocols": ["imap"], "days": 3}
+    status, made = await api("POST", f"{base}/app-passwords", body)
+    assert status == 201
+    assert await api.house.credentials.verify(PERSON, made["password"], "imap")
+    await api.house.credentials.last_use.written()
+    [listed] = (await api("GET", f"{base}/app-passwords"))[1]
+    assert (listed["protocols"], listed["used_at"]) == (["imap"], api.house.time())
+    path = f"{base}/app-passwords/{listed['id']}"
+    assert [(await api("DELETE", path))[0] for _ in range(2)] == [204, 404]
+    assert (await api("POST", f"{base}/app-passwords", {"name": "x", "days": 0}))[0] == 422
+    assert (await api("GET", f"{base}/second-factor"))[1]["on"] is False
+    assert (await api("POST", f"{base}/sign-out")) == (200, {"ended": 0})
+
+    status, made = await api("POST", "/api-keys", {"name": "robot", "scopes": ["admin:read"]})
+    assert status == 201
+    assert (await api("POST", "/api-keys", {"name": "robot"}))[0] == 409
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    for method, path, expected in (
+        ("GET", "/accounts", 200), ("GET", "/api-keys", 200), ("DELETE", "/api-keys/robot", 403)
+    ):  # fmt: skip
+        async with api.client.request(method, PREFIX + path, headers=headers) as answer:
+            assert answer.status == expected
+    assert (await api("DELETE", "/api-keys/robot"))[0] == 200
+    async with api.client.get(PREFIX + "/accounts", headers=headers) as answer:
+        assert answer.status == 401
+    acts = (await api("GET", "/audit"))[1]
+    assert made["key"] not in str(acts)
+    assert "api-key.add" in str(acts)
