@@ -17,6 +17,7 @@ MOST_HERE = (
     100  # brief operations of one batch that may run in the loop's thread: some milliseconds
 )
 OCTETS_HERE = 2 << 20  # of their blobs
+TURNS = 2  # of the loop between the first operation of a batch and its beginning
 
 
 class Job:
@@ -91,8 +92,9 @@ class Batch:
 class Turnstile:
     """Makes batches of what waits, one at a time: while one is under way the next one collects.
 
-    Belongs to the loop's thread. A batch begins behind the turn of the loop in which an operation has
-    joined, so that all that arrived in this turn comes along; there is no timer.
+    Belongs to the loop's thread. A batch begins a few turns of the loop after an operation has joined,
+    so that what has arrived meanwhile comes along: a busy loop makes fewer and larger batches, an idle
+    one turns at once, and there is no timer.
     begin: takes a batch; `passed` is to be called once it is finished.
     """
 
@@ -115,12 +117,12 @@ class Turnstile:
         self._waiting.append(job)
         if not self._closed:
             self._closed = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._turn, TURNS)
 
     def passed(self) -> None:
         """The batch under way is finished: the next one may begin, behind the answers to this one."""
         if self._waiting:
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._turn, TURNS)
             return
         self._closed = False
         if self._idle is not None and not self._idle.done():
@@ -132,7 +134,10 @@ class Turnstile:
             self._idle = self._loop.create_future()
             await self._idle
 
-    def _turn(self) -> None:
+    def _turn(self, left: int) -> None:
+        if left:
+            self._loop.call_soon(self._turn, left - 1)
+            return
         waiting, most, bound = self._waiting, self._most, self._most_octets
         jobs = [waiting.popleft()]
         octets = jobs[0].octets

@@ -153,15 +153,15 @@ async def test_what_sqlite_refuses_is_raised_where_the_operation_yielded(tmp_pat
 async def test_operations_that_wait_share_a_batch_within_its_bounds(tmp_path: Path) -> None:
     config = StoreConfig(batch_operations=10, batch_octets=5_000)
     store = await open_store(tmp_path, config, owner="w0")
-    hold = threading.Event()
+    began, hold = threading.Event(), threading.Event()
 
     def holding(tx: Tx) -> Steps[None]:
         yield ("SELECT 1", ())
+        began.set()
         hold.wait(10)
 
     first = asyncio.ensure_future(store.write(holding))
-    await asyncio.sleep(0)
-    while store._committer._inbox.qsize():
+    while not began.is_set():
         await asyncio.sleep(0)
     many = [asyncio.ensure_future(store.write(keep(f"{n:02}"))) for n in range(25)]
     large = [asyncio.ensure_future(store.write(append, NewBlob(b"x" * 3_000))) for _ in range(3)]
