@@ -19,6 +19,7 @@ from postillon.directory.scopes import ADMIN
 from postillon.directory.signin import Answer, Denied, Granted, SignIns
 from postillon.directory.tokens import KEY
 from postillon.log import SILENT, Log
+from postillon.meter import SILENT_METER, Meter
 from postillon.net.limits import is_loopback
 
 REALM = "Postillon"
@@ -54,9 +55,12 @@ class Identity:
 class Authority:
     """Answers for all handlers of one worker."""
 
-    def __init__(self, sign_ins: SignIns, *, log: Log = SILENT) -> None:
+    def __init__(
+        self, sign_ins: SignIns, *, log: Log = SILENT, meter: Meter = SILENT_METER
+    ) -> None:
         self._sign_ins = sign_ins
         self._log = log
+        self._meter = meter
 
     async def identify(self, request: web.Request) -> Identity:
         """Raises HTTPUnauthorized with its challenges, HTTPForbidden without TLS off loopback, or
@@ -100,6 +104,7 @@ class Authority:
             return _identity(answer)
         if attempt.failed:
             self._log.info("login_failed", login=attempt.login, peer=request.remote)
+            self._meter.count("http_failed_logins")
         if answer is Denied.LATER:
             raise problem(web.HTTPTooManyRequests, "Too many failed logins; try again later", {
                 "Retry-After": str(RETRY_AFTER_S)

@@ -378,7 +378,7 @@ class SmtpSession:
             self._client.principal = answer.principal
             self._log = self._log.bind(login=answer.principal.login)
             self._engine.offer = self._offer()
-            self._log.info("logged in")
+            self._log.info("logged in", by=answer.credential)
         elif attempt.failed:
             self._log.warning("login failed", login=attempt.login)
             self._failed_logins += 1

@@ -35,6 +35,8 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     "imap_failed_logins": {"": "failed_logins"},
     "pop3_logins": {"": "logins"},
     "pop3_failed_logins": {"": "failed_logins"},
+    "http_logins": {"web": "logins", "oauth": "logins"},
+    "http_failed_logins": {"": "failed_logins"},
 }
 DURATION = "smtp_submit"
 

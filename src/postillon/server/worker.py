@@ -176,7 +176,7 @@ class Assembly:
             store, self.recipients, config.queue, runner=self.runner, clock=clock, log=log,
             meter=meter,
         )  # fmt: skip
-        self.authority = Authority(self.sign_ins, log=log)
+        self.authority = Authority(self.sign_ins, log=log, meter=meter)
         self._hostname = hostname
         self._name = f"{role}@{instance}"
         self._spool_folder = spool_folder

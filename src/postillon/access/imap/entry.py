@@ -118,7 +118,7 @@ async def _ask(session: Session, challenge: bytes) -> bytes | None:
 
 def _end(session: Session, attempt: signin.SignIn, found: signin.Answer) -> Answer:
     if isinstance(found, signin.Granted):
-        session.enter(found.principal)
+        session.enter(found)
         return ok("Logged in", b"CAPABILITY " + capabilities.of(session))
     assert isinstance(found, signin.Denied)
     if attempt.failed:

@@ -36,7 +36,7 @@ from postillon.access.talk import Talk
 from postillon.account.account import Account
 from postillon.account.changes import Placement
 from postillon.account.errors import MailboxNotFound, NotAllowed
-from postillon.directory.principals import Principal
+from postillon.directory.signin import Granted
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import engine as engines
 from postillon.protocol.imap import names, numbers
@@ -242,12 +242,14 @@ class Session(Talk):
         """The same, of its decoded text."""
         return mailbox_name(names.encode_text(text, utf8=self.utf8))
 
-    def enter(self, principal: Principal) -> None:
+    def enter(self, granted: Granted) -> None:
         """Somebody has proved who they are."""
+        principal = granted.principal
         self._account = self.server.accounts.open(principal.id)
         self.engine.max_command = engines.MAX_AFTER_LOGIN
         self.log = self.log.bind(account=principal.id)
-        self.log.info("login", login=principal.login, tls=self.stream.tls is not None)
+        tls = self.stream.tls is not None
+        self.log.info("login", login=principal.login, by=granted.credential, tls=tls)
         self.server.meter.count("imap_logins")
 
     def leave_account(self) -> None:

@@ -128,7 +128,7 @@ async def quit_(session: Session, command: Command) -> bytes:
 
 async def _end(session: Session, attempt: SignIn, answer: Answer) -> bytes:
     if isinstance(answer, Granted):
-        await session.enter(answer.principal)
+        await session.enter(answer)
         count, octets = len(session.opened.drop.uids), sum(session.opened.drop.sizes)
         return ok(f"{count} messages, {octets} octets")
     assert isinstance(answer, Denied)

@@ -17,7 +17,7 @@ from postillon.access.talk import Talk
 from postillon.account.errors import AccountError, MailboxNotFound, MaildropInUse, MaildropLost
 from postillon.account.maildrop import Maildrop
 from postillon.directory.principals import Principal
-from postillon.directory.signin import SignIn
+from postillon.directory.signin import Granted, SignIn
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.pop3.engine import Command, Event, Line, Pop3Engine, Refusal
 from postillon.protocol.pop3.writer import err, ok
@@ -105,15 +105,17 @@ class Session(Talk):
         self.failed_logins += 1
         self.closing = self.failed_logins >= self.server.config.wrong_commands
 
-    async def enter(self, principal: Principal) -> None:
+    async def enter(self, granted: Granted) -> None:
         """Take the maildrop of who has signed in. Raises MaildropInUse, StoreError."""
-        server = self.server
+        server, principal = self.server, granted.principal
         drop = server.accounts.maildrop(principal.id, server.next_holder(), server.config.hold_time)
         await drop.open()
         self.mailbox = Open(principal, drop, renewed_at=self._now())
         self.log = self.log.bind(account=principal.id)
         tls = self.stream.tls is not None
-        self.log.info("login", login=principal.login, tls=tls, messages=len(drop.uids))
+        self.log.info(
+            "login", login=principal.login, by=granted.credential, tls=tls, messages=len(drop.uids)
+        )
         server.meter.count("pop3_logins")
 
     def restart(self) -> None:

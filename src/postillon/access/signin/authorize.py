@@ -346,6 +346,7 @@ class AuthorizePages:
         provider = self._provider
         if isinstance(answer, Granted):
             provider.log.info("logged_in", login=answer.principal.login, peer=request.remote)
+            provider.meter.count("http_logins", "oauth")
         elif answer is not Denied.NEEDS_CODE:
             provider.log.info("login_failed", login=login, peer=request.remote)
             provider.meter.count("http_failed_logins")

@@ -63,6 +63,7 @@ class OwnSession:
         )  # fmt: skip
         made = await provider.write(lambda tx: sessions.open_(tx, principal.id, opening, now))
         provider.log.info("logged_in", login=principal.login, peer=request.remote, device=device)
+        provider.meter.count("http_logins", "web")
         response = await self._given(made)
         assert made.refresh is not None
         self._keep(request, response, made.refresh, ms(life) // 1000 if remember else None)
