@@ -301,7 +301,7 @@ export const de: Catalogue = {
   sessions_lead: "Wo Sie angemeldet sind.",
   settings: "Einstellungen",
   settings_apps: "App-Passwörter",
-  settings_general: "Aussehen und Verhalten",
+  settings_general: "Allgemein",
   settings_identities: "Namen und Signaturen",
   settings_security: "Passwort und Anmeldung",
   settings_sessions: "Geräte",

@@ -303,7 +303,7 @@ export const en = {
   sessions_lead: "Where you are signed in.",
   settings: "Settings",
   settings_apps: "App passwords",
-  settings_general: "Appearance and behaviour",
+  settings_general: "General",
   settings_identities: "Names and signatures",
   settings_security: "Password and sign-in",
   settings_sessions: "Devices",

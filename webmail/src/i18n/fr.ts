@@ -301,7 +301,7 @@ export const fr: Catalogue = {
   sessions_lead: "Où vous êtes connecté.",
   settings: "Réglages",
   settings_apps: "Mots de passe d’application",
-  settings_general: "Apparence et comportement",
+  settings_general: "Général",
   settings_identities: "Noms et signatures",
   settings_security: "Mot de passe et connexion",
   settings_sessions: "Appareils",

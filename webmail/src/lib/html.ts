@@ -25,7 +25,8 @@ const READING: Config = {
   ],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
-  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|cid:|data:image\/(?:png|jpe?g|gif|webp|bmp);|#)/i,
+  // Of every attribute, addresses or not: what has a scheme must have one of these (see DOMPurify).
+  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel|cid):|data:image\/(?:png|jpe?g|gif|webp|bmp);|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
   ADD_DATA_URI_TAGS: ["img"],
   RETURN_DOM_FRAGMENT: true,
   WHOLE_DOCUMENT: false,
@@ -94,7 +95,31 @@ export function clean(html: string): Cleaned {
     if (tag === "a") link(element);
     else element.removeAttribute("href");
   }
+  const ground = bodyStyle(html, remote);
+  if (ground) {
+    // The body of the message becomes a box of its own: ours stays as it is.
+    const box = document.implementation.createHTMLDocument("").createElement("div");
+    box.setAttribute("style", `${ground};padding:8px`);
+    box.append(...fragment.childNodes);
+    fragment.append(box);
+    if (/color|background/i.test(ground)) coloured = true;
+  }
   return { fragment, remote: [...remote], embedded: [...embedded], coloured };
+}
+
+/** What the message's body element says of colours and fonts, which a fragment has no place for. */
+function bodyStyle(html: string, remote: Set<string>): string {
+  const tag = /<body\b([^>]{0,4000})>/i.exec(html)?.[1];
+  if (!tag) return "";
+  const element = new DOMParser().parseFromString(`<div ${tag}></div>`, "text/html").body.firstElementChild;
+  const given: string[] = [];
+  const ground = element?.getAttribute("bgcolor") ?? "";
+  const ink = element?.getAttribute("text") ?? "";
+  if (/^#?[\w]{3,20}$/.test(ground)) given.push(`background-color:${ground}`);
+  if (/^#?[\w]{3,20}$/.test(ink)) given.push(`color:${ink}`);
+  const style = element?.getAttribute("style");
+  if (style) given.push(safeCss(style, remote).replace(/(^|;)\s*(margin|width|height|min-width|min-height|overflow[^:]*|position|display)[^:;]*:[^;]*/gi, ""));
+  return given.join(";");
 }
 
 function link(element: HTMLElement): void {
@@ -173,7 +198,7 @@ const WRITING: Config = {
   ...READING,
   FORBID_TAGS: [...(READING.FORBID_TAGS ?? []), "style"],
   ADD_ATTR: ["bgcolor", "target", "data-cid", "data-remote"],
-  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|blob:|data:image\/(?:png|jpe?g|gif|webp|bmp);)/i,
+  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel|blob):|data:image\/(?:png|jpe?g|gif|webp|bmp);|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
 };
 
 /**

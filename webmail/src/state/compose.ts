@@ -119,7 +119,7 @@ export class Composer {
     const html = signatureHtml(identity);
     const text = signatureText(identity);
     this.signature = identity.id;
-    this.html = `<div><br></div>${html}${this.html}`;
+    this.html = `<div><br></div>${html}${html && this.html ? "<div><br></div>" : ""}${this.html}`;
     this.text = `${text ? `\n\n${text}` : "\n"}${this.text ? `\n\n${this.text}` : ""}`;
   }
 

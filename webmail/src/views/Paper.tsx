@@ -49,7 +49,7 @@ export function Paper(props: { email: Email; images: boolean; found: (found: Fou
   }, [ready, images, email.id]);
 
   useEffect(() => {
-    frame.current?.contentDocument?.documentElement.classList.toggle("dark", dark.value);
+    frame.current?.contentDocument?.documentElement?.classList.toggle("dark", dark.value);
   }, [ready, dark.value]);
 
   return (

@@ -23,6 +23,11 @@ function wordsOf(error: unknown): string {
   return error instanceof Error && error.message ? error.message : t("error_save");
 }
 
+/** For password managers: whose password is asked for. */
+function Owner() {
+  return <input type="email" autocomplete="username" value={jmap().session.username} readOnly hidden />;
+}
+
 export function Password() {
   const [old, setOld] = useState("");
   const [fresh, setFresh] = useState("");
@@ -48,6 +53,7 @@ export function Password() {
   return (
     <form class="card" onSubmit={save}>
       <h2>{t("password")}</h2>
+      <Owner />
       <Field label={t("password_old")}>
         {(id) => <input id={id} type="password" autocomplete="current-password" required value={old} onInput={(event) => setOld(event.currentTarget.value)} />}
       </Field>
@@ -89,9 +95,12 @@ export function SecondFactor() {
     }
   };
   const passwordField = (
+    <>
+    <Owner />
     <Field label={t("password_old")}>
       {(id) => <input id={id} type="password" autocomplete="current-password" required value={password} onInput={(event) => setPassword(event.currentTarget.value)} />}
     </Field>
+    </>
   );
   return (
     <section class="card">

@@ -66,7 +66,7 @@ export type IconName = keyof typeof ICONS;
 export function Icon({ name, filled }: { name: IconName; filled?: boolean }) {
   return (
     <svg class={filled ? "icon filled" : "icon"} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <path d={ICONS[name]} />
+      <path d={ICONS[name]} class={name === "more" ? "dots" : undefined} />
     </svg>
   );
 }
