@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import accumulate
 
 from benchmarks.search import VOCABULARY, vocabulary
 
@@ -29,7 +30,7 @@ class Writer:
     def __init__(self, seed: int = 1) -> None:
         self._choice = random.Random(seed)
         self._words = vocabulary(self._choice)
-        self._frequencies = [1 / rank for rank in range(1, VOCABULARY + 1)]
+        self._frequencies = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
         self._people = [self._person(n) for n in range(PEOPLE)]
         self._recent: list[tuple[str, str, list[str]]] = []  # id, subject, references
 
@@ -94,7 +95,7 @@ class Writer:
         return f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}"
 
     def _text(self, count: int) -> list[str]:
-        return self._choice.choices(self._words, self._frequencies, k=count)
+        return self._choice.choices(self._words, cum_weights=self._frequencies, k=count)
 
     def _person(self, n: int) -> tuple[str, str]:
         first, last = self._choice.sample(self._words, 2)

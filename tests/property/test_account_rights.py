@@ -71,6 +71,7 @@ CALLS: dict[str, tuple[Right | None, Call]] = {
     "placements": (R, lambda s, m: s.seen.placements(m, EVERYTHING)),
     "emails": (R, lambda s, m: s.seen.emails(m, EVERYTHING)),
     "emails_apart": (R, lambda s, m: s.seen.emails_apart(m, EVERYTHING)),
+    "listings": (R, lambda s, m: s.seen.listings(m, EVERYTHING)),
     "sort_facts": (R, lambda s, m: s.seen.sort_facts(m, EVERYTHING, header=True)),
     "keywords": (R, lambda s, m: s.seen.keywords(m)),
     "changes": (R, lambda s, m: s.seen.changes(m, 0)),
@@ -106,7 +107,9 @@ INTO: dict[str, Call] = {  # the mailbox is where something is put
     "replace": lambda s, m: s.own.replace(INBOX_ID, Uid(1), m, MESSAGE, s.seen),
 }
 # These answer with nothing instead of an error, and are asked below; or change nothing that is seen.
-QUIET = {"mailboxes", "find", "of_role", "hits", "places", "ahead", "sweep", "own"}
+QUIET = {
+    "mailboxes", "find", "of_role", "hits", "places", "ahead", "contents", "sweep", "own",
+}  # fmt: skip
 LEAK_NOTHING = (MailboxNotFound, AccountNotFound)
 
 
@@ -150,6 +153,7 @@ async def _try(scene: Scene, have: Right) -> None:
     assert (there is not None) == (L in have)
     assert await scene.seen.find(("Work", "Below")) is None
     assert await scene.seen.of_role(Role.INBOX) is None
+    assert await scene.seen.contents([scene.row], [1], 10) == [None]
     assert await scene.home.accounts.shared_with(scene.bob) == (
         [await scene.home.directory.principal(scene.ada.id)] if L in have else []
     )

@@ -23,7 +23,7 @@ Place = tuple[AccountId, MailboxId]
 _JOIN = "JOIN email e ON e.account = p.account AND e.email = p.email"
 _COPIED = (
     "pack, start, length, size, digest, prefix, received_at, sent_at, header, structure, preview,"
-    " queue_id"
+    " queue_id, envelope, bodystructure"
 )
 
 

@@ -14,6 +14,9 @@ from postillon.account.rights import ALL, Right, settable
 from postillon.account.roles import Role
 from postillon.mail import digest, mime
 from postillon.mail.octets import Octets
+from postillon.protocol.imap.structure import envelope, structure
+
+MAX_KEPT = 16 * 1024  # octets of ENVELOPE or BODYSTRUCTURE beyond which it is made when asked for
 
 
 class ToAppend(msgspec.Struct, frozen=True):
@@ -42,6 +45,8 @@ def new_email(
         digest=content_digest,
         header=digest.pack(scan.digest),
         structure=mime.pack(scan.structure),
+        envelope=_kept(envelope(scan.digest)),
+        bodystructure=_kept(structure(scan.structure, extended=True)),
         preview=scan.preview,
         received_at=received_at,
         prefix=prefix,
@@ -52,6 +57,10 @@ def new_email(
         mailbox=mailbox,
         queue_id=queue_id,
     )
+
+
+def _kept(text: bytes) -> bytes | None:
+    return text if len(text) <= MAX_KEPT else None
 
 
 def as_new(message: ToAppend, mailbox: MailboxId) -> NewEmail:

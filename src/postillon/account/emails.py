@@ -19,6 +19,8 @@ from postillon.account.keywords import DELETED, SEEN
 from postillon.account.ranges import Ranges, lists, select_in
 from postillon.account.roles import INBOX_ID, Role
 from postillon.account.threads import join_thread
+from postillon.mail import digest, mime
+from postillon.protocol.imap.structure import envelope, structure
 from postillon.store.operation import BlobRef, Row, Steps, Tx
 
 Target = MailboxId | Role | tuple[str, ...]  # where to: an id, a role, a path
@@ -32,6 +34,8 @@ class NewEmail(msgspec.Struct, frozen=True, kw_only=True):
     structure: bytes  # mail.mime.pack
     preview: str
     received_at: int  # ms
+    envelope: bytes | None = None  # as IMAP writes them; None: made of the others when asked for
+    bodystructure: bytes | None = None
     prefix: bytes = b""  # whole header lines
     sent_at: int | None = None  # ms; None where there is no Date that can be read
     thread_keys: tuple[int, ...] = ()  # of the scan
@@ -113,11 +117,12 @@ def place(tx: Tx, account: AccountId, new: NewEmail, blob: BlobRef) -> Steps[Pla
     yield (
         "INSERT INTO email (account, email, thread, pack, start, length, size, digest, prefix,"
         " received_at, sent_at, header, structure, preview, queue_id, created, content_changed,"
-        " seen_changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        " seen_changed, envelope, bodystructure)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             account, email, thread, blob.pack, blob.offset, blob.length, size, new.digest,
             new.prefix, new.received_at, new.sent_at, new.header, new.structure, new.preview,
-            new.queue_id, modseq, modseq, modseq,
+            new.queue_id, modseq, modseq, modseq, new.envelope, new.bodystructure,
         ),
     )  # fmt: skip
     yield (
@@ -172,6 +177,47 @@ def rows_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[lis
         ranges,
     )
     return [_email_row(row) for row in rows]
+
+
+class Listing(msgspec.Struct, frozen=True, gc=False):
+    """What a list of messages shows of one; `envelope` and `bodystructure` as IMAP writes them."""
+
+    uid: Uid
+    email: EmailId
+    flags: int
+    keywords: str | None
+    modseq: ModSeq
+    saved_at: int
+    thread: ThreadId
+    size: int
+    received_at: int
+    envelope: bytes
+    bodystructure: bytes
+
+
+def listings_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[list[Listing]]:
+    """Of the emails of these UIDs that are there, ascending."""
+    rows = yield from select_in(
+        "p.uid, p.email, p.flags, p.keywords, p.modseq, p.saved_at, e.thread, e.size,"
+        " e.received_at, e.envelope, e.bodystructure,"
+        " CASE WHEN e.envelope IS NULL THEN e.header END,"
+        " CASE WHEN e.bodystructure IS NULL THEN e.structure END",
+        "JOIN email e ON e.account = p.account AND e.email = p.email",
+        account,
+        mailbox,
+        ranges,
+    )
+    return [Listing(*row[:11]) if row[11] is row[12] else _made(row) for row in rows]
+
+
+def _made(row: Row) -> Listing:
+    """Of an email that came before the texts were kept."""
+    *facts, envelope_text, structure_text, header, parts = row
+    texts = (
+        envelope_text or envelope(digest.unpack(header)),
+        structure_text or structure(mime.unpack(parts), extended=True),
+    )
+    return Listing(*(*facts, *texts))
 
 
 class SortFacts(msgspec.Struct, frozen=True, gc=False):

@@ -34,8 +34,9 @@ _THREAD = (
 _WRITTEN = (
     " e AS (INSERT INTO email (account, email, thread, pack, start, length, size, digest, prefix,"
     " received_at, sent_at, header, structure, preview, queue_id, created, content_changed,"
-    " seen_changed) SELECT ?, placed.email, joined.thread, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-    " placed.modseq, placed.modseq, placed.modseq FROM placed, joined),"
+    " seen_changed, envelope, bodystructure)"
+    " SELECT ?, placed.email, joined.thread, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+    " placed.modseq, placed.modseq, placed.modseq, ?, ? FROM placed, joined),"
     " p AS (INSERT INTO placement (account, mailbox, uid, email, placement, flags, keywords, modseq,"
     " created, saved_at) SELECT ?, ?, uid, email, email, ?, ?, modseq, modseq, ? FROM placed),"
     " c AS (INSERT INTO change (account, modseq, n, kind, mailbox, uid, object, at)"
@@ -63,6 +64,7 @@ def chained(
             *((account, keys[0]) if keys else ()),
             account, blob.pack, blob.offset, blob.length, size, new.digest, new.prefix,
             new.received_at, new.sent_at, new.header, new.structure, new.preview, new.queue_id,
+            new.envelope, new.bodystructure,
             account, mailbox, flags, new.keywords, tx.now,
             account, int(Kind.CREATED), mailbox, tx.now,
         ),

@@ -28,7 +28,7 @@ _FACTS = "p.uid, p.email, p.flags, e.size"
 _JOIN = "JOIN email e ON e.account = p.account AND e.email = p.email"
 _COPIED = (
     "thread, pack, start, length, size, digest, prefix, received_at, sent_at, header, structure,"
-    " preview, queue_id"
+    " preview, queue_id, envelope, bodystructure"
 )
 
 

@@ -123,6 +123,14 @@ class Store(Protocol):
         Raises BlobLost. Large reads do not hold up the loop.
         """
 
+    async def fetch_together(
+        self, wanted: Sequence[tuple[BlobRef, int]]
+    ) -> Sequence[bytes | None]:
+        """The first so many octets of each blob, in few reads where they lie close to each other.
+
+        A whole blob is verified as by `fetch`. None: ask `fetch`, which says what is wrong.
+        """
+
     async def ahead(self, refs: Sequence[BlobRef], octets: int) -> None:
         """Say that these blobs are about to be fetched, the first so many octets of each.
 

@@ -41,6 +41,8 @@ MAX_ENVELOPE = 1 << 20
 OPEN, SEALED, RETIRED = 0, 1, 2  # pack.state: appended to; complete; waits to be unlinked
 # The tables whose rows name octets, each by (pack, start, length), with an index that begins so.
 BLOB_TABLES = ("email", "queue_message", "upload")
+NEAR = 4 * 1024  # octets between two records that are read rather than left out
+TOGETHER = 1 << 20  # octets of one read for several records
 GUESS = 512  # octets of an envelope that the first read of a record takes along
 LARGE = 1 << 18  # octets of a payload from which on it may lie in a pack of its own
 MAX_OPEN = 64  # packs a reader keeps open
@@ -99,7 +101,7 @@ def record_size(blob: NewBlob) -> int:
     return RECORD.size + len(blob.envelope) + len(blob.content)
 
 
-def parse(data: bytes) -> tuple[int, int, int] | None:
+def parse(data: bytes | memoryview) -> tuple[int, int, int] | None:
     """(length of the envelope, stored length, raw length), or None if no record begins here."""
     if len(data) < RECORD.size:
         return None
@@ -273,9 +275,65 @@ class PackReader:
             raise BlobLost(f"record at {ref.pack}:{ref.offset} is cut off")
         return data
 
+    def read_together(self, wanted: Sequence[tuple[BlobRef, int]]) -> list[bytes | None]:
+        """The first so many octets of each; what lies close together in one read.
+
+        A whole blob has its CRC checked. None where `read` would raise, and sometimes else.
+        """
+        found: list[bytes | None] = [None] * len(wanted)
+        order = sorted(range(len(wanted)), key=lambda n: (wanted[n][0].pack, wanted[n][0].offset))
+        run: list[int] = []
+        begin = end = 0
+        for n in order:
+            ref, stop = wanted[n]
+            reach = ref.offset + RECORD.size + GUESS + stop
+            near = run and ref.pack == wanted[run[0]][0].pack and ref.offset <= end + NEAR
+            if not near or reach - begin > TOGETHER:
+                self._read_run(wanted, run, begin, end, found)
+                run, begin, end = [], ref.offset, reach
+            run.append(n)
+            end = max(end, reach)
+        self._read_run(wanted, run, begin, end, found)
+        return found
+
+    def _read_run(
+        self,
+        wanted: Sequence[tuple[BlobRef, int]],
+        run: list[int],
+        begin: int,
+        end: int,
+        found: list[bytes | None],
+    ) -> None:
+        if not run:
+            return
+        try:
+            data = os.pread(self._pack(wanted[run[0]][0].pack).fd, end - begin, begin)
+        except BlobLost:
+            return
+        view = memoryview(data)
+        for n in run:
+            ref, stop = wanted[n]
+            found[n] = _octets_in(view, ref.offset - begin, ref.length, stop)
+
     def close(self) -> None:
         with self._lock:
             self._open.clear()
+
+
+def _octets_in(view: memoryview, at: int, length: int, stop: int) -> bytes | None:
+    """The first `stop` octets of the blob of a record that begins at `at`; None: it cannot be said."""
+    lengths = parse(view[at : at + RECORD.size])
+    if lengths is None or lengths[2] != length:
+        return None
+    body = at + RECORD.size + lengths[0]
+    end = body + min(stop, length)
+    if end > len(view):
+        return None
+    if stop >= length:
+        crc = zlib.crc32(view[at + RECORD.size : end], zlib.crc32(view[at : at + SUMMED]))
+        if crc.to_bytes(4, "big") != view[at + SUMMED : at + RECORD.size]:
+            return None
+    return bytes(view[body:end])
 
 
 def content_of(blob: NewBlob) -> bytes:

@@ -68,8 +68,8 @@ def test_emails_keep_every_column_when_their_table_is_made_anew() -> None:
     connection.executemany(f"INSERT INTO email VALUES ({marks})", emails)
     migrate(connection, lambda: 6, steps)
     found = connection.execute("SELECT * FROM email ORDER BY account, email").fetchall()
-    assert found == sorted(emails)
+    assert [row[:18] for row in found] == sorted(emails)
     with pytest.raises(apsw.ConstraintError):
-        connection.execute(f"INSERT INTO email VALUES ({marks})", emails[0])
+        connection.execute(f"INSERT INTO email VALUES ({marks},NULL,NULL)", emails[0])
     plan = "EXPLAIN QUERY PLAN SELECT start, length FROM email WHERE pack = 1"
     assert "email_blob" in str(connection.execute(plan).fetchall())

@@ -85,7 +85,7 @@ HARM = [
     ("INSERT INTO credential (principal, credential, kind, hash, created_at)"
      " VALUES (99, 1, 'password', '', 0)", "directory/99/1", True),
     ("INSERT INTO group_member VALUES (99, 'x@example.org')", "directory/99/", True),
-    ("INSERT INTO change VALUES (99, 1, 0, 1, 1, 1, 1, 0)", "99", True),
+    ("INSERT INTO change VALUES (99, 1, 0, 1, 1, 1, 1, 0, 0)", "99", True),
     ("INSERT INTO subscription VALUES (99, '[]')", "99", True),
     ("UPDATE counter SET value = 0 WHERE name = 'principal'", "directory/3", True),
     ("DELETE FROM counter WHERE name = 'domain'", "directory/1", True),

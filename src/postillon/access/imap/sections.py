@@ -48,6 +48,14 @@ def size_of(pieces: list[Piece]) -> int:
     return sum(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces)
 
 
+def join_pieces(pieces: list[Piece], octets: bytes) -> bytes:
+    """The octets, out of the first ones of the blob, which must hold all the ranges."""
+    if len(pieces) == 1 and not isinstance(pieces[0], bytes):
+        start, stop = pieces[0]
+        return octets if start == 0 and stop == len(octets) else octets[start:stop]
+    return b"".join([p if isinstance(p, bytes) else octets[p[0] : p[1]] for p in pieces])
+
+
 async def read_pieces(pieces: list[Piece], row: EmailRow, read: Read) -> AsyncIterator[bytes]:
     """The octets, at most AT_ONCE in one."""
     for piece in pieces:

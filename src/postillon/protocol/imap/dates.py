@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from postillon.mail.dates import format_imap_date
 
@@ -55,4 +56,17 @@ def parse_date_time(raw: bytes) -> int | None:
 
 def format_date_time(ms: int) -> bytes:
     """INTERNALDATE in UTC, quoted."""
-    return b'"%b"' % format_imap_date(ms).encode("ascii")
+    if not 0 <= ms < _WITH_FOUR_DIGITS:
+        return b'"%b"' % format_imap_date(ms).encode("ascii")
+    days, second = divmod(ms // 1000, 86_400)
+    minute, second = divmod(second, 60)
+    return b'"%b %02d:%02d:%02d +0000"' % (_day(days), *divmod(minute, 60), second)
+
+
+@lru_cache(1_024)
+def _day(days: int) -> bytes:
+    """`25-Nov-2026`, of days since 1970."""
+    return format_imap_date(days * 86_400_000)[:11].encode("ascii")
+
+
+_WITH_FOUR_DIGITS = 250_000_000_000_000  # ms; a day in the year 9892

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from postillon.mail.addresses import parse_mailboxes
 from postillon.mail.digest import HeaderDigest
@@ -27,22 +28,25 @@ def envelope(digest: HeaderDigest) -> bytes:
     )
 
 
+MAX_REMEMBERED = 200  # octets of an address list or a word whose writing is kept
+
+
 def structure(part: Part, *, extended: bool) -> bytes:
     """BODYSTRUCTURE, or BODY without the extension data. As deep as mail.mime lets parts nest."""
     if part.multipart:
         children = b"".join([structure(child, extended=extended) for child in part.children])
         if not extended:
-            return b"(%b %b)" % (children, string(part.subtype))
+            return b"(%b %b)" % (children, _word(part.subtype))
         return b"(%b %b %b %b)" % (
-            children, string(part.subtype), _parameters(part.parameters), _tail(part),
+            children, _word(part.subtype), _parameters(part.parameters), _tail(part),
         )  # fmt: skip
     text = b"%b %b %b %b %b %b %d" % (
-        string(part.media),
-        string(part.subtype),
+        _word(part.media),
+        _word(part.subtype),
         _parameters(part.parameters),
         _present(part.id),
         _present(part.description),
-        string(part.encoding),
+        _word(part.encoding),
         part.size,
     )
     if part.digest is not None and part.subtype == b"rfc822":
@@ -63,13 +67,21 @@ def _tail(part: Part) -> bytes:
     disposition = NIL
     if part.disposition:
         disposition = b"(%b %b)" % (
-            string(part.disposition),
+            _word(part.disposition),
             _parameters(part.disposition_parameters),
         )
     language = NIL
     if part.language:
         language = b"(%b)" % b" ".join(map(string, part.language))
     return b"%b %b %b" % (disposition, language, _present(part.location))
+
+
+def _word(raw: bytes) -> bytes:
+    """As `string`, for what nearly every message has."""
+    return string(raw) if len(raw) > MAX_REMEMBERED else _remembered_word(raw)
+
+
+_remembered_word = lru_cache(1_024)(string)
 
 
 def _present(value: bytes) -> bytes:
@@ -79,12 +91,18 @@ def _present(value: bytes) -> bytes:
 def _parameters(parameters: Sequence[tuple[bytes, bytes]]) -> bytes:
     if not parameters:
         return NIL
-    return b"(%b)" % b" ".join([b"%b %b" % (string(k), string(v)) for k, v in parameters])
+    return b"(%b)" % b" ".join([b"%b %b" % (_word(k), _word(v)) for k, v in parameters])
 
 
 def _addresses(value: bytes, default: bytes = NIL) -> bytes:
     if not value:
         return default
+    written = _written(value) if len(value) > MAX_REMEMBERED else _remembered(value)
+    return written or default
+
+
+def _written(value: bytes) -> bytes:
+    """An address list; b"" when it holds none."""
     found = [
         b"(%b NIL %b %b)"
         % (
@@ -94,4 +112,7 @@ def _addresses(value: bytes, default: bytes = NIL) -> bytes:
         )
         for name, local, domain in parse_mailboxes(value)
     ]
-    return b"(%b)" % b"".join(found) if found else default
+    return b"(%b)" % b"".join(found) if found else b""
+
+
+_remembered = lru_cache(2_048)(_written)  # people write to the same people
