@@ -96,6 +96,7 @@ async def test_a_code_is_good_for_two_minutes(tmp_path: Path) -> None:
         assert (await redeem(door, code, verifier)).json["error"] == "invalid_grant"
 
 
+@pytest.mark.usefixtures("database")
 async def test_a_code_that_comes_twice_ends_what_was_made_of_it(tmp_path: Path) -> None:
     # RFC 6749 section 4.1.2
     async with porch(tmp_path) as door:
@@ -131,6 +132,7 @@ async def test_access_tokens_expire_and_refresh_tokens_are_replaced(tmp_path: Pa
         assert (await who(door, second.json["access_token"])).status == 200
 
 
+@pytest.mark.usefixtures("database")
 async def test_a_refresh_token_that_comes_again_ends_the_session_for_both(tmp_path: Path) -> None:
     # RFC 9700 section 4.14.2
     async with porch(tmp_path) as door:
@@ -204,6 +206,7 @@ async def test_revoking_a_refresh_token_ends_its_session(tmp_path: Path) -> None
         assert (await who(door, given["access_token"])).status == 401
 
 
+@pytest.mark.usefixtures("database")
 async def test_revoking_an_access_token_leaves_the_rest(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         given, browser = await door.tokens(), door.browser()
@@ -362,6 +365,7 @@ async def poll(door: Porch, begun: dict[str, str]) -> Answer:
     )
 
 
+@pytest.mark.usefixtures("database")
 async def test_a_device_is_let_in_by_its_code(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         begun = await begin_device(door)
@@ -382,6 +386,7 @@ async def test_a_device_is_let_in_by_its_code(tmp_path: Path) -> None:
         assert (await poll(door, begun)).json["error"] == "invalid_grant"  # once
 
 
+@pytest.mark.usefixtures("database")
 async def test_a_hasty_device_is_slowed_down(tmp_path: Path) -> None:
     # RFC 8628 section 3.5: five seconds more each time.
     async with porch(tmp_path) as door:
@@ -498,6 +503,7 @@ async def test_metadata_that_could_do_harm_is_not_registered(
         assert (answer.status, answer.json["error"]) == (400, error)
 
 
+@pytest.mark.usefixtures("database")
 async def test_the_room_for_clients_is_bounded(tmp_path: Path) -> None:
     async with porch(tmp_path, OAuthConfig(most_clients=2)) as door:
         first = (await register(door)).json["client_id"]

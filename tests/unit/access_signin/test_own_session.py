@@ -107,6 +107,7 @@ async def test_the_cookie_is_renewed_with_each_use(tmp_path: Path) -> None:
         assert again.json["session"] == answer.json["session"]
 
 
+@pytest.mark.usefixtures("database")
 async def test_two_tabs_may_refresh_at_the_same_moment(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         browser, _ = await signed_in(door)
@@ -177,6 +178,7 @@ async def test_the_second_factor_is_asked_for_once_it_is_on(tmp_path: Path) -> N
         assert again.status == 409
 
 
+@pytest.mark.usefixtures("database")
 async def test_a_code_is_good_once(tmp_path: Path) -> None:
     # FAULTS 41
     async with porch(tmp_path) as door:
@@ -244,6 +246,7 @@ async def test_recovery_codes_are_renewed_and_the_factor_ends_with_the_password(
 # The password, sessions, app passwords
 
 
+@pytest.mark.usefixtures("database")
 async def test_another_password_ends_all_other_sessions(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         browser, token = await signed_in(door)
@@ -264,6 +267,7 @@ async def test_another_password_ends_all_other_sessions(tmp_path: Path) -> None:
         assert (await door.session(password=NEW)).status == 200
 
 
+@pytest.mark.usefixtures("database")
 async def test_sessions_are_listed_with_their_devices_and_can_be_ended(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         browser, token = await signed_in(door)
@@ -298,6 +302,7 @@ async def test_nobody_ends_what_is_not_theirs(tmp_path: Path, number: str) -> No
         assert (await browser.get("/auth/session", ada)).status == 200
 
 
+@pytest.mark.usefixtures("database")
 async def test_app_passwords_are_made_listed_and_revoked(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         browser, token = await signed_in(door)

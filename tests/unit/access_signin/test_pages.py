@@ -125,6 +125,7 @@ async def test_consent_needs_somebody_signed_in(tmp_path: Path) -> None:
         assert await door.home.rows("SELECT * FROM authorization_code") == []
 
 
+@pytest.mark.usefixtures("database")
 async def test_the_second_factor_is_a_step_of_its_own(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         token = (await door.session()).json["access_token"]
@@ -146,6 +147,7 @@ async def test_the_second_factor_is_a_step_of_its_own(tmp_path: Path) -> None:
         assert 'value="allow"' in consent.text
 
 
+@pytest.mark.usefixtures("database")
 async def test_who_leaves_is_asked_to_sign_in_again(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         path, browser = door.asking(pkce()[1]), door.browser()
