@@ -11,7 +11,9 @@ from postillon.account.emails import room
 from postillon.account.hub import Hub
 from postillon.account.ids import AccountId
 from postillon.account.maildrop import Maildrop
+from postillon.account.objects import Objects
 from postillon.account.originals import Originals
+from postillon.account.rolls import Rolls
 from postillon.account.uploads import Uploads
 from postillon.directory import principals
 from postillon.directory.addresses import Removal
@@ -31,6 +33,7 @@ class Accounts:
         """texts: what searches of text may ask; None: they read the messages."""
         self._store = store
         self._texts = texts
+        self._rolls = Rolls(store)
         self.hub = Hub()
 
     def open(self, account: AccountId | int, actor: int | None = None) -> Account:
@@ -57,6 +60,10 @@ class Accounts:
     def originals(self, account: AccountId | int, actor: int | None) -> Originals:
         """Emails by their ids, as octets."""
         return Originals(self._store, AccountId(account), actor)
+
+    def objects(self, account: AccountId | int, actor: int | None = None) -> Objects:
+        """As `open`, for who goes by ids."""
+        return Objects(self._store, AccountId(account), self._rolls, self._texts, actor)
 
     async def room(self, account: AccountId | int, octets: int) -> bool:
         """Whether the account would take so many octets more now."""

@@ -17,7 +17,7 @@ from postillon.account.errors import MailboxNotFound
 from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, Uid
 from postillon.store.operation import Row, Steps, Tx
 
-ROWS_AT_ONCE = 500  # of one INSERT; eight columns stay below SQLite's 32,766 parameters
+ROWS_AT_ONCE = 500  # of one INSERT; nine columns stay below SQLite's 32,766 parameters
 KEEP_MS = 90 * 24 * 3600 * 1000  # how long a tombstone stands (DESIGN section 4)
 
 
@@ -30,6 +30,10 @@ class Kind(IntEnum):
     MOVED = (
         4  # tombstone: the email goes on in another mailbox, which has a CREATED of the same MODSEQ
     )
+    # As CHANGED, and with it the email is hidden from those who do not know \Deleted, or shown again:
+    # no other placement shows it (RFC 8621 section 4.1.1).
+    HIDDEN = 5
+    SHOWN = 6
     MAILBOX_CREATED = 10
     MAILBOX_CHANGED = 11  # name, place, role or subscription; counts have their placements' records
     MAILBOX_DELETED = 12
@@ -65,7 +69,8 @@ class MailboxChanges(msgspec.Struct, frozen=True):
     complete: bool
 
 
-Record = tuple[int, int, int, int]  # kind, mailbox, uid, object
+# kind, mailbox, uid, object; of a tombstone also the thread, when the email itself is gone
+Record = tuple[int, int, int, int] | tuple[int, int, int, int, int]
 
 
 def record(tx: Tx, account: AccountId, modseq: int, records: Iterable[Record]) -> Steps[None]:
@@ -74,12 +79,12 @@ def record(tx: Tx, account: AccountId, modseq: int, records: Iterable[Record]) -
     n = 0
     while some := list(islice(rest, ROWS_AT_ONCE)):
         values: list[int] = []
-        for kind, mailbox, uid, item in some:
-            values += (account, modseq, n, kind, mailbox, uid, item, tx.now)
+        for kind, mailbox, uid, item, *thread in some:
+            values += (account, modseq, n, kind, mailbox, uid, item, tx.now, *(thread or (0,)))
             n += 1
-        marks = ",".join(["(?,?,?,?,?,?,?,?)"] * len(some))
+        marks = ",".join(["(?,?,?,?,?,?,?,?,?)"] * len(some))
         yield (
-            "INSERT INTO change (account, modseq, n, kind, mailbox, uid, object, at)"  # noqa: S608
+            "INSERT INTO change (account, modseq, n, kind, mailbox, uid, object, at, thread)"  # noqa: S608
             f" VALUES {marks}",
             values,
         )

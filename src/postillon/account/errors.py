@@ -137,3 +137,19 @@ class MaildropLost(AccountError):
     def __init__(self, account: int) -> None:
         super().__init__(f"the maildrop of account {account} was taken over")
         self.account = account
+
+
+class NowhereFiled(AccountError):
+    """An email is in one mailbox at least, always."""
+
+    def __init__(self, email: int) -> None:
+        super().__init__(f"email {email} would be in no mailbox")
+        self.email = email
+
+
+class MailboxNotEmpty(AccountError):
+    """It was to be removed only if no email is in it."""
+
+    def __init__(self, mailbox: int) -> None:
+        super().__init__(f"there are emails in mailbox {mailbox}")
+        self.mailbox = mailbox

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
 
-from postillon.account.changes import Kind, Placement, record
+from postillon.account.changes import Kind, Placement, Record, record
 from postillon.account.counters import add, next_modseq, require_mailbox
 from postillon.account.errors import TooManyKeywords
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
@@ -110,28 +111,71 @@ def store_flags(
     updated = stay
     seen: list[int] = []  # emails, by what changed
     other: list[int] = []
+    turning: dict[int, Kind] = {}  # emails whose \Deleted was set or taken away
+    after_of: dict[int, tuple[int, str | None]] = {}
     unseen = deleted = 0
     for (new, words), placements in groups.items():
         yield from _write(account, mailbox, modseq, new, words, placements)
         for old in placements:
             updated.append(Placement(old.uid, old.email, new, words, modseq))
             turned = old.flags ^ new
+            after_of[old.email] = new, words
             if turned & SEEN:
                 seen.append(old.email)
                 unseen += -1 if new & SEEN else 1
             if turned & DELETED:
                 deleted += 1 if new & DELETED else -1
+                turning[old.email] = Kind.HIDDEN if new & DELETED else Kind.SHOWN
             if turned & ~(SEEN | DELETED) or old.keywords != words:
                 other.append(old.email)
     yield from _note(account, "seen_changed", modseq, seen)
     yield from _note(account, "content_changed", modseq, other)
     yield from add(account, mailbox, modseq, total=0, unseen=unseen, deleted=deleted, octets=0)
     updated.sort(key=_uid)
-    yield from record(
-        tx, account, modseq,
-        ((Kind.CHANGED, mailbox, item.uid, item.email) for item in updated if item.modseq == modseq),
-    )  # fmt: skip
+    elsewhere, shown = yield from _follow(account, mailbox, modseq, after_of)
+    records: list[Record] = []
+    for item in updated:
+        if item.modseq == modseq:
+            kind = Kind.CHANGED if item.email in shown else turning.get(item.email, Kind.CHANGED)
+            records.append((kind, mailbox, item.uid, item.email))
+    yield from record(tx, account, modseq, records + elsewhere)
     return FlagResult(updated, refused, modseq)
+
+
+def _follow(
+    account: AccountId,
+    mailbox: MailboxId,
+    modseq: int,
+    after: Mapping[int, tuple[int, str | None]],
+) -> Steps[tuple[list[Record], set[int]]]:
+    """Mark the other placements of these emails like this one; \\Deleted alone is a placement's own.
+
+    Returns what to record of them, and the emails that one of them shows.
+    """
+    records: list[Record] = []
+    shown: set[int] = set()
+    for marks, some in lists(list(after)):
+        rows = yield (
+            "SELECT email, mailbox, uid, flags, keywords FROM placement WHERE account = ?"  # noqa: S608
+            f" AND email IN ({marks}) AND mailbox <> ?",
+            (account, *some, mailbox),
+        )
+        for email, other, uid, flags, keywords in rows:
+            new, words = after[email]
+            new = new & ~DELETED | flags & DELETED
+            if not flags & DELETED:
+                shown.add(email)
+            if (new, words) == (flags, keywords):
+                continue
+            yield (
+                "UPDATE placement SET flags = ?, keywords = ?, modseq = ?"
+                " WHERE account = ? AND mailbox = ? AND uid = ?",
+                (new, words, modseq, account, other, uid),
+            )
+            unseen = (not new & SEEN) - (not flags & SEEN)
+            yield from add(account, other, modseq, total=0, unseen=unseen, deleted=0, octets=0)
+            records.append((Kind.CHANGED, other, uid, email))
+    return records, shown
 
 
 def _write(

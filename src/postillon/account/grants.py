@@ -107,12 +107,12 @@ def require_email(account: AccountId, email: EmailId, actor: int) -> Steps[None]
 def anywhere(account: AccountId, actor: int, wanted: Right) -> Steps[bool]:
     """Whether the actor has these rights in any mailbox of the account."""
     wanted |= Right.LOOKUP
-    return any(not wanted & ~have for have in (yield from _by_mailbox(account, actor)).values())
+    return any(not wanted & ~have for have in (yield from by_mailbox(account, actor)).values())
 
 
 def shown(account: AccountId, actor: int, found: Iterable[Mailbox]) -> Steps[list[Mailbox]]:
     """Those of an account's mailboxes that the actor sees, as the actor sees them."""
-    rights = yield from _by_mailbox(account, actor)
+    rights = yield from by_mailbox(account, actor)
     seen = [item for item in found if rights.get(item.id, NONE) & Right.LOOKUP and not item.hidden]
     parents = {item.path[:-1] for item in seen}
     return [_as_seen(item, rights[item.id], item.path in parents) for item in seen]
@@ -152,7 +152,8 @@ def shared_with(actor: int) -> Steps[list[Principal]]:
     return sorted(found, key=lambda owner: owner.login)
 
 
-def _by_mailbox(account: AccountId, actor: int) -> Steps[dict[int, Right]]:
+def by_mailbox(account: AccountId, actor: int) -> Steps[dict[int, Right]]:
+    """The rights of somebody who is not the owner, in every mailbox where there are any."""
     rows = yield (
         "SELECT mailbox, grantee, rights FROM granted WHERE account = ? AND mailbox <> ?",
         (account, NEW),

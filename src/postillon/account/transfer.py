@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from postillon.account.changes import Kind, record
+from postillon.account.changes import Kind, Record, record
 from postillon.account.counters import add, charge, next_modseq, require_mailbox
 from postillon.account.errors import EmailGone
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
@@ -76,20 +76,41 @@ def move(
 ) -> Steps[CopyResult]:
     """Move emails: the same emails under new placements (RFC 6851). Also within one mailbox.
 
+    One that is in the target already comes to stand there anew: never twice in one mailbox.
     rights: as for `copy`. Raises MailboxNotFound for either mailbox.
     """
     rows = yield from select_in(_FACTS, _JOIN, account, mailbox, ranges)
     if not rows:
         return (yield from _nothing(account, mailbox, target))
     modseq, first_id = yield from next_modseq(account, len(rows))
+    there: list[Row] = []
+    if target != mailbox:
+        there = yield from placed_in(account, target, [row[1] for row in rows])
     first_uid, uid_validity = yield from _arrive(account, target, modseq, rows, rights)
     new = [(row[0], first_uid + n, row[1], first_id + n) for n, row in enumerate(rows)]
     yield from _insert(tx, account, mailbox, target, modseq, new, rights)
     yield from _leave(account, mailbox, modseq, rows)
     gone = [(Kind.MOVED, mailbox, row[0], row[1]) for row in rows]
+    if there:
+        yield from _leave(account, target, modseq, there)
+        gone += [(Kind.MOVED, target, row[0], row[1]) for row in there]
     come = [(Kind.CREATED, target, row[1], row[2]) for row in new]
     yield from record(tx, account, modseq, [*gone, *come])
     return CopyResult(uid_validity, [(Uid(row[0]), Uid(row[1])) for row in new], modseq)
+
+
+def placed_in(account: AccountId, mailbox: MailboxId, emails: Sequence[int]) -> Steps[list[Row]]:
+    """(uid, email, flags, size) of those of these emails that are in a mailbox."""
+    found: list[Row] = []
+    for marks, some in lists(emails):
+        rows = yield (
+            # The sign keeps SQLite from reading the whole mailbox instead.
+            f"SELECT {_FACTS} FROM placement p {_JOIN} WHERE p.account = ? AND +p.mailbox = ?"  # noqa: S608
+            f" AND p.email IN ({marks})",
+            (account, mailbox, *some),
+        )
+        found += rows
+    return found
 
 
 def expunge(
@@ -137,25 +158,44 @@ def remove(tx: Tx, account: AccountId, mailbox: MailboxId, rows: Sequence[Row]) 
             f"DELETE FROM placement WHERE account = ? AND mailbox = ? AND uid IN ({marks})",  # noqa: S608
             (account, mailbox, *uids),
         )
-    freed: list[int] = []
+    freed: dict[int, tuple[int, int]] = {}
     for marks, emails in lists([row[1] for row in rows]):
-        sizes = yield (
+        gone = yield (
             f"DELETE FROM email WHERE account = ? AND email IN ({marks}) AND NOT EXISTS"  # noqa: S608
             " (SELECT 1 FROM placement p WHERE p.account = email.account AND p.email = email.email)"
-            " RETURNING size",
+            " RETURNING email, thread, size",
             (account, *emails),
         )
-        freed += [size for (size,) in sizes]
+        freed |= {email: (thread, size) for email, thread, size in gone}
     changed = yield (
         "UPDATE account SET modseq = modseq + 1, used = used - ?, emails = emails - ?"
         " WHERE account = ? RETURNING modseq",
-        (sum(freed), len(freed), account),
+        (sum(size for _, size in freed.values()), len(freed), account),
     )
     [(modseq,)] = changed
     yield from _count(account, mailbox, modseq, rows, -1)
-    yield from record(
-        tx, account, modseq, ((Kind.DELETED, mailbox, row[0], row[1]) for row in rows)
-    )
+    records: list[Record] = [
+        (Kind.DELETED, mailbox, row[0], row[1], freed.get(row[1], (0,))[0]) for row in rows
+    ]
+    if len(freed) < len(rows):
+        lost = [row[1] for row in rows if not row[2] & DELETED and row[1] not in freed]
+        records += yield from _hidden(account, lost)
+    yield from record(tx, account, modseq, records)
+
+
+def _hidden(account: AccountId, emails: list[int]) -> Steps[list[Record]]:
+    """Records for those of which only placements with \\Deleted are left."""
+    found: list[Record] = []
+    shown: set[int] = set()
+    for marks, some in lists(emails):
+        rows = yield (
+            "SELECT email, mailbox, uid, flags FROM placement WHERE account = ?"  # noqa: S608
+            f" AND email IN ({marks})",
+            (account, *some),
+        )
+        shown |= {row[0] for row in rows if not row[3] & DELETED}
+        found += [(Kind.HIDDEN, row[1], row[2], row[0]) for row in rows]
+    return [item for item in found if item[3] not in shown]
 
 
 def _nothing(account: AccountId, mailbox: MailboxId, target: MailboxId) -> Steps[CopyResult]:

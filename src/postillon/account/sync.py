@@ -1,0 +1,357 @@
+"""What became of emails, threads and mailboxes since a moment: JMAP's /changes (RFC 8620 section 5.2).
+
+All is read from the change log, account-wide. What stands at the beginning of a window and at its end
+is found from the records behind either moment and from what is there now: the first record that creates
+a thing says that it was not there before, one that hides or shows an email says how it was before. What
+was created and removed within the window does not appear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from postillon.account.changes import TOMBSTONES, Kind
+from postillon.account.ids import AccountId
+from postillon.account.keywords import DELETED
+from postillon.account.mailboxes import DOOMED
+from postillon.account.ranges import lists
+from postillon.account.rights import Right
+from postillon.account.roll import Roll
+from postillon.store.operation import Row, Steps
+
+MOST = 5_000  # ids in one answer, unless fewer are asked for
+AT_ONCE = 20_000  # records of the log that are read for one answer
+
+
+class CannotTell(Exception):
+    """The log does not reach back so far."""
+
+
+class Point(NamedTuple):
+    """A moment within the log: all records up to `modseq`, and the first `n` of the next one."""
+
+    modseq: int
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What somebody sees of an account. rights: by mailbox; None for the owner, who sees all."""
+
+    rights: dict[int, Right] | None = None
+
+    def may(self, mailbox: int, wanted: Right) -> bool:
+        return self.rights is None or not (wanted | Right.LOOKUP) & ~self.rights.get(
+            mailbox, Right(0)
+        )
+
+    def reads(self, mailbox: int) -> bool:
+        return self.rights is None or self.may(mailbox, Right.READ)
+
+
+@dataclass(slots=True)
+class Changes:
+    """Ids, each in one list, in the order of their first change. until: what is told so far."""
+
+    until: Point
+    more: bool
+    created: list[int] = field(default_factory=list)
+    updated: list[int] = field(default_factory=list)
+    destroyed: list[int] = field(default_factory=list)
+    counts_only: bool = False  # of mailboxes: no other property of an updated one has changed
+
+    def put(self, item: int, before: bool, after: bool) -> None:
+        if before and after:
+            self.updated.append(item)
+        elif after:
+            self.created.append(item)
+        elif before:
+            self.destroyed.append(item)
+
+
+class Logged(NamedTuple):
+    kind: int
+    mailbox: int
+    object: int
+    modseq: int
+    n: int
+    thread: int
+
+
+_Counted = Callable[[Logged], int]  # the id that a record adds to an answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Email:
+    """What is known now of an email in the log."""
+
+    thread: int  # 0: unknown
+    created: int | None  # MODSEQ; None: it is gone
+    seen_changed: int
+    shown: bool
+
+
+@dataclass(slots=True)
+class _Window:
+    """Records between two moments, and the later ones of the same emails."""
+
+    until: Point
+    more: bool
+    records: list[Logged]
+    later: dict[int, list[Logged]]  # by email
+    emails: dict[int, _Email]
+    owner: bool
+
+    def by_email(self) -> dict[int, list[Logged]]:
+        found: dict[int, list[Logged]] = {}
+        for item in self.records:
+            if item.kind < Kind.MAILBOX_CREATED:
+                found.setdefault(item.object, []).append(item)
+        return found
+
+    def shown(self, email: int, behind: Sequence[Logged]) -> bool:
+        """Whether an email was shown at a moment. behind: its records after it."""
+        now = self.emails[email]
+        # An email that was moved keeps its id; a record before says where it came from, unless that
+        # was a mailbox that is not seen.
+        came = bool(behind) and behind[0].kind == Kind.CREATED
+        new = came and now.created in (None, behind[0].modseq)
+        if new or (came and not (self.owner and now.shown)):
+            return False
+        for item in behind:
+            if item.kind == Kind.HIDDEN:
+                return True
+            if item.kind == Kind.SHOWN:
+                return False
+        if now.shown or now.created is None:
+            return True
+        return not self.owner and any(item.kind in TOMBSTONES for item in behind)
+
+    def flips(self) -> list[tuple[int, bool, bool]]:
+        """Each email of the window with whether it was shown before and after."""
+        return [
+            (
+                email,
+                self.shown(email, [*records, *self.later.get(email, ())]),
+                self.shown(email, self.later.get(email, ())),
+            )
+            for email, records in self.by_email().items()
+        ]
+
+
+def email_changes(
+    account: AccountId, since: Point, now: int, eyes: Eyes, most: int | None
+) -> Steps[Changes]:
+    """now: the account's MODSEQ. Raises CannotTell."""
+    window = yield from _window(account, since, now, eyes, most, lambda item: item.object)
+    found = Changes(window.until, window.more)
+    for email, before, after in window.flips():
+        found.put(email, before, after)
+    return found
+
+
+def thread_changes(
+    account: AccountId, since: Point, now: int, eyes: Eyes, most: int | None, roll: Roll
+) -> Steps[Changes]:
+    """Threads whose emails are others than before. Raises CannotTell."""
+    window = yield from _window(account, since, now, eyes, most, lambda item: item.object)
+    before: dict[int, bool] = {}
+    after: dict[int, bool] = {}
+    touched = {}
+    for email, was, is_ in window.flips():
+        touched[email] = was, is_
+        if was != is_:
+            thread = window.emails[email].thread
+            if not thread:
+                raise CannotTell
+            before[thread] = before.get(thread, False) or was
+            after[thread] = after.get(thread, False) or is_
+    for email, (was, is_) in touched.items():
+        thread = window.emails[email].thread
+        if thread in before and was == is_:
+            before[thread] |= was
+            after[thread] |= is_
+    found = Changes(window.until, window.more)
+    for thread in before:
+        for row in roll.of_thread(thread):
+            email = roll.emails[row]
+            if email not in touched and any(map(eyes.reads, roll.mailboxes(row))):
+                came = window.more and _came_after(email, window)
+                before[thread] |= not came
+                after[thread] |= not came
+        found.put(thread, before[thread], after[thread])
+    return found
+
+
+def _came_after(email: int, window: _Window) -> bool:
+    """Whether an email that the window does not touch was created behind it."""
+    records = window.later.get(email, ())
+    return bool(records and records[0].kind == Kind.CREATED)
+
+
+def mailbox_changes(
+    account: AccountId, since: Point, now: int, eyes: Eyes, most: int | None, roll: Roll
+) -> Steps[Changes]:
+    """Mailboxes of which a property or a count may have changed. Raises CannotTell."""
+    window = yield from _window(account, since, now, eyes, most, lambda item: item.mailbox)
+    there = yield from _mailboxes(account, eyes)
+    later_gone: set[int] = set()
+    if window.more:
+        rows = yield from _log(account, window.until, now, Kind.MAILBOX_CREATED)
+        later_gone = {item.object for item in rows if item.kind == Kind.MAILBOX_DELETED}
+    touched: dict[int, None] = {}
+    properties: set[int] = set()
+    created: set[int] = set()
+    deleted: set[int] = set()
+    for item in window.records:
+        if item.kind < Kind.MAILBOX_CREATED:
+            touched.setdefault(item.mailbox)
+            continue
+        if item.kind == Kind.ANNOTATED:
+            continue
+        if item.object not in touched or item.object not in properties:
+            properties.add(item.object)
+            if item.kind == Kind.MAILBOX_CREATED:
+                created.add(item.object)
+        touched.setdefault(item.object)
+        if item.kind == Kind.MAILBOX_DELETED:
+            deleted.add(item.object)
+    for mailbox in _beside(window, since, roll, eyes):
+        touched.setdefault(mailbox)
+    found = Changes(window.until, window.more)
+    for mailbox in touched:
+        after = mailbox in there or mailbox in later_gone
+        before = mailbox not in created and (after or mailbox in deleted)
+        found.put(mailbox, before, after)
+    found.counts_only = not properties & set(found.updated)
+    return found
+
+
+def _beside(window: _Window, since: Point, roll: Roll, eyes: Eyes) -> list[int]:
+    """Mailboxes that hold emails of a thread in which something elsewhere was or is unread."""
+    threads: dict[int, None] = {}
+    for email, records in window.by_email().items():
+        known = window.emails[email]
+        plain = all(item.kind == Kind.CHANGED for item in records)
+        if known.thread and not (plain and known.seen_changed <= since.modseq):
+            threads.setdefault(known.thread)
+    found: dict[int, None] = {}
+    for thread in threads:
+        for row in roll.of_thread(thread):
+            for mailbox in roll.mailboxes(row):
+                if eyes.reads(mailbox):
+                    found.setdefault(mailbox)
+    return list(found)
+
+
+def _window(
+    account: AccountId,
+    since: Point,
+    now: int,
+    eyes: Eyes,
+    most: int | None,
+    counted: _Counted,
+) -> Steps[_Window]:
+    rows = yield ("SELECT low_modseq FROM account WHERE account = ?", (account,))
+    if not rows or since.modseq < rows[0][0] or since.modseq > now:
+        raise CannotTell
+    records = yield from _log(account, since, now)
+    more = len(records) > AT_ONCE
+    room = MOST if most is None else min(most, MOST)
+    met: set[int] = set()
+    kept: list[Logged] = []
+    until = Point(now)
+    for number, item in enumerate(records):
+        if number == AT_ONCE:
+            until = _before(item)
+            break
+        if item.kind >= Kind.MAILBOX_CREATED and eyes.rights is not None:
+            if item.kind == Kind.MAILBOX_CHANGED:
+                raise CannotTell  # rights may have changed, and with them what is seen
+        elif not eyes.reads(item.mailbox):
+            continue
+        thing = counted(item)
+        if thing not in met and len(met) == room:
+            until, more = _before(item), True
+            break
+        met.add(thing)
+        kept.append(item)
+    later: dict[int, list[Logged]] = {}
+    if more:
+        for item in (yield from _log(account, until, now, limit=10 * AT_ONCE)):
+            if item.kind < Kind.MAILBOX_CREATED and eyes.reads(item.mailbox):
+                later.setdefault(item.object, []).append(item)
+    ids = {item.object for item in kept if item.kind < Kind.MAILBOX_CREATED}
+    emails = yield from _emails(account, ids, eyes, [*kept, *_all(later)])
+    return _Window(until, more, kept, later, emails, eyes.rights is None)
+
+
+def _all(later: dict[int, list[Logged]]) -> list[Logged]:
+    return [item for items in later.values() for item in items]
+
+
+def _before(item: Logged) -> Point:
+    return Point(item.modseq - 1, item.n)
+
+
+def _log(
+    account: AccountId, since: Point, now: int, kinds_from: int = 0, limit: int = AT_ONCE + 1
+) -> Steps[list[Logged]]:
+    if since.modseq >= now:
+        return []
+    rows = yield (
+        "SELECT kind, mailbox, object, modseq, n, thread FROM change WHERE account = ?"
+        " AND modseq > ? AND modseq <= ? AND kind >= ? ORDER BY modseq, n LIMIT ?",
+        (account, since.modseq, now, kinds_from, limit + since.n),
+    )
+    found = [Logged(*row) for row in rows]
+    if since.n:
+        found = [item for item in found if item.modseq > since.modseq + 1 or item.n >= since.n]
+    return found
+
+
+def _emails(
+    account: AccountId, ids: Iterable[int], eyes: Eyes, records: Sequence[Logged]
+) -> Steps[dict[int, _Email]]:
+    wanted = sorted(ids)
+    rows: list[Row] = []
+    placed: list[Row] = []
+    for marks, some in lists(wanted):
+        rows += yield (
+            "SELECT email, thread, created, seen_changed FROM email WHERE account = ?"  # noqa: S608
+            f" AND email IN ({marks})",
+            (account, *some),
+        )
+        placed += yield (
+            "SELECT email, mailbox, flags FROM placement WHERE account = ?"  # noqa: S608
+            f" AND email IN ({marks})",
+            (account, *some),
+        )
+    doomed = yield from _doomed(account)
+    shown = {
+        email
+        for email, mailbox, flags in placed
+        if not flags & DELETED and mailbox not in doomed and eyes.reads(mailbox)
+    }
+    threads = {item.object: item.thread for item in records if item.thread}
+    there = {row[0]: row for row in rows}
+    found: dict[int, _Email] = {}
+    for email in wanted:
+        row = there.get(email)
+        if row is None:
+            found[email] = _Email(threads.get(email, 0), None, 0, False)
+        else:
+            found[email] = _Email(row[1], row[2], row[3], email in shown)
+    return found
+
+
+def _mailboxes(account: AccountId, eyes: Eyes) -> Steps[set[int]]:
+    rows = yield ("SELECT mailbox FROM mailbox WHERE account = ? AND parent >= 0", (account,))
+    return {mailbox for (mailbox,) in rows if eyes.may(mailbox, Right.LOOKUP)}
+
+
+def _doomed(account: AccountId) -> Steps[set[int]]:
+    rows = yield ("SELECT mailbox FROM mailbox WHERE account = ? AND parent = ?", (account, DOOMED))
+    return {mailbox for (mailbox,) in rows}
