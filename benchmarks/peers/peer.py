@@ -43,6 +43,7 @@ class Peer(ABC):
     title: str
     settings: str  # what makes it durable and unbounded, in words for the documentation
     relays: bool = True
+    relay_s = 60.0  # the longest load to relay: who accepts faster than it sends on leaves a queue
     port = PORT
     pipelining = False  # whether it offers it; the load then uses it
 

@@ -111,7 +111,9 @@ def measure(peer: Peer, scenario: Scenario, place: Place, seconds: float) -> Sam
 def _load(peer: Peer, scenario: Scenario, place: Place, seconds: float, sink: Sink) -> Sample:
     counter = Counter(peer, scenario, sink)
     numbers = itertools.count(1)
-    counter.wait(_send(peer, scenario, numbers, WARM_S))
+    if scenario.relay:
+        seconds = min(seconds, peer.relay_s)
+    counter.wait(_send(peer, scenario, numbers, min(WARM_S, seconds / 4)))
     cell, before_disk = place.cell, disk(place.folder)
     cpu, written, connections = cell.cpu(), cell.written(), sink.count()[1]
     began = time.monotonic()

@@ -107,6 +107,10 @@ class Sink:
         if self._process.stdout.readline() != "READY\n":
             raise RuntimeError("the sink did not start")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def count(self) -> tuple[int, int]:
         """Messages and connections so far."""
         assert self._process.stdin is not None
