@@ -16,7 +16,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Sequence
-from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, mmap
+from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, MADV_DONTNEED, mmap
 from pathlib import Path
 
 from postillon.mail.octets import Octets
@@ -56,6 +56,7 @@ class LargeBlob(mmap):
         crc = zlib.crc32(self, zlib.crc32(_ENVELOPE, zlib.crc32(head)))
         files.write(fd, [head, crc.to_bytes(4, "big"), _ENVELOPE], FILE_HEADER.size)
         files.sync_data(fd)
+        self.madvise(MADV_DONTNEED)  # who reads on gets them out of the page cache
 
     def adopt(self, files: Files, folder: Path, pack: int) -> int:
         """Let it be this pack, durable once the folder is synced; returns the pack's size.
