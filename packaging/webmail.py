@@ -25,7 +25,7 @@ SKIP = "POSTILLON_WEBMAIL"  # with the value "skip": no build at all
 ROOT = Path(__file__).resolve().parents[1]
 STAMP = ".sources"
 TOOL = "node_modules/axe-core/package.json"  # one that only tests need
-SOURCES = ("src", "public", "index.html", "package.json", "package-lock.json", "vite.config.ts")
+SOURCES = ("src", "public", "index.html", "admin.html", "package.json", "package-lock.json", "vite.config.ts")
 LONGEST_S = 600
 
 

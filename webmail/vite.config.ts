@@ -34,7 +34,7 @@ function shell(): Plugin {
       if (worker?.type !== "chunk") return;
       const files = Object.values(bundle)
         .filter((file) => file.fileName.startsWith("assets/"))
-        .filter((file) => file.type !== "chunk" || !/(squire|compose|settings)/.test(file.fileName))
+        .filter((file) => file.type !== "chunk" || !/(compose|editor|settings|admin|texts)/i.test(file.fileName))
         .map((file) => `/${file.fileName}`)
         .sort();
       worker.code = worker.code.replace('"__SHELL__"', JSON.stringify(["/", ...files]));
@@ -53,7 +53,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
-      input: { index: "index.html", sw: "src/sw.ts" },
+      input: { index: "index.html", admin: "admin.html", sw: "src/sw.ts" },
       output: {
         entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js"),
         chunkFileNames: "assets/[name]-[hash].js",

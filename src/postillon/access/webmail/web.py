@@ -50,8 +50,9 @@ class Webmail:
 
     def routes(self) -> list[web.RouteDef]:
         """To be added to the application. HEAD comes with GET."""
-        found = [web.get("/", self._index)]
-        at_top = [name for name in self._files if "/" not in name and name != "index.html"]
+        found = [web.get("/", self._index), web.get("/admin", self._admin)]
+        pages = ("index.html", "admin.html")
+        at_top = [name for name in self._files if "/" not in name and name not in pages]
         found += [web.get(f"/{name}", self._file) for name in at_top]
         found.append(web.get("/assets/{name}", self._file))
         if self._images is not None:
@@ -61,13 +62,16 @@ class Webmail:
     async def _index(self, request: web.Request) -> web.StreamResponse:
         return self._said(request, "index.html")
 
+    async def _admin(self, request: web.Request) -> web.StreamResponse:
+        return self._said(request, "admin.html")
+
     async def _file(self, request: web.Request) -> web.StreamResponse:
         return self._said(request, request.path.removeprefix("/"))
 
     def _said(self, request: web.Request, name: str) -> web.StreamResponse:
         file = self._files.get(name)
         if file is None:
-            text = NOT_BUILT if name == "index.html" else "There is no such file.\n"
+            text = NOT_BUILT if name in ("index.html", "admin.html") else "There is no such file.\n"
             return web.Response(status=404, text=text)
         encoding, body = file.form(request.headers.get("Accept-Encoding", ""))
         etag = f'{file.etag[:-1]}-{encoding}"' if encoding else file.etag

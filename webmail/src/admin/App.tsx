@@ -1,0 +1,125 @@
+import { useEffect } from "preact/hooks";
+import { LANGUAGES, t, type Language } from "../i18n";
+import { drawer, narrow, prefer, preferences, type Theme } from "../state/app";
+import { Icon, IconButton, MenuButton, NoticeBar, QuestionDialog, Spinner } from "../views/common";
+import { credentials } from "./api";
+import { AccountPage, Accounts } from "./Accounts";
+import { Audit } from "./Audit";
+import { DomainPage, Domains } from "./Domains";
+import { HealthPage } from "./Health";
+import { Aliases, Groups } from "./Lists";
+import { Overview } from "./Overview";
+import { type NavItem } from "./parts";
+import { QueuePage, QueuedPage } from "./Queue";
+import { Keys, ServerSettings } from "./Settings";
+import { Setup, Welcome } from "./Setup";
+import { SignIn } from "./SignIn";
+import { hash, leave, path, refused, server, setup } from "./state";
+import { a, loadTexts } from "./text";
+import { Trace } from "./Trace";
+
+function pages(): NavItem[] {
+  return [
+    { id: "overview", title: a("overview"), icon: "inbox" },
+    { id: "health", title: a("health"), icon: "help" },
+    { id: "domains", title: a("domains"), icon: "open" },
+    { id: "accounts", title: a("accounts"), icon: "person" },
+    { id: "aliases", title: a("aliases"), icon: "forward" },
+    { id: "groups", title: a("groups"), icon: "mail" },
+    { id: "queue", title: a("queue"), icon: "alarm" },
+    { id: "trace", title: a("trace"), icon: "search" },
+    { id: "audit", title: a("audit"), icon: "eye" },
+    { id: "keys", title: a("api_keys"), icon: "key" },
+    { id: "settings", title: a("settings"), icon: "settings" },
+  ];
+}
+
+export function App() {
+  const here = server.value;
+  if (setup.value.open) return <><Setup /><NoticeBar /></>;
+  if (here === undefined) {
+    return <main class="starting" aria-busy="true"><img src="/icon.svg" alt="" width="56" height="56" /><Spinner /></main>;
+  }
+  if (here === null) return <><SignIn refused={refused.value} /><NoticeBar /></>;
+  return <Shell />;
+}
+
+function Page() {
+  const [first = "overview", second] = path.value;
+  switch (first) {
+    case "welcome": return <Welcome />;
+    case "health": return <HealthPage />;
+    case "domains": return second ? <DomainPage name={second} key={second} /> : <Domains />;
+    case "accounts": return second ? <AccountPage login={second} key={second} /> : <Accounts />;
+    case "aliases": return <Aliases />;
+    case "groups": return <Groups />;
+    case "queue": return second ? <QueuedPage id={second} key={second} /> : <QueuePage />;
+    case "trace": return <Trace about={second ?? ""} key={second ?? ""} />;
+    case "audit": return <Audit about={second ?? ""} key={second ?? ""} />;
+    case "keys": return <Keys />;
+    case "settings": return <ServerSettings />;
+    default: return <Overview />;
+  }
+}
+
+function Shell() {
+  const [first = "overview"] = path.value;
+  const items = pages();
+  const title = items.find((item) => item.id === first)?.title ?? a("overview");
+  useEffect(() => {
+    document.title = `${title} – ${server.value?.hostname ?? ""} – Postillon`;
+    drawer.value = false;
+    document.querySelector<HTMLElement>(".admin-page")?.scrollTo(0, 0);
+  }, [title, path.value.join("/")]);
+  const nav = (
+    <nav class="admin-nav" aria-label={a("administration")}>
+      <ul>
+        {items.map((item) => (
+          <li key={item.id}>
+            <a href={hash(item.id)} aria-current={item.id === first ? "page" : undefined}><Icon name={item.icon} /> {item.title}</a>
+          </li>
+        ))}
+      </ul>
+      <p class="hint">Postillon {server.value?.version}</p>
+    </nav>
+  );
+  const language = (name: Language) => {
+    void loadTexts(name).then(() => prefer({ language: name }));
+  };
+  return (
+    <div class="admin">
+      <a class="skip" href="#main" onClick={(event) => {
+        event.preventDefault();
+        document.querySelector<HTMLElement>(".admin-page")?.focus();
+      }}>{t("skip")}</a>
+      <header class="topbar">
+        {narrow.value && <IconButton icon="menu" label={a("administration")} onClick={() => (drawer.value = true)} />}
+        <a class="brand" href={hash("overview")}>
+          <img src="/icon.svg" alt="" width="28" height="28" />
+          <span>{server.value?.hostname}</span>
+        </a>
+        <span class="gap" />
+        <a class="button quiet to-mail" href="/"><Icon name="inbox" /> {a("to_mail")}</a>
+        <MenuButton icon="palette" label={a("appearance")} items={[
+          ...(["auto", "light", "dark"] as Theme[]).map((theme) => ({
+            label: t(`theme_${theme}`), checked: preferences.value.theme === theme, run: () => prefer({ theme }),
+          })),
+          null,
+          ...(Object.keys(LANGUAGES) as Language[]).map((name) => ({
+            label: LANGUAGES[name], checked: preferences.value.language === name, run: () => language(name),
+          })),
+        ]} />
+        <IconButton icon="signout" label={t("sign_out")} onClick={() => void leave()} />
+      </header>
+      {!narrow.value && nav}
+      {narrow.value && drawer.value && (
+        <div class="drawer" onClick={(event) => event.target === event.currentTarget && (drawer.value = false)}>
+          <div class="drawer-inner">{nav}</div>
+        </div>
+      )}
+      <main id="main" class="admin-page" tabIndex={-1}>{credentials && <Page />}</main>
+      <QuestionDialog />
+      <NoticeBar />
+    </div>
+  );
+}

@@ -1,0 +1,58 @@
+import { useState } from "preact/hooks";
+import { get, type Story } from "./api";
+import { Facts, Head, Loading, Search } from "./parts";
+import { go, hash, useLoad } from "./state";
+import { a, moment, named } from "./text";
+
+const MOMENTS = new Set(["next_try", "at_the_latest"]);
+
+export function Trace(props: { about: string }) {
+  const [text, setText] = useState(props.about);
+  return (
+    <>
+      <Head title={a("trace")} lead={a("trace_lead")}>
+        <Search label={a("trace_search")} value={text} change={setText} submit={() => text.trim() && go("trace", text.trim())} />
+      </Head>
+      {props.about ? <Found about={props.about} /> : <p class="empty">{a("trace_begin")}</p>}
+    </>
+  );
+}
+
+function Found(props: { about: string }) {
+  const stories = useLoad(() => get<Story[]>("/traces", { about: props.about, limit: 50 }), props.about);
+  return <Loading of={stories}>{(found) => <>{found.map((one) => <StoryCard of={one} open={found.length === 1} key={one.id} />)}</>}</Loading>;
+}
+
+function StoryCard(props: { of: Story; open: boolean }) {
+  const one = props.of;
+  return (
+    <details class="card story" open={props.open}>
+      <summary>
+        <span><strong>{one.reverse_path || a("null_sender")}</strong> → {one.forward_paths.join(", ")}</span>
+        <span class="muted">{moment(one.at)}</span>
+      </summary>
+      <Facts of={[
+        [a("message"), <a href={hash("queue", one.id)}><code>{one.id}</code></a>], ["Message-ID", one.message_id],
+        ...Object.entries(one.facts).map(([name, value]): [string, string] => [named("fact", name), said(name, value)]),
+      ]} />
+      <ol class="events">
+        <li><time>{moment(one.at)}</time> <strong>{a("event_accepted")}</strong></li>
+        {one.events.map((event, n) => (
+          <li key={n}>
+            <time>{moment(event.at)}</time> <strong>{named("event", event.kind)}</strong>{" "}
+            <span class="muted">{Object.entries(event.facts).map(([name, value]) => `${named("fact", name)}: ${said(name, value)}`).join(", ")}</span>
+          </li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+/** A fact as a person reads it. */
+function said(name: string, value: unknown): string {
+  if (typeof value === "number" && MOMENTS.has(name)) return moment(value);
+  if (Array.isArray(value)) return value.map((one) => said("", one)).join("; ");
+  if (value && typeof value === "object") return Object.entries(value).map(([key, inner]) => `${named("fact", key)}: ${said(key, inner)}`).join(", ");
+  if (typeof value === "boolean") return value ? a("yes") : a("no");
+  return String(value ?? "");
+}
