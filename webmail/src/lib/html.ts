@@ -51,7 +51,7 @@ export function clean(html: string): Cleaned {
   const remote = new Set<string>();
   const embedded = new Set<string>();
   let coloured = false;
-  const fragment = DOMPurify.sanitize(withoutComments(html), READING) as unknown as DocumentFragment;
+  const fragment = DOMPurify.sanitize(html, READING) as unknown as DocumentFragment;
   measure(fragment);
   for (const element of fragment.querySelectorAll<HTMLElement>("*")) {
     const tag = element.localName;
@@ -144,11 +144,6 @@ function decodeCid(source: string): string {
   } catch {
     return text;
   }
-}
-
-/** Conditional comments of old programs hold what browsers never show. */
-function withoutComments(html: string): string {
-  return html.replace(/<!--\[if[\s\S]*?<!\[endif\]-->/gi, "");
 }
 
 function measure(root: Node): void {
