@@ -25,7 +25,16 @@ SKIP = "POSTILLON_WEBMAIL"  # with the value "skip": no build at all
 ROOT = Path(__file__).resolve().parents[1]
 STAMP = ".sources"
 TOOL = "node_modules/axe-core/package.json"  # one that only tests need
-SOURCES = ("src", "public", "index.html", "admin.html", "package.json", "package-lock.json", "vite.config.ts")
+INSTALLED = "node_modules/.postillon"  # the hash of the lock file that it was made from
+SOURCES = (
+    "src",
+    "public",
+    "index.html",
+    "admin.html",
+    "package.json",
+    "package-lock.json",
+    "vite.config.ts",
+)
 LONGEST_S = 600
 
 
@@ -103,12 +112,15 @@ def build(root: Path, *, tools: bool = False) -> None:
     sources = root / "webmail"
     environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     made_from = fingerprint(sources)
-    packages = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    packages += ["--fetch-retries=1"]  # without a network it is said at once
-    if not tools:
-        packages.append("--omit=dev")
-    as_script = [str(node), str(npm)] if npm.suffix == ".js" else [str(npm)]
-    _run([*as_script, *packages], sources, environment)
+    lock = hashlib.sha256((sources / "package-lock.json").read_bytes()).hexdigest()
+    if not _installed(sources, lock, tools):
+        packages = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        packages += ["--fetch-retries=1"]  # without a network it is said at once
+        if not tools:
+            packages.append("--omit=dev")
+        as_script = [str(node), str(npm)] if npm.suffix == ".js" else [str(npm)]
+        _run([*as_script, *packages], sources, environment)
+        (sources / INSTALLED).write_text(f"{lock}\n")
     vite = sources / "node_modules" / "vite" / "bin" / "vite.js"
     unfinished = output(root).with_name("unfinished")
     environment["POSTILLON_WEBMAIL_OUT"] = str(unfinished)
@@ -116,6 +128,13 @@ def build(root: Path, *, tools: bool = False) -> None:
     (unfinished / STAMP).write_text(made_from + "\n")
     shutil.rmtree(output(root), ignore_errors=True)
     unfinished.rename(output(root))
+
+
+def _installed(sources: Path, lock: str, tools: bool) -> bool:
+    """Whether node_modules holds what the lock file names, and the tools of tests if wanted."""
+    stamp = sources / INSTALLED
+    same = stamp.exists() and stamp.read_text().strip() == lock
+    return same and (not tools or (sources / TOOL).exists())
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:

@@ -83,6 +83,11 @@ export class JmapClient {
   async refreshSession(): Promise<void> {
     const answer = await this.fetch(this.base, { headers: { Accept: "application/json" } });
     this.session = (await answer.json()) as Session;
+    if (new URL(this.base).origin !== location.origin) return;
+    // Our own server is asked where the page came from, whatever a proxy between makes of its name.
+    for (const name of ["apiUrl", "downloadUrl", "uploadUrl", "eventSourceUrl"] as const) {
+      this.session[name] = this.session[name].replace(/^https?:\/\/[^/]+/, "");
+    }
   }
 
   accountFor(capability: string): Id {

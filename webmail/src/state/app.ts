@@ -65,7 +65,9 @@ export function jmap(): JmapClient {
   return found;
 }
 
-export const mailAccount = computed(() => client.value?.accountFor(MAIL) ?? "");
+/** An account of somebody else whose mail is looked at; "" for one's own. */
+export const otherAccount = signal("");
+export const mailAccount = computed(() => otherAccount.value || (client.value?.accountFor(MAIL) ?? ""));
 
 // Where we are -----------------------------------------------------------------------------------
 

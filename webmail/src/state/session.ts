@@ -3,9 +3,9 @@
 import { JmapClient, SignedOut, Unreachable, type Credentials } from "../jmap/client";
 import type { Session } from "../jmap/types";
 import { store, stored } from "../lib/dom";
-import { client, go } from "./app";
+import { client, go, otherAccount, sayError } from "./app";
 import { OwnCredentials, SignInError } from "./auth";
-import { loadMailboxes } from "./mail";
+import { forgetAll, loadMailboxes } from "./mail";
 
 export const OWN_SESSION = "/.well-known/jmap";
 export let credentials: Credentials | null = null;
@@ -43,8 +43,17 @@ export async function resume(): Promise<void> {
   }
 }
 
+/** Looks at another account, or with "" at one's own. */
+export async function lookAt(account: string): Promise<void> {
+  go({ mailbox: "" });
+  forgetAll();
+  otherAccount.value = account;
+  await loadMailboxes().catch((error) => sayError("error_load", error));
+}
+
 export async function leave(): Promise<void> {
   const before = credentials;
+  otherAccount.value = "";
   credentials = null;
   client.value = null;
   store("session", undefined);

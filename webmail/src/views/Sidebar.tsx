@@ -1,13 +1,14 @@
 import { useState } from "preact/hooks";
 import { number, t } from "../i18n";
-import { QUOTA, Refused } from "../jmap/client";
+import { MAIL, QUOTA, Refused } from "../jmap/client";
 import type { Id, Mailbox, SetResult } from "../jmap/types";
-import { ask, drawer, go, hashOf, jmap, mailAccount, narrow, route, say, sayError } from "../state/app";
+import { ask, drawer, go, hashOf, jmap, mailAccount, narrow, otherAccount, route, say, sayError } from "../state/app";
 import { emptyMailbox, moveTo } from "../state/actions";
 import { refresh, rowsOf, shownMailbox } from "../state/list";
 import { byId, byRole, mailboxes, nameOfMailbox, pathOf } from "../state/mail";
 import { store, stored } from "../lib/dom";
 import { compose } from "../state/compose";
+import { lookAt } from "../state/session";
 import { Icon, IconButton, MenuButton, type IconName, type Item } from "./common";
 import { QuotaBar } from "./Quota";
 
@@ -41,6 +42,7 @@ export function Sidebar() {
       <button type="button" class="button primary compose-button" onClick={() => void compose({})} title={`${t("compose")} (c)`}>
         <Icon name="edit" /> {t("compose")}
       </button>
+      <Accounts />
       <div class="sidebar-scroll">
         <ul class="mailboxes">{special.map((branch) => <Row key={branch.mailbox.id} branch={branch} depth={0} />)}</ul>
         <div class="sidebar-heading">
@@ -55,6 +57,22 @@ export function Sidebar() {
       </div>
       {jmap().has(QUOTA) && <QuotaBar small />}
     </nav>
+  );
+}
+
+/** Where others share mail: whose is looked at. */
+function Accounts() {
+  const own = jmap().accountFor(MAIL);
+  const others = Object.entries(jmap().session.accounts).filter(([id, account]) => id !== own && MAIL in account.accountCapabilities);
+  if (!others.length) return null;
+  return (
+    <select
+      class="accounts" aria-label={t("whose_mail")} value={otherAccount.value}
+      onChange={(event) => void lookAt(event.currentTarget.value)}
+    >
+      <option value="">{jmap().session.username}</option>
+      {others.map(([id, account]) => <option key={id} value={id}>{t("shared_by", { name: account.name })}</option>)}
+    </select>
   );
 }
 
