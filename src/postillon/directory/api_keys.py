@@ -75,6 +75,8 @@ def find(key: str, now: int) -> Steps[ApiKey | None]:
 
 def remove(tx: Tx, name: str) -> Steps[ApiKey]:
     """Raises CredentialNotFound."""
+    if "\0" in name:  # which no PostgreSQL takes
+        raise CredentialNotFound("API key", name)
     rows = yield (f"DELETE FROM api_key WHERE name = ? RETURNING {_COLUMNS}", (name,))  # noqa: S608
     if not rows:
         raise CredentialNotFound("API key", name)

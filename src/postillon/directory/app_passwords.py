@@ -85,6 +85,7 @@ def remove(tx: Tx, principal: int, number: int) -> Steps[None]:
 def checked_name(name: str) -> str:
     """A name for people. Raises BadName."""
     name = name.strip()
-    if not name or len(name) > MAX_NAME or any(ord(character) < 32 for character in name):
+    odd = any(ord(character) < 32 or "\ud800" <= character <= "\udfff" for character in name)
+    if not name or len(name) > MAX_NAME or odd:
         raise BadName(name[:MAX_NAME], f"a name is one line of 1 to {MAX_NAME} characters")
     return name

@@ -15,6 +15,7 @@ from postillon.store.operation import Steps, Tx
 
 RECOVERY_CODES = 10
 MAX_WRONG = 10  # wrong codes in a row: 1 in 30,000 would be right
+MAX_WRONG_KNOWN = 100
 REST_MS = 15 * 60_000
 
 
@@ -97,8 +98,8 @@ def renew(tx: Tx, principal: int) -> Steps[list[str] | None]:
 def take(tx: Tx, principal: int, code: str, now: int, *, known: bool = False) -> Steps[Taken]:
     """Try a code; a right one is used up. now: ms.
 
-    A code has six digits only: after `MAX_WRONG` wrong ones none is looked at for `REST_MS`, unless the
-    attempt comes from where its owner has lately signed in (`known`).
+    A code has six digits only: after `MAX_WRONG` wrong ones none is looked at for `REST_MS`. From where
+    the owner has lately signed in (`known`) ten times as many are, so that no stranger shuts them out.
     """
     rows = yield (
         "SELECT secret, last_step, recovery, failures, failed_at FROM second_factor"
@@ -109,7 +110,7 @@ def take(tx: Tx, principal: int, code: str, now: int, *, known: bool = False) ->
         return Taken.WRONG
     secret, last_step, recovery, failures, failed_at = rows[0]
     rested = now - failed_at >= REST_MS
-    if failures >= MAX_WRONG and not rested and not known:
+    if failures >= (MAX_WRONG_KNOWN if known else MAX_WRONG) and not rested:
         return Taken.LATER
     step = totp.matching_step(secret, code, now)
     kept = recovery.split()

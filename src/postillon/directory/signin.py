@@ -223,10 +223,10 @@ class SignIn:
             if other is None or other.principal.id != found.principal.id:
                 self.failed = True
                 return Denied.OTHER
-        if (
-            found.second_factor
-        ):  # no failure, or a program with the old password shuts its house out
-            self.failed = True
+        if found.second_factor:
+            self.failed = (
+                True  # but not in the throttle: a program with the old password is no thief
+            )
             return Denied.NEEDS_CODE
         self._throttle.succeeded(self._address, self.login)
         if not found.scopes:

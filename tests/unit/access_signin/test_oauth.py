@@ -308,6 +308,34 @@ async def test_what_else_is_wrong_is_told_to_the_client(
         assert answer.back["state"] == "st/1 &2"
 
 
+async def test_a_site_that_nobody_knows_is_no_place_to_be_sent_to_by_an_error(
+    tmp_path: Path,
+) -> None:
+    # RFC 9700 section 4.11.2: or a link to this server would lead to any site.
+    async with porch(tmp_path) as door:
+        redirect = "https://evil.example/cb"
+        made = await register(door, redirect_uris=[redirect, "http://127.0.0.1/cb"])
+        more = {"client_id": made.json["client_id"], "response_type": "token"}
+        browser = door.browser()
+        answer = await browser.get(door.asking(pkce()[1], redirect_uri=redirect, **more))
+        assert answer.status == 400
+        assert "Location" not in answer.headers
+        answer = await browser.get(
+            door.asking(pkce()[1], redirect_uri="http://127.0.0.1/cb", **more)
+        )
+        assert answer.back["error"] == "unsupported_response_type"
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("client", ["\0", "x" * 2_000, "a\nb", "\u202e"])
+async def test_a_client_that_can_be_none_is_none(tmp_path: Path, client: str) -> None:
+    async with porch(tmp_path) as door:
+        answer = await door.browser().get(door.asking(pkce()[1], client_id=client))
+        assert answer.status == 400
+        answer = await door.token(grant_type="authorization_code", code="x", client_id=client)
+        assert answer.json["error"] == "invalid_client"
+
+
 async def test_a_parameter_that_comes_twice_is_refused(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         path = door.asking(pkce()[1]) + "&scope=mail"

@@ -147,6 +147,17 @@ async def test_the_second_factor_is_a_step_of_its_own(tmp_path: Path) -> None:
         assert 'value="allow"' in consent.text
 
 
+async def test_who_has_signed_in_decides_once(tmp_path: Path) -> None:
+    # Who comes to the same browser later lets nothing else in.
+    async with porch(tmp_path) as door:
+        path, browser = door.asking(pkce()[1]), door.browser()
+        consent = await browser.sign_in(path)
+        assert (await browser.allow(path, consent)).back["code"]
+        assert "password" in (await browser.get(path)).fields
+        answer = await browser.allow(path, consent)
+        assert answer.headers["Location"].startswith("/oauth/authorize?")
+
+
 @pytest.mark.usefixtures("database")
 async def test_who_leaves_is_asked_to_sign_in_again(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:

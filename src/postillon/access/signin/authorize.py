@@ -50,12 +50,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is told to the client, at its redirect URI."""
+    """What is told to the client, at its redirect URI.
+
+    told_here: on a page instead, as the client is nobody we know: a link to us would lead to any site
+    that has registered itself (RFC 9700 section 4.11.2).
+    """
 
     redirect: str
     state: str
     code: str
     description: str
+    told_here: bool
 
 
 class AuthorizePages:
@@ -71,6 +76,8 @@ class AuthorizePages:
         if isinstance(wish, web.Response):
             return wish
         if isinstance(wish, Fault):
+            if wish.told_here:
+                return pages.trouble(face, f"{face.words.problem_request} ({wish.description})")
             return self._back(request, wish.redirect, wish.state,
                               error=wish.code, error_description=wish.description)  # fmt: skip
         here = f"/oauth/authorize?{request.rel_url.raw_query_string}"
@@ -197,6 +204,8 @@ class AuthorizePages:
         if visitor is None or visitor.needs_code:
             return self._on(request, here)
         login = visitor.principal.login
+        ticket = request.cookies.get(TICKET, "")
+        await provider.write(lambda tx: codes.leave(tx, ticket))  # good for one decision
         if form.get("answer") != "allow":
             provider.log.info(
                 "client_refused", client=asked.client, login=login, peer=request.remote
@@ -222,10 +231,12 @@ class AuthorizePages:
         found = await self._asking_device(request, visitor, typed)
         allowed = form.get("answer") == "allow"
         number, now = visitor.principal.id, provider.clock()
+        ticket = request.cookies.get(TICKET, "")
         if isinstance(found, Denied) or not await provider.write(
             lambda tx: codes.decide(tx, typed, number, allowed, now)
         ):
             return self._shown(request, face, pages.device_code(face, face.words.device_wrong))
+        await provider.write(lambda tx: codes.leave(tx, ticket))
         client, asked = found
         provider.log.info(
             "client_allowed" if allowed else "client_refused", client=client.id, device=True,
@@ -259,10 +270,11 @@ class AuthorizePages:
             return pages.trouble(face, face.words.problem_redirect)
         state = query.get("state", "")
         if len(state) > MAX_STATE:
-            return Fault(redirect, "", "invalid_request", "state is too long")
+            return pages.trouble(face, face.words.problem_request)
+        stranger = not client.vouched and redirect.startswith("https:")
 
-        def fault(code: str, description: str = "") -> Fault:
-            return Fault(redirect, state, code, description)
+        def fault(code: str, description: str) -> Fault:
+            return Fault(redirect, state, code, description, stranger)
 
         if query.get("response_type") != "code":
             return fault("unsupported_response_type", "response_type must be code")
@@ -277,7 +289,7 @@ class AuthorizePages:
         if not scopes.meant(asked):
             return fault("invalid_scope", "none of these scopes is known")
         if query.get("prompt") == "none":
-            return fault("interaction_required")
+            return fault("interaction_required", "somebody must be asked")
         hint = query.get("login_hint", "")[:320]
         return Wish(client, Asked(client.id, redirect, challenge, asked), state, hint)
 

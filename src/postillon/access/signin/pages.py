@@ -27,7 +27,6 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     # A page without a referrer has the origin "null", which could not be told from a stranger's.
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 

@@ -59,7 +59,7 @@ class Provider:
 
     async def client(self, client: str) -> Client | None:
         """A client by its id, however it is known."""
-        if not client or len(client) > clients.MAX_URI:
+        if not client.isprintable() or not 0 < len(client) <= clients.MAX_URI:
             return None
         return self.named.get(client) or await self.store.query(clients.registered(client))
 
@@ -152,9 +152,14 @@ def text(value: Mapping[str, object], name: str, most: int = 1_024) -> str:
     found = value.get(name, "")
     if found is None:
         return ""
-    if not isinstance(found, str) or len(found) > most:
+    if not isinstance(found, str) or len(found) > most or _torn(found):
         raise problem(web.HTTPBadRequest, f"{name} must be a text of at most {most} characters")
     return found
+
+
+def _torn(found: str) -> bool:
+    """Whether a text holds half of a character, which JSON can write and nothing can keep."""
+    return any("\ud800" <= character <= "\udfff" for character in found)
 
 
 def from_here(request: web.Request) -> bool:

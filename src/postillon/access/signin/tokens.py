@@ -33,9 +33,9 @@ from postillon.directory.sessions import Tokens
 from postillon.directory.throttle import network
 
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.1
-REGISTRATIONS = 20  # of one network in an hour; ours
+REGISTRATIONS, DEVICES = 20, 100  # of one network in an hour; ours
 HOUR_MS = 3_600_000
-MAX_NETWORKS = 10_000  # whose registrations are counted
+MAX_NETWORKS = 10_000  # whose requests are counted
 
 
 class OAuthError(Exception):
@@ -55,7 +55,7 @@ class OAuthError(Exception):
 class TokenEndpoints:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self._registrations: OrderedDict[str, list[int]] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, str], list[int]] = OrderedDict()
 
     async def token(self, request: web.Request) -> web.Response:
         """RFC 6749 section 3.2: a code, a refresh token or a device code becomes tokens."""
@@ -152,6 +152,7 @@ class TokenEndpoints:
             if not asked:
                 raise OAuthError("invalid_scope")
             now = provider.clock()
+            self._not_too_often("device", request, DEVICES, now)
             made = await provider.write(lambda tx: codes.begin_device(tx, client.id, asked, now))
             if made is None:
                 raise OAuthError("temporarily_unavailable", status=503)
@@ -207,8 +208,7 @@ class TokenEndpoints:
             except BadClient as error:
                 raise OAuthError(error.code, error.problem) from None
             now = provider.clock()
-            if self._too_often(request.remote or "", now):
-                raise OAuthError("temporarily_unavailable", "too many from your network", 429)
+            self._not_too_often("register", request, REGISTRATIONS, now)
             most = provider.config.most_clients
             client = await provider.write(
                 lambda tx: clients.register(tx, name, redirects, most, now)
@@ -240,19 +240,19 @@ class TokenEndpoints:
             raise OAuthError("invalid_client", "client_id is missing or not known")
         return client
 
-    def _too_often(self, address: str, now: int) -> bool:
-        """Whether a network registers more clients than people install programs."""
-        name, loopback = network(address)
+    def _not_too_often(self, what: str, request: web.Request, most: int, now: int) -> None:
+        """Raises OAuthError where a network asks more often in an hour than people do."""
+        name, loopback = network(request.remote or "")
         if loopback:
-            return False
-        recent = [at for at in self._registrations.get(name, []) if now - at < HOUR_MS]
-        if len(recent) >= REGISTRATIONS:
-            return True
-        self._registrations[name] = [*recent, now]
-        self._registrations.move_to_end(name)
-        while len(self._registrations) > MAX_NETWORKS:
-            self._registrations.popitem(last=False)
-        return False
+            return
+        key = (what, name)
+        recent = [at for at in self._recent.get(key, []) if now - at < HOUR_MS]
+        if len(recent) >= most:
+            raise OAuthError("temporarily_unavailable", "too many from your network", 429)
+        self._recent[key] = [*recent, now]
+        self._recent.move_to_end(key)
+        while len(self._recent) > MAX_NETWORKS:
+            self._recent.popitem(last=False)
 
 
 async def _form(request: web.Request) -> dict[str, str]:
