@@ -96,6 +96,8 @@ class Server(ABC):
         self.running = False
 
     def close(self) -> None:
+        if self.running:
+            self.halt()
         self.cell.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -186,7 +188,7 @@ class Unpacked(Server):
         return "\n".join(f"{path}:\n{path.read_text(errors='replace')[-2000:]}" for path in files)
 
     def close(self) -> None:
-        self.cell.kill()
+        self.halt()
         if self._root is not None:
             self._root.close()
         super().close()

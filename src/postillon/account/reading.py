@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from postillon.account import changes, emails, grants, hierarchy, mailboxes, metadata, news
+from postillon.account import (
+    changes,
+    emails,
+    grants,
+    hierarchy,
+    mailboxes,
+    metadata,
+    news,
+    touched,
+)
 from postillon.account import flags as flagging
 from postillon.account.acting import Acting
 from postillon.account.changes import MailboxChanges, Placement
@@ -19,6 +28,7 @@ from postillon.account.news import News
 from postillon.account.ranges import Ranges, placements_in
 from postillon.account.rights import Right
 from postillon.account.roles import Role
+from postillon.account.touched import Touched
 from postillon.store.operation import BlobLost, Steps
 from postillon.store.textindex import Hits, Wanted
 
@@ -44,6 +54,10 @@ class Reading(Acting):
     async def news(self, modseq: int | None) -> News:
         """Where the account stands, and of what kinds the changes since a MODSEQ are."""
         return await self._store.query(news.since(self.id, modseq, self._actor))
+
+    async def touched(self, modseq: int) -> Touched:
+        """Which mailboxes have changed since a MODSEQ, and how. Raises AccountNotFound."""
+        return await self._store.query(touched.since(self.id, modseq, self._actor))
 
     async def mailboxes(self) -> list[Mailbox]:
         """All of them, INBOX first, each before its children."""
@@ -74,6 +88,10 @@ class Reading(Acting):
             found if self.own else {name: found[name] for name in found if metadata.is_shared(name)}
         )
 
+    async def every_annotation(self) -> dict[MailboxId, dict[str, bytes]]:
+        """The entries of all mailboxes and of the account; others see what is /shared and readable."""
+        return await self._store.query(self._annotations())
+
     async def subscriptions(self) -> list[Path]:
         """All names subscribed to, also those that no mailbox has; sorted. The owner's alone."""
         self._refuse_others()
@@ -84,7 +102,7 @@ class Reading(Acting):
         steps = grants.at(self.id, mailbox)
         return await self._store.query(self._checked(mailbox, Right.ADMINISTER, steps))
 
-    async def uids(self, mailbox: MailboxId) -> list[Uid]:
+    async def uids(self, mailbox: MailboxId) -> Sequence[Uid]:
         """Ascending; for the owner empty also for a mailbox that is not there."""
         return await self._read(mailbox, emails.uids(self.id, mailbox))
 
@@ -180,6 +198,17 @@ class Reading(Acting):
     async def ahead(self, rows: Sequence[EmailRow], octets: int) -> None:
         """Say that the first so many octets of each are about to be read with `content`."""
         await self._store.ahead([row.ref for row in rows], octets)
+
+    def _annotations(self) -> Steps[dict[MailboxId, dict[str, bytes]]]:
+        found = yield from metadata.all_of(self.id)
+        if self._actor is None:
+            return found
+        rights = yield from grants.by_mailbox(self.id, self._actor)
+        return {
+            mailbox: {name: value for name, value in entries.items() if metadata.is_shared(name)}
+            for mailbox, entries in found.items()
+            if not (Right.LOOKUP | Right.READ) & ~rights.get(mailbox, Right(0))
+        }
 
     def _every(self) -> Steps[list[Mailbox]]:
         found = yield from mailboxes.every(self.id)
