@@ -3,6 +3,7 @@ import type { Catalogue } from "./en";
 export const de: Catalogue = {
   account: "Konto",
   address_bad: "Das ist keine Adresse: {text}",
+  administration: "Verwaltung",
   ago_day: "seit gestern",
   ago_month: "im letzten Monat",
   ago_week: "in der letzten Woche",

@@ -5,6 +5,7 @@ import type { Text } from "./index";
 export const en = {
   account: "Account",
   address_bad: "This is no address: {text}",
+  administration: "Administration",
   ago_day: "in the last day",
   ago_month: "in the last month",
   ago_week: "in the last week",

@@ -3,6 +3,7 @@ import type { Catalogue } from "./en";
 export const fr: Catalogue = {
   account: "Compte",
   address_bad: "Ce n’est pas une adresse : {text}",
+  administration: "Administration",
   ago_day: "depuis hier",
   ago_month: "le mois dernier",
   ago_week: "la semaine dernière",

@@ -93,13 +93,13 @@ export function mediumDate(iso: string): string {
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
 export function size(octets: number): string {
-  let value = octets;
-  let unit = 0;
+  let value = octets / 1000;
+  let unit = 1; // small things are parts of a kilobyte
   while (value >= 1000 && unit < UNITS.length - 1) {
     value /= 1000;
     unit += 1;
   }
   return new Intl.NumberFormat(language.value, {
-    style: "unit", unit: UNITS[unit]!, unitDisplay: "short", maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0,
+    style: "unit", unit: UNITS[unit]!, unitDisplay: "short", maximumFractionDigits: value < 10 ? 1 : 0,
   }).format(value);
 }

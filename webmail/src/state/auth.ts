@@ -17,11 +17,13 @@ export class SignInError extends Error {
 interface Given {
   access_token: string;
   expires_in: number;
+  account?: { admin?: boolean };
 }
 
 const EARLY_S = 30; // a token is renewed so long before it ends
 
 export class OwnCredentials implements Credentials {
+  admin = false;
   private token = "";
   private until = 0;
   private renewing: Promise<boolean> | null = null;
@@ -76,6 +78,7 @@ export class OwnCredentials implements Credentials {
   private take(given: Given): void {
     if (!given.access_token) throw new SignInError("other");
     this.token = given.access_token;
+    this.admin = given.account?.admin === true;
     this.until = Date.now() + (given.expires_in - EARLY_S) * 1000;
   }
 }

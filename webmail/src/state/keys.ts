@@ -6,7 +6,7 @@ import { archive, junk, markSeen, remove, select, selectRange, targets, toggleFl
 import { compose, composer, forward, reply } from "./compose";
 import { cursor, list, selection } from "./list";
 import { byRole, knownBody } from "./mail";
-import { searchFocus } from "../views/SearchBar";
+import { focusSearch } from "../views/SearchBar";
 import { moveSelected, openRow, selectLoaded } from "../views/List";
 
 let prefix = "";
@@ -135,7 +135,7 @@ function handle(key: string, event: KeyboardEvent): boolean {
     case "f":
       return answering((id) => knownBody(id) && void forward(knownBody(id)!));
     case "/":
-      searchFocus.value += 1;
+      focusSearch();
       return true;
     case "?":
       help.value = true;

@@ -6,7 +6,8 @@ import { compose, composer, loadIdentities } from "../state/compose";
 import { onKey } from "../state/keys";
 import { inbox } from "../state/mail";
 import { startPush } from "../state/push";
-import { leave } from "../state/session";
+import { OwnCredentials } from "../state/auth";
+import { credentials, leave } from "../state/session";
 import { shownMailbox } from "../state/list";
 import { nameOfMailbox } from "../state/mail";
 import { startNotices } from "../state/notify";
@@ -74,6 +75,8 @@ function Mail() {
         <MenuButton icon="person" label={t("account")} text={phone.value ? undefined : <span class="who">{here()}</span>} items={[
           { label: t("settings"), icon: "settings", run: () => go({ view: "settings", tab: "general" }) },
           { label: t("keys_title"), icon: "help", run: () => (help.value = true) },
+          ...(credentials instanceof OwnCredentials && credentials.admin
+            ? [{ label: t("administration"), icon: "key" as const, run: () => location.assign("/admin") }] : []),
           null,
           { label: t("sign_out"), icon: "signout", run: () => void leave() },
         ]} />

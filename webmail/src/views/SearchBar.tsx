@@ -1,5 +1,4 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { signal } from "@preact/signals";
 import { t } from "../i18n";
 import { nameOf } from "../lib/address";
 import { store, stored } from "../lib/dom";
@@ -16,7 +15,12 @@ interface Suggestion {
   run: boolean; // searched at once
 }
 
-export const searchFocus = signal(0);
+/** At once, so that what is typed next goes there. */
+export function focusSearch(): void {
+  const field = document.querySelector<HTMLInputElement>(".search input");
+  field?.focus();
+  field?.select();
+}
 const RECENT = 8;
 
 function quoted(text: string): string {
@@ -91,12 +95,6 @@ export function SearchBar() {
   const id = useId();
   const search = route.value.search;
   useEffect(() => setText(search), [search]);
-  useEffect(() => {
-    if (searchFocus.value) {
-      field.current?.focus();
-      field.current?.select();
-    }
-  }, [searchFocus.value]);
 
   const found = shown ? suggestions(text) : [];
   const run = (wanted: string) => {
@@ -146,8 +144,11 @@ export function SearchBar() {
           else if (event.key === "ArrowUp") setAt(Math.max(at - 1, -1));
           else if (event.key === "Tab" && found[at]) take({ ...found[at], run: false });
           else if (event.key === "Escape") {
+            if (!found.length || !text) {
+              setText(search);
+              field.current?.blur();
+            }
             show(false);
-            if (!shown || !text) field.current?.blur();
           } else return;
           event.preventDefault();
           event.stopPropagation();
