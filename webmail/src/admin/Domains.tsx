@@ -92,7 +92,7 @@ export function Records(props: { name: string }) {
       <p class="muted">{a("dns_lead")}</p>
       <Loading of={records}>
         {(found) => (
-          <Table label={a("dns")} rows={found} key_={(one) => `${one.name} ${one.kind} ${one.value}`} empty={null} columns={[
+          <Table label={`${a("dns")}: ${props.name}`} rows={found} key_={(one) => `${one.name} ${one.kind} ${one.value}`} empty={null} columns={[
             { title: a("record"), of: (one) => (
               <>
                 <code class="record">{one.name} {one.kind} {one.value}</code> <CopyText text={`${one.name} ${one.kind} ${one.value}`} label={one.name} />
