@@ -56,17 +56,27 @@ class Stuffer:
 def stuffed(chunks: Iterable[Octets]) -> Iterator[bytes]:
     """All of a message for DATA, with the end, in pieces of about PIECE octets."""
     stuffer = Stuffer()
+    last = b""  # held back, so that the end travels with it
     for piece in pieces(chunks):
-        if octets := stuffer.feed(piece):
-            yield octets
-    yield stuffer.finish()
+        if last:
+            yield last
+        last = stuffer.feed(piece)
+    yield last + stuffer.finish()
 
 
 def pieces(chunks: Iterable[Octets]) -> Iterator[bytes]:
-    """The same octets in slices of at most PIECE, so that a mapped file is never read whole."""
+    """The same octets in pieces of at most PIECE: small chunks together, a mapped file never whole."""
+    held = b""
     for chunk in chunks:
         for start in range(0, len(chunk), PIECE):
-            yield chunk[start : start + PIECE]
+            piece = chunk[start : start + PIECE]
+            if held and len(held) + len(piece) > PIECE:
+                yield held
+                held = piece
+            else:
+                held += piece
+    if held:
+        yield held
 
 
 class Unstuffer:

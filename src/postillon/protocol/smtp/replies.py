@@ -65,11 +65,14 @@ class ReplyReader:
         first = _ENHANCED.match(lines[0])
         enhanced = first[1] if first and first[1][0] == str(self._code)[0] else ""
         if enhanced:
-            prefix = re.compile(re.escape(enhanced) + r"(?: +|\Z)")
-            lines = [
-                prefix.sub("", line, count=1) if prefix.match(line) else line for line in lines
-            ]
+            lines = [_without(enhanced, line) for line in lines]
         return Reply(self._code, enhanced, tuple(_clean(line) for line in lines))
+
+
+def _without(enhanced: str, line: str) -> str:
+    """A line without the enhanced code before it, if it has that one."""
+    rest = line.removeprefix(enhanced)
+    return rest.lstrip(" ") if rest != line and rest[:1] in ("", " ") else line
 
 
 def _clean(line: str) -> str:
