@@ -73,8 +73,8 @@ PURPOSE: Mapping[ListenerProtocol, str] = {
     IMAPS: "reading, TLS",
     POP3: "fetching, STLS",
     POP3S: "fetching, TLS",
-    HTTPS: "set-up of clients, TLS",
-    HTTP: "set-up of clients",
+    HTTPS: "browsers, JMAP, set-up of clients, TLS",
+    HTTP: "browsers, JMAP, set-up of clients",
     METRICS: "http: /metrics, /healthz",
 }
 
@@ -161,6 +161,7 @@ def table(config: Configuration, passwords: Mapping[str, str], data: Path) -> st
         "",
         *_columns(server_rows),
         "",
+        *_in_the_browser(ports, ada),
         f"TLS certificate, signed by itself: {_shown(certificate)}",
         f"  SHA-256 {fingerprint(certificate)}",
         "",
@@ -189,6 +190,19 @@ def table(config: Configuration, passwords: Mapping[str, str], data: Path) -> st
         "Ctrl-C stops the server.",
     ]
     return "\n".join(lines)
+
+
+def _in_the_browser(ports: Mapping[ListenerProtocol, int], admin: str) -> list[str]:
+    if HTTP not in ports:
+        return []
+    address = f"http://{HOST}:{ports[HTTP]}"
+    return [
+        "In a browser:",
+        "",
+        f"  {address}/       mail, for each of the accounts",
+        f"  {address}/admin  administration, for {admin}",
+        "",
+    ]
 
 
 async def _populate(config: Configuration) -> dict[str, str]:
