@@ -28,6 +28,18 @@ def every(account: AccountId, mailbox: MailboxId) -> Steps[dict[str, bytes]]:
     return dict(rows)
 
 
+def all_of(account: AccountId) -> Steps[dict[MailboxId, dict[str, bytes]]]:
+    """The entries of all mailboxes that have any, ACCOUNT among them."""
+    rows = yield (
+        "SELECT mailbox, entry, value FROM annotation WHERE account = ? ORDER BY mailbox, entry",
+        (account,),
+    )
+    found: dict[MailboxId, dict[str, bytes]] = {}
+    for mailbox, entry, value in rows:
+        found.setdefault(MailboxId(mailbox), {})[entry] = value
+    return found
+
+
 def store(
     tx: Tx, account: AccountId, mailbox: MailboxId, values: Mapping[str, bytes | None]
 ) -> Steps[None]:

@@ -69,6 +69,21 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
     return ok()
 
 
+async def tell_new(session: Session, first: int, items: tuple[commands.FetchItem, ...]) -> None:
+    """FETCH responses for the messages from a UID on, as NOTIFY wants them (RFC 5465 section 5.2).
+
+    Nobody has read them: none becomes \\Seen.
+    """
+    view = session.selected
+    if not items:
+        return
+    plan = Plan(session, commands.Fetch(True, (), items))
+    for portion, _, _ in view.portions([(first, view.uids.last)], plan.portion):
+        rows = await plan.read(view, portion)
+        await plan.tell([view.number(row.uid) for row in rows], rows)
+        await session.breathe()
+
+
 async def _changed(
     session: Session, argument: commands.Fetch, ranges: list[tuple[int, int]]
 ) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from postillon.access.imap import texts, tree
+from postillon.access.imap import contexts, texts, tree
 from postillon.access.imap.answer import Answer, bad, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.matching import Candidate, Cost, More, Test, compile_key
@@ -58,6 +58,8 @@ async def _answer(session: Session, view: View, argument: commands.Search, tag: 
     if wanted == {"SAVE"}:
         return ok()  # RFC 5182 section 2.1: nothing is said
     session.say(_extended(_correlator(tag), argument, wanted, result))
+    if "UPDATE" in wanted:
+        contexts.keep(session, tag, argument, [uid for _, uid in found])
     return ok()
 
 

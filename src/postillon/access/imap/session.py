@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Flag
+from functools import partial
 from typing import TYPE_CHECKING
 
 from postillon.access.imap import (
@@ -18,11 +19,14 @@ from postillon.access.imap import (
     append,
     capabilities,
     changing,
+    contexts,
     entry,
     fetch,
     idle,
     metadata,
+    notify,
     opening,
+    renewing,
     search,
     sorting,
     tree,
@@ -32,10 +36,12 @@ from postillon.access.imap.errors import REFUSABLE, refusal
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.flags import FlagWriter, list_of_flags
 from postillon.access.imap.view import View
+from postillon.access.imap.watch import Watch
 from postillon.access.talk import Talk
 from postillon.account.account import Account
 from postillon.account.changes import Placement
 from postillon.account.errors import MailboxNotFound, NotAllowed
+from postillon.account.ids import AccountId
 from postillon.directory.signin import Granted
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import engine as engines
@@ -111,6 +117,7 @@ RULES: dict[str, Rule] = {
     "EXAMINE": Rule(State.LOGGED_IN, opening.examine),
     "APPEND": Rule(State.LOGGED_IN, append.finish),
     "IDLE": Rule(State.LOGGED_IN, idle.idle),
+    "NOTIFY": Rule(State.LOGGED_IN, notify.notify),
     "REPLACE": Rule(State.SELECTED, append.replace),
     "CHECK": Rule(State.SELECTED, opening.nothing),
     "CLOSE": Rule(State.SELECTED, opening.close),
@@ -120,6 +127,7 @@ RULES: dict[str, Rule] = {
     "STORE": Rule(State.SELECTED, changing.store, expunge=False),
     "SEARCH": Rule(State.SELECTED, search.search, expunge=False),
     "ESEARCH": Rule(State.LOGGED_IN, search.multisearch, expunge=False),
+    "CANCELUPDATE": Rule(State.SELECTED, contexts.cancel),
     "UIDBATCHES": Rule(State.SELECTED, search.batches, expunge=False),
     "SORT": Rule(State.SELECTED, sorting.sort, expunge=False),
     "THREAD": Rule(State.SELECTED, sorting.thread, expunge=False),
@@ -143,7 +151,7 @@ class Session(Talk):
     """Keeps little: a mailbox's UIDs while one is selected, and nothing of any message."""
 
     __slots__ = ("_account", "_deadline", "_progress_at", "_tag", "_wrong", "closing", "engine",
-                 "extras", "failed_logins", "log", "server", "upload", "view")  # fmt: skip
+                 "extras", "failed_logins", "log", "notices", "server", "upload", "view")  # fmt: skip
 
     def __init__(self, server: ImapServer, stream: Stream) -> None:
         self.server = server
@@ -152,6 +160,7 @@ class Session(Talk):
         self.extras = Extra.NONE
         self.view: View | None = None
         self.upload: append.Uploads | None = None
+        self.notices: notify.Notices | None = None  # None: NOTIFY was never used
         self.closing = False
         self.failed_logins = 0
         self.log = server.log.bind(protocol="imap", peer=stream.peer.ip)
@@ -255,6 +264,7 @@ class Session(Talk):
     def leave_account(self) -> None:
         """Nobody is logged in any more, and nothing is enabled (RFC 8437 section 3)."""
         self._account = None
+        self.notices = None
         self.extras = Extra.NONE
         self.engine.max_command = engines.MAX_BEFORE_LOGIN
         self.log = self.server.log.bind(protocol="imap", peer=self.stream.peer.ip)
@@ -290,11 +300,34 @@ class Session(Talk):
         else:
             view.learn(changes, uids)
 
+    def watched(self) -> set[AccountId]:
+        """The accounts in which something may happen that is told unasked."""
+        found = {self.account.id if self.view is None else self.view.account.id}
+        if self.notices is not None:
+            found.update(account.id for account in self.notices.accounts)
+        return found
+
+    async def tell_all(self, *, expunge: bool) -> None:
+        """Say what has changed in the selected mailbox, and in others that are watched."""
+        if self.view is not None:
+            await self.tell(expunge=expunge)
+        if self.notices is not None:
+            await self.notices.tell(self)
+
+    async def _tell_unasked(self) -> None:
+        """The same between two commands, as NOTIFY wants it."""
+        notices = self.notices
+        if notices is None or not self.engine.between_commands:
+            return
+        if self.view is not None and notices.selected is not None:
+            await self.tell(expunge=not notices.delayed)
+        await notices.tell(self)
+
     async def tell(self, *, expunge: bool) -> None:
         """Say what has changed in the selected mailbox."""
         await self.learn()
-        view = self.selected
-        news = view.tell(expunge=expunge)
+        view, notices = self.selected, self.notices
+        news = view.tell(expunge=expunge, leaving=partial(contexts.drop, self))
         if news.vanished and (self.qresync or self.uid_only):
             self.say(b"* VANISHED %b\r\n" % numbers.write(numbers.join(news.vanished)))
         else:
@@ -304,8 +337,12 @@ class Session(Talk):
             self.say(b"* %d EXISTS\r\n" % news.exists)
             if not self.rev2:
                 self.say(b"* %d RECENT\r\n" % view.recent_count)
-        if news.changed:
+        if news.changed and (notices is None or notices.flags):
             self.tell_flags(news.changed, uid=True)
+        if news.arrived and notices is not None and notices.selected is not None:
+            await fetch.tell_new(self, news.arrived, notices.selected.items)
+        if view.contexts:
+            await renewing.renew(self)
 
     def tell_flags(
         self, changed: Iterable[tuple[int, Placement]], *, uid: bool, flags: bool = True
@@ -346,7 +383,7 @@ class Session(Talk):
                 % (capabilities.of(self), human(server.hostname))
             )
             await self.flush()
-            while not self.closing and (data := await self._receive()):
+            while not self.closing and (data := await self._next()):
                 await self._converse(data)
         except PlaintextInjected:
             self.log.warning("clear_text_after_starttls")
@@ -377,6 +414,17 @@ class Session(Talk):
             data = await self._receive()
             if not data:
                 raise ConnectionResetError("the client is gone")
+
+    async def _next(self) -> bytes:
+        """What the client sends; meanwhile it is told what it has asked for with NOTIFY."""
+        if self.notices is None:
+            return await self._receive()
+        watch = Watch(self, self._tell_unasked)
+        watch.begin(self.watched())
+        try:
+            return await self._receive()
+        finally:
+            await watch.end()
 
     async def _receive(self) -> bytes:
         """Octets of the client; b"" when it is time to go."""
@@ -443,12 +491,18 @@ class Session(Talk):
                 return
         else:
             answer = bad("Not in this state")
-        if self.view is not None and not self.closing:
+        if (self.view is not None or self.notices is not None) and not self.closing:
             try:
-                await self.tell(expunge=rule.expunge or _of_uids(command))
+                await self.tell_all(expunge=rule.expunge or _of_uids(command))
             except StoreError as error:  # no database to ask: it is told with a later answer
                 self.log.warning("cannot_look", error=str(error))
-            if rule.highest and self.condstore and answer.status == "OK" and not answer.code:
+            if (
+                self.view is not None
+                and rule.highest
+                and self.condstore
+                and answer.status == "OK"
+                and not answer.code
+            ):
                 # RFC 7162 section 3.2.7: what is gone is part of what the client knows now.
                 answer = replace(answer, code=b"HIGHESTMODSEQ %d" % self.view.highest)
         self.say(answer.write(command.tag))

@@ -61,7 +61,7 @@ class Entry:
     mailbox: Mailbox
 
 
-class _Tree:
+class Tree:
     """All mailboxes a client sees by their names, and the names it has subscribed to.
 
     above: names that stand above the mailboxes of others; most are no mailboxes themselves.
@@ -84,7 +84,7 @@ class _Tree:
         return found
 
     @classmethod
-    async def of(cls, session: Session) -> _Tree:
+    async def of(cls, session: Session) -> Tree:
         account = session.account
         tree = cls(await account.subscriptions())
         tree.add(Place(account, ()), await account.mailboxes())
@@ -118,7 +118,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
     for name in argument.status:
         if name not in _STATUS:
             raise Refused("There is no such status item")
-    tree = await _Tree.of(session)
+    tree = await Tree.of(session)
     chosen = tree.entries.keys() | tree.above
     if "SUBSCRIBED" in argument.selection:
         chosen = set(tree.subscribed)
@@ -131,7 +131,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
         if not any(pattern.matches(name) for pattern in patterns):
             continue
         entry = tree.entries.get(name)
-        attributes = _attributes(tree, name)
+        attributes = attributes_of(tree, name)
         if show_subscribed and name in tree.subscribed:
             attributes.append(b"\\Subscribed")
         info = b' ("CHILDINFO" ("SUBSCRIBED"))' if recursive and name in above else b""
@@ -141,7 +141,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
             continue
         item = entry.mailbox
         if argument.status and item.selectable and Right.READ in item.rights:
-            await _say_status(session, entry.account, item, text, argument.status)
+            await say_status(session, entry.account, item, text, argument.status)
         if "MYRIGHTS" in argument.returns:
             acl.say(session, text, item.rights)
         if argument.metadata and Right.READ in item.rights:
@@ -151,12 +151,12 @@ async def list_(session: Session, command: commands.Command) -> Answer:
     return ok()
 
 
-def _in_order(tree: _Tree, chosen: set[str]) -> list[str]:
+def _in_order(tree: Tree, chosen: set[str]) -> list[str]:
     """Mailboxes as the account orders them, then the names that no mailbox has."""
     return [name for name in tree.entries if name in chosen] + sorted(chosen - tree.entries.keys())
 
 
-def _attributes(tree: _Tree, name: str) -> list[bytes]:
+def attributes_of(tree: Tree, name: str) -> list[bytes]:
     entry = tree.entries.get(name)
     if entry is None:
         below = [b"\\HasChildren"] if name in tree.above else []
@@ -180,7 +180,7 @@ async def lsub(session: Session, command: commands.Command) -> Answer:
         session.say(b'* LSUB (\\Noselect) "/" ""\r\n')
         return ok()
     pattern = Pattern(argument.reference + raw, utf8=session.utf8)
-    tree = await _Tree.of(session)
+    tree = await Tree.of(session)
     matched = {name for name in tree.subscribed if pattern.matches(name)}
     above = {name for name in _above(tree.subscribed - matched) if pattern.matches(name)} - matched
     for name in _in_order(tree, matched | above):
@@ -197,10 +197,10 @@ async def chosen(session: Session, sources: Iterable[commands.Source]) -> list[E
     Names that no mailbox has, or one that may not be read, are passed over (RFC 7377 section 2.2).
     Raises BadName.
     """
-    tree = await _Tree.of(session)
+    tree = await Tree.of(session)
     wanted: set[str] = set()
     for source in sources:
-        wanted.update(_names(session, tree, source))
+        wanted.update(names_in(session, tree, source))
     return [
         entry
         for name, entry in tree.entries.items()
@@ -208,10 +208,11 @@ async def chosen(session: Session, sources: Iterable[commands.Source]) -> list[E
     ]
 
 
-def _names(session: Session, tree: _Tree, source: commands.Source) -> Iterable[str]:
+def names_in(session: Session, tree: Tree, source: commands.Source) -> Iterable[str]:
+    """Raises BadName, or Refused where the selected mailbox is meant and there is none."""
     given = [names.text_of(session.path(raw)) for raw in source.mailboxes]
     match source.scope:
-        case commands.Scope.SELECTED:
+        case commands.Scope.SELECTED | commands.Scope.SELECTED_DELAYED:
             if session.view is None:
                 raise Refused("No mailbox is selected")
             there = session.view.account.id, session.view.mailbox
@@ -219,7 +220,8 @@ def _names(session: Session, tree: _Tree, source: commands.Source) -> Iterable[s
         case commands.Scope.PERSONAL:
             return [name for name, entry in tree.entries.items() if entry.account.own]
         case commands.Scope.INBOXES:
-            return [n for n, e in tree.entries.items() if e.mailbox.role is Role.INBOX]
+            own = ((n, e) for n, e in tree.entries.items() if e.account.own)
+            return [name for name, entry in own if entry.mailbox.role is Role.INBOX]
         case commands.Scope.SUBSCRIBED:
             return tree.subscribed
         case commands.Scope.MAILBOXES:
@@ -269,13 +271,20 @@ async def status(session: Session, command: commands.Command) -> Answer:
     if not item.selectable:
         raise MailboxNotFound(item.path)
     text = session.name((*where.above, *item.path))
-    await _say_status(session, where.account, item, text, argument.items)
+    await say_status(session, where.account, item, text, argument.items)
     return ok()
 
 
-async def _say_status(
-    session: Session, account: Account, item: Mailbox, text: bytes, wanted: Iterable[str]
+async def say_status(
+    session: Session,
+    account: Account,
+    item: Mailbox,
+    text: bytes,
+    wanted: Iterable[str],
+    *,
+    asked: bool = True,
 ) -> None:
+    """One STATUS response. asked: by the client, so that naming HIGHESTMODSEQ enables CONDSTORE."""
     words: list[bytes] = []
     for name in wanted:
         if name == "MAILBOXID":
@@ -292,7 +301,8 @@ async def _say_status(
         elif name == "DELETED":
             value = item.deleted
         elif name == "HIGHESTMODSEQ":
-            session.use(Extra.CONDSTORE)
+            if asked:
+                session.use(Extra.CONDSTORE)
             value = max(item.modseq, 1)
         elif name == "DELETED-STORAGE":  # RFC 9208 section 5.1, in octets
             value = await account.deleted_octets(item.id) if item.deleted else 0

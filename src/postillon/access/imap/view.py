@@ -7,9 +7,10 @@ EXPUNGE is forbidden (RFC 3501 section 7.4.1), removed messages keep their numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from postillon.access.imap.contexts import Context
 from postillon.access.imap.uids import Uids
 from postillon.account.account import Account
 from postillon.account.changes import MailboxChanges, Placement
@@ -26,6 +27,7 @@ class News:
     expunged: list[int] = field(default_factory=list)  # sequence numbers, largest first
     vanished: list[int] = field(default_factory=list)  # the UIDs of these, ascending
     exists: int | None = None  # None: no message has come
+    arrived: int = 0  # the messages that have come have this UID or higher ones; 0: none
     changed: list[tuple[int, Placement]] = field(default_factory=list)  # with sequence numbers
 
     def __bool__(self) -> bool:
@@ -44,6 +46,7 @@ class View:
         "_own",
         "_told",
         "account",
+        "contexts",
         "keywords",
         "mailbox",
         "modseq",
@@ -52,6 +55,7 @@ class View:
         "recent_until",
         "rights",
         "saved",
+        "touched",
         "uid_next",
         "uid_validity",
         "uids",
@@ -83,6 +87,8 @@ class View:
         self.recent = recent or self.uid_next  # UIDs from it on are \Recent here
         self.recent_until = self.uid_next  # UIDs below are claimed, those from it on only seen
         self.saved: list[tuple[int, int]] = []  # UIDs of the last SEARCH with SAVE: `$` (RFC 5182)
+        self.contexts: dict[str, Context] = {}  # results that are kept, by tag (RFC 5267)
+        self.touched: set[int] = set()  # UIDs that have come or changed since these were renewed
         self.keywords: frozenset[str] = frozenset()  # the client has been told that they exist
         self._gone: set[int] = set()  # removed, and the client does not know
         self._told = self.uids.last  # the highest UID that the client has been told of
@@ -195,6 +201,8 @@ class View:
         if come:
             self.uids.extend(come)
             self._come = True
+        if self.contexts:
+            self.touched.update(come, (item.uid for item in changes.changed))
         for item in changes.changed:
             if self._own.get(item.uid) != item.modseq:
                 self._changed[item.uid] = item
@@ -222,8 +230,13 @@ class View:
             if item.modseq > self.modseq:
                 self._own[item.uid] = item.modseq
 
-    def tell(self, *, expunge: bool) -> News:
-        """What is due. With `expunge` False removed messages stay in the view and keep their number."""
+    def tell(
+        self, *, expunge: bool, leaving: Callable[[Sequence[int]], None] | None = None
+    ) -> News:
+        """What is due. With `expunge` False removed messages stay in the view and keep their number.
+
+        leaving: called with the UIDs of those that lose their numbers, right before that.
+        """
         news = News()
         unheard = {uid for uid in self._gone if uid > self._told}
         if unheard:  # came and went before the client heard of it: it never was there
@@ -232,6 +245,8 @@ class View:
         if expunge and self._gone:
             uids = self.uids
             news.vanished = sorted(self._gone)
+            if self.contexts and leaving is not None:
+                leaving(news.vanished)
             news.expunged = [uids.number(uid) for uid in reversed(news.vanished)]
             self.uids = uids.without(self._gone)
             for uid in self._gone:
@@ -240,6 +255,8 @@ class View:
         if self._come:
             self._come = False
             news.exists = len(self.uids)
+            if self.uids.last > self._told:
+                news.arrived = self._told + 1
             self._told = max(self._told, self.uids.last)
         if self._changed:
             for uid in sorted(self._changed):

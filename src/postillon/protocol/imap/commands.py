@@ -367,6 +367,7 @@ class Scope(Enum):
     SUBTREE = "SUBTREE"
     SUBTREE_ONE = "SUBTREE-ONE"
     MAILBOXES = "MAILBOXES"
+    SELECTED_DELAYED = "SELECTED-DELAYED"  # of NOTIFY alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +380,40 @@ class Source:
 class MultiSearch:
     sources: tuple[Source, ...]
     search: Search
+
+
+class Event(Enum):
+    """What NOTIFY can tell of (RFC 5465 section 5), in the spelling of the RFC."""
+
+    MESSAGE_NEW = "MessageNew"
+    MESSAGE_EXPUNGE = "MessageExpunge"
+    FLAG_CHANGE = "FlagChange"
+    MAILBOX_NAME = "MailboxName"
+    SUBSCRIPTION_CHANGE = "SubscriptionChange"
+    MAILBOX_METADATA_CHANGE = "MailboxMetadataChange"
+    SERVER_METADATA_CHANGE = "ServerMetadataChange"
+
+
+@dataclass(frozen=True, slots=True)
+class EventGroup:
+    source: Source
+    events: frozenset[Event]  # empty: NONE
+    items: tuple[FetchItem, ...] = ()  # of each new message in the selected mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """NOTIFY SET with its groups, the first that names a mailbox counts; NOTIFY NONE has none."""
+
+    status: bool = False  # tell at once how all these mailboxes stand
+    groups: tuple[EventGroup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """CANCELUPDATE (RFC 5267 section 4.3.5): the tags of searches."""
+
+    tags: tuple[str, ...]
 
 
 class SortKey(Enum):
@@ -411,7 +446,7 @@ class Thread:
 Argument = (
     Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
     | GetMetadata | SetMetadata | SetAcl | Root | AppendDone | Fetch | Store | Copy | Expunge | Search
-    | Sort | Thread | Batches | MultiSearch
+    | Sort | Thread | Batches | MultiSearch | Notify | Cancel
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from postillon.protocol.imap import commands, fetching, metadata, numbers, searching
+from postillon.protocol.imap import commands, fetching, metadata, notifying, numbers, searching
 from postillon.protocol.imap.words import (
     FLAG,
     LIST_WORD,
@@ -411,6 +411,15 @@ def _set_quota(reader: Reader) -> commands.Root:
     return root
 
 
+def _cancel(reader: Reader) -> commands.Cancel:
+    tags = []
+    while reader.skip(b" ") and not reader.at_end():
+        tags.append(reader.string().decode("ascii", "replace"))
+    if not tags:
+        raise Refused("Missing arguments")
+    return commands.Cancel(tuple(tags))
+
+
 def _batches(reader: Reader) -> commands.Batches:
     reader.need(b" ")
     size = reader.number()
@@ -419,7 +428,8 @@ def _batches(reader: Reader) -> commands.Batches:
         first = reader.number()
         reader.need(b":")
         last = reader.number()
-        first, last = min(first, last), max(first, last)
+        if first > last:
+            raise Refused("The first batch comes first", "BAD", "CLIENTBUG")
     if not size or not first:
         raise Refused("Numbers begin with 1")
     return commands.Batches(size, first, last)
@@ -485,6 +495,8 @@ _VERBS: dict[str, Parse] = {
     "EXPUNGE": _expunge,
     "ESEARCH": searching.multisearch,
     "UIDBATCHES": _batches,
+    "NOTIFY": notifying.notify,
+    "CANCELUPDATE": _cancel,
     "SEARCH": lambda reader: searching.search(reader, uid=False),
     "SORT": lambda reader: searching.sort(reader, uid=False),
     "THREAD": lambda reader: searching.thread(reader, uid=False),

@@ -38,7 +38,10 @@ from postillon.protocol.imap.words import Reader, Refused, number_set
 MAX_DEPTH = 50  # of NOT, OR and parentheses; ours
 MAX_KEYS = 2_000  # of one search; ours
 CHARSETS = {"US-ASCII": "ascii", "UTF-8": "utf-8"}
-RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVANCY"})
+RETURNS = frozenset(
+    {"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVANCY", "UPDATE", "CONTEXT"}
+)
+CONTEXT = frozenset({"UPDATE", "CONTEXT"})  # RFC 5267: how long a result is wanted, not what of it
 
 _FLAGS = {name.upper().lstrip("\\"): name for name in
           ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen", "\\Recent")}  # fmt: skip
@@ -65,6 +68,8 @@ def multisearch(reader: Reader) -> MultiSearch:
         sources = tuple(reader.list_of(lambda: source(reader)))
     found = search(reader, uid=True)
     returns = found.returns or frozenset({"ALL"})
+    if "UPDATE" in returns:
+        raise Refused("UPDATE is for the selected mailbox alone")
     if "SAVE" in returns and any(item.scope is not Scope.SELECTED for item in sources):
         raise Refused("SAVE is for the selected mailbox alone")  # RFC 7377 section 2.2.2
     return MultiSearch(sources, replace(found, returns=returns))
@@ -73,13 +78,18 @@ def multisearch(reader: Reader) -> MultiSearch:
 _NAMED = (Scope.SUBTREE, Scope.SUBTREE_ONE, Scope.MAILBOXES)
 
 
-def source(reader: Reader) -> Source:
-    """One or more mailboxes: `filter-mailboxes` of RFC 5465 section 8."""
+def source(reader: Reader, *, delayed: bool = False) -> Source:
+    """One or more mailboxes: `filter-mailboxes` of RFC 5465 section 8.
+
+    delayed: whether this is of NOTIFY, which alone has SELECTED-DELAYED and not SUBTREE-ONE.
+    """
     name = reader.keyword()
     try:
         scope = Scope(name)
     except ValueError:
         raise Refused("Unknown choice of mailboxes") from None
+    if scope is (Scope.SUBTREE_ONE if delayed else Scope.SELECTED_DELAYED):
+        raise Refused("Unknown choice of mailboxes")
     if scope not in _NAMED:
         return Source(scope)
     reader.need(b" ")
@@ -145,7 +155,9 @@ def _returns(reader: Reader) -> tuple[frozenset[str] | None, tuple[int, int] | N
             part = partial(reader)
         return name
 
-    returns = frozenset(reader.list_of(option, empty=True)) or frozenset({"ALL"})
+    returns = frozenset(reader.list_of(option, empty=True))
+    if returns <= CONTEXT:
+        returns |= {"ALL"}
     if not returns <= RETURNS:
         raise Refused("Unknown result option")
     if part is not None and "ALL" in returns:
