@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from postillon.access.config import ImapConfig
+from postillon.access.imap.orders import Orders
 from postillon.access.imap.session import Session
 from postillon.account.accounts import Accounts
 from postillon.clock import Clock, system_clock
@@ -47,6 +48,7 @@ class ImapServer:
         self.meter = meter
         self.clock = clock
         self.spool_folder = spool_folder
+        self.orders = Orders()
 
     async def handle(self, stream: Stream) -> None:
         """One connection, to its end."""

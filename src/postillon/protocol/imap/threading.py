@@ -5,7 +5,7 @@ Chains may be as long as a mailbox, so nothing here calls itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -81,13 +81,24 @@ ALGORITHMS: dict[str, Callable[[Iterable[Message]], Threads]] = {
 }
 
 
-def write(threads: Threads) -> bytes:
-    """`(2)(3 6 (4 23)(44 7 96))`: RFC 5256 section 4."""
+def write(threads: Threads, names: Mapping[int, int] | None = None) -> bytes:
+    """`(2)(3 6 (4 23)(44 7 96))`: RFC 5256 section 4. names: what to call each number."""
     words: list[str] = []
+    for root in threads:
+        if root.message is not None and not root.children:  # most are alone
+            words.append(f"({_name(root.message, names)})")
+        else:
+            _write(root, names, words)
+    return "".join(words).encode()
+
+
+def _name(message: Message, names: Mapping[int, int] | None) -> int:
+    return message.number if names is None else names[message.number]
+
+
+def _write(root: Node, names: Mapping[int, int] | None, words: list[str]) -> None:
     # What is left to say: nodes, and the words between them.
-    left: list[Node | str] = []
-    for root in reversed(threads):
-        left += (")", root, "(")
+    left: list[Node | str] = [")", root, "("]
     space = False
     while left:
         item = left.pop()
@@ -98,14 +109,14 @@ def write(threads: Threads) -> bytes:
             space = False
             continue
         if item.message is not None:
-            words.append(f" {item.message.number}" if space else str(item.message.number))
+            name = _name(item.message, names)
+            words.append(f" {name}" if space else str(name))
             space = True
         if len(item.children) == 1:
             left.append(item.children[0])
         else:
             for child in reversed(item.children):
                 left += (")", child, "(")
-    return "".join(words).encode()
 
 
 def _by_date(message: Message) -> tuple[int, int]:
@@ -142,6 +153,8 @@ def _linked(messages: Iterable[Message]) -> Threads:
 
 def _holds(node: Node, other: Node) -> bool:
     """Whether `other` is the node or lies below it."""
+    if not node.children:
+        return node is other
     above: Node | None = other
     while above is not None:
         if above is node:
@@ -153,6 +166,10 @@ def _holds(node: Node, other: Node) -> bool:
 def _pruned(roots: Threads) -> Threads:
     kept: Threads = []
     for root in roots:
+        if not root.children:
+            if root.message is not None:
+                kept.append(root)
+            continue
         for node in reversed(list(_walk(root))):  # from below
             if node.message is not None or node is root:
                 continue
@@ -190,7 +207,7 @@ def _first_date(node: Node) -> tuple[int, int]:
 def _in_order(roots: Threads, key: Callable[[Node], tuple[int, int]]) -> Threads:
     """Siblings sorted, from below."""
     for root in roots:
-        for node in reversed(list(_walk(root))):
+        for node in reversed(list(_walk(root))) if root.children else ():
             if len(node.children) > 1:
                 node.children.sort(key=key)
     return sorted(roots, key=key)
