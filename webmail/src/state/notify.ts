@@ -9,7 +9,7 @@ import { go, jmap, mailAccount } from "./app";
 import { inbox } from "./mail";
 
 const VAPID = "urn:ietf:params:jmap:webpush-vapid"; // RFC 9749
-const CORE_TYPES = ["EmailDelivery", "Email"];
+const TYPES = ["EmailDelivery"]; // RFC 8621 section 1.5: new mail, and not every change
 
 export const notices = signal(stored("notices", false) && "Notification" in globalThis && Notification.permission === "granted");
 
@@ -97,7 +97,11 @@ async function subscribe(): Promise<void> {
   const worker = await navigator.serviceWorker.ready;
   const made = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: octets(key) });
   const known = stored<Kept | null>("push", null);
-  if (known?.endpoint === made.endpoint) return;
+  if (known?.endpoint === made.endpoint) {
+    // It ends after a while unless we say that we are still here.
+    const kept = await jmap().call<SetResult<{ id: Id }>>("PushSubscription/set", { update: { [known.id]: { expires: null } } });
+    if (!kept.notUpdated?.[known.id]) return;
+  }
   let device = stored("device", "");
   if (!device) {
     device = crypto.randomUUID();
@@ -105,7 +109,7 @@ async function subscribe(): Promise<void> {
   }
   const result = await jmap().call<SetResult<{ id: Id }>>("PushSubscription/set", {
     create: { push: {
-      deviceClientId: device, url: made.endpoint, types: CORE_TYPES,
+      deviceClientId: device, url: made.endpoint, types: TYPES,
       keys: { p256dh: base64(made.getKey("p256dh")), auth: base64(made.getKey("auth")) },
     } },
   });

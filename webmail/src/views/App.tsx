@@ -61,7 +61,7 @@ function Mail() {
         document.querySelector<HTMLElement>(".rows, .settings-page")?.focus();
       }}>{t("skip")}</a>
       <header class="topbar">
-        <a class="brand" href={hashOf({ mailbox: "" })} aria-label={t("to_inbox")}>
+        <a class="brand" href={hashOf({ mailbox: "" })} aria-label={`Postillon, ${t("to_inbox")}`}>
           <img src="/icon.svg" alt="" width="28" height="28" />
           <span>Postillon</span>
         </a>

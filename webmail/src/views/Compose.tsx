@@ -96,7 +96,7 @@ function Window({ composer: one }: { composer: Composer }) {
         void one.attach(files);
       }}
     >
-      <header class="composer-head">
+      <div class="composer-head">
         {phone.value && <IconButton icon="back" label={t("close_and_save")} onClick={() => void one.close()} />}
         <h2>{one.subject.value.trim() || t("compose")}</h2>
         <span class="muted composer-saved" role="status">
@@ -108,7 +108,7 @@ function Window({ composer: one }: { composer: Composer }) {
             <IconButton icon="close" label={t("close_and_save")} keys="Esc" onClick={() => void one.close()} />
           </>
         )}
-      </header>
+      </div>
       <div class="composer-fields">
         {identities.value.length > 1 && (
           <div class="recipients">

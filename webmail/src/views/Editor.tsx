@@ -34,6 +34,8 @@ export default function Editor({ composer, touched, label }: { composer: Compose
   const root = useRef<HTMLDivElement>(null);
   const editor = useRef<Squire | null>(null);
   const [path, setPath] = useState("");
+  // A quote with colours of its own wants the white paper that they were chosen for.
+  const [coloured] = useState(() => /[\s;"'](background|color|background-color)\s*:|bgcolor=|<font/i.test(composer.html));
 
   useEffect(() => {
     const box = root.current!;
@@ -176,7 +178,7 @@ export default function Editor({ composer, touched, label }: { composer: Compose
         ]} />
       </div>
       <div
-        ref={root} class="editor-text" role="textbox" aria-multiline="true" aria-label={label} spellcheck
+        ref={root} class={`editor-text ${coloured ? "own-paper" : ""}`} role="textbox" aria-multiline="true" aria-label={label} spellcheck
         onKeyDown={(event) => {
           if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
             event.preventDefault();
