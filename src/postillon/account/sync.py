@@ -60,6 +60,7 @@ class Changes:
     created: list[int] = field(default_factory=list)
     updated: list[int] = field(default_factory=list)
     destroyed: list[int] = field(default_factory=list)
+    threads: dict[int, int] = field(default_factory=dict)  # of emails; 0: not known any more
     counts_only: bool = False  # of mailboxes: no other property of an updated one has changed
 
     def put(self, item: int, before: bool, after: bool) -> None:
@@ -114,9 +115,11 @@ class _Window:
     def shown(self, email: int, behind: Sequence[Logged]) -> bool:
         """Whether an email was shown at a moment. behind: its records after it."""
         now = self.emails[email]
+        if not behind:
+            return now.shown
         # An email that was moved keeps its id; a record before says where it came from, unless that
         # was a mailbox that is not seen.
-        came = bool(behind) and behind[0].kind == Kind.CREATED
+        came = behind[0].kind == Kind.CREATED
         new = came and now.created in (None, behind[0].modseq)
         if new or (came and not (self.owner and now.shown)):
             return False
@@ -149,6 +152,7 @@ def email_changes(
     found = Changes(window.until, window.more)
     for email, before, after in window.flips():
         found.put(email, before, after)
+        found.threads[email] = window.emails[email].thread
     return found
 
 

@@ -51,12 +51,31 @@ class Composer:
         for number, (display, address) in enumerate(mailboxes, 1):
             comma = "," if number < len(mailboxes) else ""
             if display:
-                words += [*_phrase(display), f"<{address}>{comma}"]
+                words += [*phrase(display), f"<{address}>{comma}"]
             else:
                 words.append(f"{address}{comma}")
         if any(_UNSAFE.search(word) for word in words):
             raise ValueError(f"{name}: CR, LF or NUL in an address")
         return self._fold(name, words)
+
+    def words(self, name: str, words: Sequence[str]) -> Composer:
+        """A field of words in its grammar, folded between them; what is not ASCII stays UTF-8."""
+        if any(_UNSAFE.search(word) for word in words):
+            raise ValueError(f"{name}: CR, LF or NUL in it")
+        return self._fold(name, words)
+
+    def raw(self, name: str, value: str) -> Composer:
+        """A field as it is to be sent, folded by whoever wrote it; the value follows the colon."""
+        value = value.replace("\r\n", "\n").rstrip("\n")
+        lines = value.split("\n")
+        if not _NAME.match(name) or "\r" in value or "\0" in value:
+            raise ValueError(f"{name}: not a field, or with CR or NUL")
+        if any(line[:1] not in (" ", "\t") or not line.strip() for line in lines[1:]):
+            raise ValueError(f"{name}: a line that continues none")
+        if any(len(line.encode("utf-8", "replace")) > MAX_LINE - len(name) for line in lines):
+            raise ValueError(f"{name}: a line is too long")
+        self._lines.append(f"{name}:" + "\r\n".join(lines) + "\r\n")
+        return self
 
     def parameters(self, name: str, value: str, parameters: Mapping[str, str]) -> Composer:
         """A value with parameters: Content-Type, Content-Disposition."""
@@ -162,7 +181,7 @@ def multipart(
     return b"".join(multipart_chunks(header, subtype, parts, boundary, parameters))
 
 
-def _phrase(display: str) -> list[str]:
+def phrase(display: str) -> list[str]:
     """A display name as words (RFC 5322 section 3.2.5)."""
     if not display.isascii() or not display.isprintable() or "=?" in display:
         return encode_words(display)
