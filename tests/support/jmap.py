@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from postillon.access.authority import Authority
 from postillon.access.jmap.context import Services
+from postillon.access.jmap.pusher import Pusher
 from postillon.access.jmap.web import JmapWeb
 from postillon.directory.signin import SignIns
 from postillon.directory.throttle import Throttle
 from postillon.log import SILENT
+from postillon.net.outward import Outward
 from postillon.protocol.jmap.request import Limits
 from postillon.queue.config import QueueConfig
 from postillon.queue.submit import Submitter
@@ -29,6 +31,13 @@ PASSWORD = "correct horse"
 ADA, BOB = "ada@example.org", "bob@example.org"
 CORE = "urn:ietf:params:jmap:core"
 LIMITS = Limits(max_size_upload=400_000, max_calls_in_request=4)
+
+
+class Nowhere:
+    """A resolver that knows no name."""
+
+    async def addresses(self, name: str) -> tuple[str, ...]:
+        return ()
 
 
 class Caller:
@@ -78,23 +87,38 @@ class Caller:
 
 
 @asynccontextmanager
-async def caller(folder: Path, limits: Limits = LIMITS) -> AsyncIterator[Caller]:
-    """Ada, with a house in which Bob lives too."""
+async def caller(
+    folder: Path, limits: Limits = LIMITS, outward: Outward | None = None
+) -> AsyncIterator[Caller]:
+    """Ada, with a house in which Bob lives too. outward: by which push messages leave."""
     async with house(folder, "example.org") as at:
         for login in (ADA, BOB):
             await at.accounts.create(login, password=await at.credentials.prepare(PASSWORD))
         submitter = Submitter(
             at.store, Recipients(at.directory, RouteConfig()), QueueConfig(), clock=at.time
         )
-        services = Services(
-            at.store, at.accounts, at.directory, submitter, "mail.example.org", limits, at.time,
-            SILENT,
+        pusher = Pusher(
+            at.store, at.accounts, outward or Outward(Nowhere(), agent="test"),
+            hostname="mail.example.org", clock=at.time, gather_s=0.01, retries_s=(0.01, 0.01),
         )  # fmt: skip
-        at.store.on_commit(lambda changes, topics: at.accounts.hub.notify(changes))
+        services = Services(
+            at.store, at.accounts, at.directory, submitter, pusher, "mail.example.org", limits,
+            at.time, SILENT,
+        )  # fmt: skip
+
+        def heard(changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
+            at.accounts.hub.notify(changes)
+            pusher.hear(topics)
+
+        at.store.on_commit(heard)
+        await pusher.start()
         authority = Authority(SignIns(at.credentials, Throttle(QUICK, at.time)))
         application = web.Application()
         spool = folder / "spool"
         spool.mkdir()
         application.add_routes(JmapWeb(services, authority, spool=spool).routes())
-        async with TestClient(TestServer(application)) as client:
-            yield Caller(client, at)
+        try:
+            async with TestClient(TestServer(application)) as client:
+                yield Caller(client, at)
+        finally:
+            await pusher.stop()

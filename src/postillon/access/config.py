@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from postillon.net.outward import is_public
 from postillon.protocol.jmap.request import Limits
 from postillon.setting import MIB, ConfigError, minutes, setting
 
@@ -84,22 +85,16 @@ class HttpConfig:
     )
 
     def __post_init__(self) -> None:
-        for text in self.trusted_proxies:
-            try:
-                ip_network(text)
-            except ValueError:
-                raise ConfigError(
-                    "http", f"trusted_proxies: {text!r} is no address and no network"
-                ) from None
+        _networks("http", "trusted_proxies", self.trusted_proxies)
 
     @property
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        return tuple(ip_network(text) for text in self.trusted_proxies)
+        return _networks("http", "trusted_proxies", self.trusted_proxies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JmapConfig:
-    """Limits of JMAP, as clients are told of them (RFC 8620 section 2)."""
+    """Limits of JMAP, as clients are told of them (RFC 8620 section 2), and where push may go."""
 
     max_size_upload: int = setting(50 * MIB, "Largest file that may be uploaded.", unit="octets")
     max_size_request: int = setting(10 * MIB, "Largest request.", unit="octets")
@@ -108,14 +103,39 @@ class JmapConfig:
     max_calls_in_request: int = setting(64, "Method calls of one request.")
     max_objects_in_get: int = setting(4_096, "Objects that one call may ask for.")
     max_objects_in_set: int = setting(4_096, "Objects that one call may change.")
+    push_networks: tuple[str, ...] = setting(
+        (),
+        "Networks that are not public where clients may have Web Push services all the same, such as"
+        " `10.1.0.0/16`.",
+    )
 
     def __post_init__(self) -> None:
-        if min(getattr(self, name) for name in self.__slots__) < 1:
+        if min(getattr(self, name) for name in Limits.__struct_fields__) < 1:
             raise ConfigError("jmap", "limits must be at least 1")
+        _networks("jmap", "push_networks", self.push_networks)
 
     @property
     def limits(self) -> Limits:
-        return Limits(**{name: getattr(self, name) for name in self.__slots__})
+        return Limits(**{name: getattr(self, name) for name in Limits.__struct_fields__})
+
+    def may_push_to(self, address: str) -> bool:
+        """Whether push messages may go to an IP address."""
+        own = _networks("jmap", "push_networks", self.push_networks)
+        return is_public(address) or any(ip_address(address) in network for network in own)
+
+
+def _networks(
+    section: str, name: str, texts: tuple[str, ...]
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Raises ConfigError."""
+    found = []
+    for text in texts:
+        try:
+            found.append(ip_network(text))
+        except ValueError:
+            what = f"{name}: {text!r} is no address and no network"
+            raise ConfigError(section, what) from None
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,6 +243,7 @@ def delete(tx: Tx, principal: int) -> Steps[Removal]:
     yield ("DELETE FROM credential WHERE principal = ?", (principal,))
     yield ("DELETE FROM second_factor WHERE principal = ?", (principal,))
     yield ("DELETE FROM session WHERE principal = ?", (principal,))  # with it go its tokens
+    yield ("DELETE FROM push_subscription WHERE principal = ?", (principal,))
     yield ("DELETE FROM group_member WHERE principal = ?", (principal,))
     yield ("DELETE FROM granted WHERE grantee = ?", (principal,))
     tx.announce(TOPIC)

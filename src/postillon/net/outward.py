@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -20,6 +21,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from postillon.net.dns import DnsError
+
+T = TypeVar("T")
 
 PORTS = frozenset({80, 443})
 MAX_URL = 4_096  # characters
@@ -64,8 +67,18 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    status: int
+    headers: Mapping[str, str]  # names have no case
+
+
 class Outward:
-    """One per worker. permitted: which addresses may be connected to; only tests allow others."""
+    """One per worker.
+
+    permitted: which addresses may be connected to. ports: None for all. tls: None trusts whom the
+    system trusts.
+    """
 
     def __init__(
         self,
@@ -73,12 +86,14 @@ class Outward:
         *,
         agent: str,
         permitted: Callable[[str], bool] = is_public,
-        ports: frozenset[int] = PORTS,
+        ports: frozenset[int] | None = PORTS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._resolver = resolver
         self._agent = agent
         self._permitted = permitted
         self._ports = ports
+        self._tls: ssl.SSLContext | bool = True if tls is None else tls
         self._room = asyncio.Semaphore(MAX_AT_ONCE)
 
     async def get(self, url: str, *, most: int, accept: str) -> Fetched:
@@ -87,9 +102,16 @@ class Outward:
         Sends neither cookies nor a referrer nor anything else about who asks.
         Raises Forbidden or OutwardError.
         """
+        return await self._bounded(self._follow(url, most, accept))
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Posted:
+        """Hand over a body by https; a redirect is not followed. Raises Forbidden or OutwardError."""
+        return await self._bounded(self._post(url, body, headers))
+
+    async def _bounded(self, work: Awaitable[T]) -> T:
         try:
             async with self._room, asyncio.timeout(TIME_S):
-                return await self._follow(url, most, accept)
+                return await work
         except TimeoutError:
             raise OutwardError("the other server took too long") from None
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
@@ -98,13 +120,9 @@ class Outward:
     async def _follow(self, text: str, most: int, accept: str) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
             url = self._checked(text)
-            pinned = _Pinned(await self._addresses(url.host or ""))
-            connector = aiohttp.TCPConnector(resolver=pinned, use_dns_cache=False, limit=1)
             headers = {"Accept": accept, "User-Agent": self._agent, "Accept-Encoding": "identity"}
             async with (
-                aiohttp.ClientSession(
-                    connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-                ) as session,
+                await self._session(url) as session,
                 session.get(url, headers=headers, allow_redirects=False) as answer,
             ):
                 if answer.status not in REDIRECTS:
@@ -112,13 +130,34 @@ class Outward:
                 text = str(url.join(URL(answer.headers.get("Location", ""))))
         raise OutwardError("it is redirected too often")
 
+    async def _post(self, text: str, body: bytes, headers: Mapping[str, str]) -> Posted:
+        url = self._checked(text)
+        if url.scheme != "https":
+            raise Forbidden("only https is posted to")
+        sent = {**headers, "User-Agent": self._agent, "Accept-Encoding": "identity"}
+        async with (
+            await self._session(url) as session,
+            session.post(url, data=body, headers=sent, allow_redirects=False) as answer,
+        ):
+            return Posted(answer.status, answer.headers)
+
+    async def _session(self, url: URL) -> aiohttp.ClientSession:
+        """One that connects to nothing but the addresses that were checked. Raises OutwardError."""
+        pinned = _Pinned(await self._addresses(url.host or ""))
+        connector = aiohttp.TCPConnector(
+            resolver=pinned, use_dns_cache=False, limit=1, ssl=self._tls
+        )
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        )
+
     def _checked(self, text: str) -> URL:
         if len(text) > MAX_URL:
             raise OutwardError("the address is too long")
         url = URL(text)
         if url.scheme not in ("http", "https") or not url.host or url.user or url.password:
             raise Forbidden("only plain http and https addresses are fetched")
-        if url.port not in self._ports:
+        if self._ports is not None and url.port not in self._ports:
             raise Forbidden("only the ports of the web are fetched from")
         return url.with_fragment(None)
 

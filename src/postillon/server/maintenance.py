@@ -15,7 +15,7 @@ from postillon.account.accounts import Accounts
 from postillon.account.indexing import Indexer
 from postillon.admin import audit
 from postillon.admin.hints import Hints
-from postillon.directory import sessions
+from postillon.directory import push, sessions
 from postillon.directory.directory import Directory
 from postillon.log import Log
 from postillon.queue.submit import Submitter
@@ -140,7 +140,8 @@ class Maintenance:
 
     async def _forget_sessions(self) -> int:
         now = self._store.clock()
-        return await drain(self._store, lambda tx: sessions.forget(tx, now))
+        count = await drain(self._store, lambda tx: sessions.forget(tx, now))
+        return count + await drain(self._store, lambda tx: push.forget(tx, now))
 
     async def _offer_setup(self) -> None:
         await setup.offer(self._store, self._data, self._log)

@@ -22,6 +22,8 @@ from postillon.access.autoconfig.apple import signed
 from postillon.access.autoconfig.pages import AutoconfigPages
 from postillon.access.imap.server import ImapServer
 from postillon.access.jmap.context import Services
+from postillon.access.jmap.pusher import AGENT as PUSH_AGENT
+from postillon.access.jmap.pusher import Pusher
 from postillon.access.jmap.web import JmapWeb
 from postillon.access.pop3.server import Pop3Server
 from postillon.access.signin.provider import Provider
@@ -177,6 +179,14 @@ class Assembly:
             meter=meter,
         )  # fmt: skip
         self.authority = Authority(self.sign_ins, log=log, meter=meter)
+        self.pusher = Pusher(
+            store, self.accounts,
+            Outward(
+                Resolver(config.resolver, clock), agent=PUSH_AGENT, ports=None,
+                permitted=config.jmap.may_push_to,
+            ),
+            hostname=hostname, clock=clock, random=random, log=log, meter=meter,
+        )  # fmt: skip
         self._hostname = hostname
         self._name = f"{role}@{instance}"
         self._spool_folder = spool_folder
@@ -188,11 +198,13 @@ class Assembly:
 
     async def start(self) -> None:
         """Look after the queue from now on."""
+        await self.pusher.start()
         await self.web.start()
         await self.runner.start()
 
     async def stop(self) -> None:
         """Give back what the queue has in hand."""
+        await self.pusher.stop()
         await self.runner.stop()
         await self.agent.stop()
         if self._texts is not None:
@@ -203,6 +215,7 @@ class Assembly:
         if EVERYTHING in topics:
             self.accounts.hub.notify_all()
         self.accounts.hub.notify(changes)
+        self.pusher.hear(topics)
         if TOPIC in topics or EVERYTHING in topics:
             self.runner.wake()
 
@@ -239,7 +252,7 @@ class Assembly:
         """What answers over HTTP beside the pages for client set-up."""
         config, log = self.config, self.log.bind(protocol="http")
         services = Services(
-            self.store, self.accounts, self.directory, self.submitter, self._hostname,
+            self.store, self.accounts, self.directory, self.submitter, self.pusher, self._hostname,
             config.jmap.limits, self._clock, log,
         )  # fmt: skip
         jmap = JmapWeb(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from postillon.access.authority import Identity
 from postillon.access.jmap import names
+from postillon.access.jmap.pusher import Pusher
 from postillon.account.account import Account
 from postillon.account.accounts import Accounts
 from postillon.clock import Clock
@@ -31,6 +32,7 @@ class Services:
     accounts: Accounts
     directory: Directory
     submitter: Submitter
+    pusher: Pusher
     hostname: str
     limits: Limits
     clock: Clock

@@ -23,7 +23,7 @@ async def events(
 ) -> web.StreamResponse:
     """The handler, for whoever has been let in. Raises HTTPBadRequest."""
     types, close, ping = _asked(request)
-    states = States(services, identity, types)
+    states = States(services.accounts, identity.principal, types)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     )

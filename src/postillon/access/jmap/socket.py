@@ -106,7 +106,7 @@ class Talk:
         except WrongType as error:
             raise RequestError("notRequest", f"dataTypes or pushState {error}") from None
         self._stop_pushing()
-        states = self._states = States(self._services, self._identity, types)
+        states = self._states = States(self._services.accounts, self._identity.principal, types)
         await states.start(known or "")
         self._pushing = asyncio.create_task(self._push(states))
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from postillon.access.authority import Identity
 from postillon.access.jmap import names
-from postillon.access.jmap.context import Context, Services
+from postillon.account.accounts import Accounts
 from postillon.account.changes import Kind
+from postillon.account.errors import AccountNotFound
 from postillon.account.ids import AccountId, ModSeq
 from postillon.account.news import News
 
@@ -35,25 +35,26 @@ class States:
     types: which it wants to hear of; None for all.
     """
 
-    def __init__(
-        self, services: Services, identity: Identity, types: Collection[str] | None
-    ) -> None:
-        self._services = services
-        self._identity = identity
+    def __init__(self, accounts: Accounts, principal: int, types: Collection[str] | None) -> None:
+        self._accounts = accounts
+        self._principal = principal
         self._types = None if types is None else frozenset(types)
         self._event = asyncio.Event()
         self._seen: Seen = {}
         self._epochs: dict[int, int] = {}
         self._ends: list[Callable[[], None]] = []
+        self.fresh = False  # whether there is an account that `known` did not tell of
 
-    async def start(self, known: str = "") -> None:
+    async def start(self, known: str = "", *, listen: bool = True) -> None:
         """Hear of changes from now on; known: an `id` from before, whose changes are told first."""
-        context = Context(self._services, self._identity, frozenset())
         before = _parse(known)
-        for number in (self._identity.principal, *await context.shared()):
-            self._ends.append(self._services.accounts.hub.subscribe(AccountId(number), self._heard))
+        shared = await self._accounts.shared_with(self._principal)
+        for number in (self._principal, *(owner.id for owner in shared)):
+            if listen:
+                self._ends.append(self._accounts.hub.subscribe(AccountId(number), self._heard))
             news = await self._news(number, None)
             self._epochs[number] = news.epoch
+            self.fresh = self.fresh or number not in before
             epoch, modseq = before.get(number, (news.epoch, news.modseq))
             self._seen[number] = modseq if epoch == news.epoch else 0
             if self._seen[number] < news.modseq:
@@ -77,30 +78,35 @@ class States:
                 while True:
                     await self._event.wait()
                     self._event.clear()
-                    changed = await self._changed()
-                    if changed:
-                        return {"@type": "StateChange", "changed": changed}
+                    found = await self.look()
+                    if found is not None:
+                        return found
                     await asyncio.sleep(MANY_S)
         except TimeoutError:
             return None
 
-    def _heard(self, modseq: ModSeq) -> None:
-        self._event.set()
-
-    async def _changed(self) -> dict[str, dict[str, str]]:
+    async def look(self) -> dict[str, Any] | None:
+        """The StateChange of what has not been told yet, or None."""
         found = {}
         for number, seen in list(self._seen.items()):
-            news = await self._news(number, seen)
+            try:
+                news = await self._news(number, seen)
+            except AccountNotFound:  # it was removed meanwhile
+                del self._seen[number]
+                continue
             self._seen[number] = news.modseq
             types = frozenset[str]().union(*(TYPES.get(kind, frozenset()) for kind in news.kinds))
             wanted = types if self._types is None else types & self._types
             if wanted:
                 state = names.state(news.epoch, news.modseq)
                 found[names.name(names.ACCOUNT, number)] = dict.fromkeys(sorted(wanted), state)
-        return found
+        return {"@type": "StateChange", "changed": found} if found else None
+
+    def _heard(self, modseq: ModSeq) -> None:
+        self._event.set()
 
     async def _news(self, number: int, modseq: int | None) -> News:
-        return await self._services.accounts.open(number, self._identity.principal).news(modseq)
+        return await self._accounts.open(number, self._principal).news(modseq)
 
 
 def _parse(text: str) -> dict[int, tuple[int, int]]:
