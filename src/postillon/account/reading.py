@@ -106,9 +106,14 @@ class Reading(Acting):
         """Ascending; for the owner empty also for a mailbox that is not there."""
         return await self._read(mailbox, emails.uids(self.id, mailbox))
 
-    async def placements(self, mailbox: MailboxId, ranges: Ranges) -> list[Placement]:
-        """Those of these UIDs that are there, ascending."""
-        return await self._read(mailbox, placements_in(self.id, mailbox, ranges))
+    async def placements(
+        self, mailbox: MailboxId, ranges: Ranges, bits: Sequence[tuple[int, int]] = ()
+    ) -> list[Placement]:
+        """Those of these UIDs that are there, ascending.
+
+        bits: flags, and how they must read: only placements where that is so.
+        """
+        return await self._read(mailbox, placements_in(self.id, mailbox, ranges, bits))
 
     async def emails(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """Those of these UIDs that are there, ascending. About 1 KB each: ask for some hundreds."""

@@ -87,6 +87,7 @@ class Test:
     cost: Cost
     matches: Callable[[Candidate], bool]
     hits: Hits | None = None  # what the text index says of this very key
+    bits: tuple[int, int] | None = None  # it is about these flags alone, which must read so
 
 
 TextKey = commands.HeaderHas | commands.ContentHas
@@ -134,7 +135,8 @@ def compile_key(
             return _has_id(thread, wanted, view.other)
         case commands.Not(inner):
             test = inside(inner)
-            return Test(test.cost, lambda c: not test.matches(c))
+            opposite = (test.bits[0], 0) if test.bits is not None else None
+            return Test(test.cost, lambda c: not test.matches(c), bits=opposite)
         case commands.Either(keys):
             first, second = sorted(map(inside, keys), key=_cost)
             return Test(second.cost, lambda c: first.matches(c) or second.matches(c))
@@ -174,7 +176,7 @@ def _has_flag(key: commands.HasFlag, view: View) -> Test:
         return Test(Cost.NUMBER, lambda c: c.uid >= recent)
     bit = flags.BITS.get(name)
     if bit is not None:
-        return Test(Cost.FLAGS, lambda c: bool(c.flags & bit))
+        return Test(Cost.FLAGS, lambda c: bool(c.flags & bit), bits=(bit, bit))
     return Test(Cost.FLAGS, lambda c: c.keywords is not None and name in c.keywords.split(" "))
 
 

@@ -128,6 +128,7 @@ async def find(session: Session, view: View, key: commands.SearchKey) -> Result:
     if by_modseq:
         session.use(Extra.CONDSTORE)
     parts = key.keys if isinstance(key, commands.All) else (key,)
+    parts = tuple(part for part in parts if not isinstance(part, commands.Everything))
     now = session.server.clock()
     answers = await texts.ask(view.account, key)
     tests = [compile_key(part, view, now, answers, only_uids=session.uid_only) for part in parts]
@@ -210,16 +211,21 @@ async def _by_placements(
     session: Session, view: View, found: Found, tests: list[Test], modseqs: dict[int, int]
 ) -> tuple[Found, Found]:
     """Those that pass, and those of which that is not yet known."""
-    checks = [test.matches for test in tests]
+    bits = [test.bits for test in tests if test.bits is not None]
+    checks = [test.matches for test in tests if test.bits is None]
     sure: Found = []
     more: Found = []
     for start in range(0, len(found), FLAGS_AT_ONCE):
         some = found[start : start + FLAGS_AT_ONCE]
         numbers_of = {uid: number for number, uid in some}
         ranges = numbers.join(uid for _, uid in some)
-        for item in await view.account.placements(view.mailbox, ranges):
+        for item in await view.account.placements(view.mailbox, ranges, bits):
             number = numbers_of.get(item.uid)
             if number is None:
+                continue
+            modseqs[item.uid] = item.modseq
+            if not checks:
+                sure.append((number, item.uid))
                 continue
             candidate = Candidate(
                 number, item.uid, item.flags, item.keywords, item.modseq, item.email
@@ -230,7 +236,6 @@ async def _by_placements(
                 sure.append((number, item.uid))
             except More:
                 more.append((number, item.uid))
-            modseqs[item.uid] = item.modseq
         session.progress(start, len(found))
         await asyncio.sleep(0)
     return sure, more
