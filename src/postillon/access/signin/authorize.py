@@ -7,60 +7,26 @@ the database under a ticket whose cookie has ten minutes; what the client asks s
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
-from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
 from postillon.access.authority import origin, private
 from postillon.access.signin import pages
+from postillon.access.signin.asking import Astray, Fault, Wish, wish_of
 from postillon.access.signin.pages import Face
-from postillon.access.signin.provider import (
-    MAX_FIELDS,
-    BadRequest,
-    Provider,
-    form_of,
-    from_here,
-    once,
-)
+from postillon.access.signin.provider import BadRequest, Provider, form_of, from_here
 from postillon.access.signin.words import Words, chosen
 from postillon.directory import clients, codes, scopes
 from postillon.directory.clients import Client
-from postillon.directory.codes import SIGNED_IN_MS, Asked, Visitor
+from postillon.directory.codes import SIGNED_IN_MS, Visitor
 from postillon.directory.signin import Answer, Denied, Granted
 from postillon.directory.tokens import digest, same, user_code
+from postillon.store.operation import Steps, Tx
 
 FORM, TICKET = "postillon_form", "postillon_ticket"  # cookies
 PATH = "/oauth"
-CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # of S256: a SHA-256 in Base64url
-MAX_STATE = 4_096  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A request of a client whose answer may be sent to `asked.redirect`."""
-
-    client: Client
-    asked: Asked
-    state: str
-    hint: str  # the login that is meant
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is told to the client, at its redirect URI.
-
-    told_here: on a page instead, as the client is nobody we know: a link to us would lead to any site
-    that has registered itself (RFC 9700 section 4.11.2).
-    """
-
-    redirect: str
-    state: str
-    code: str
-    description: str
-    told_here: bool
 
 
 class AuthorizePages:
@@ -72,9 +38,10 @@ class AuthorizePages:
         face = self._face(request)
         if not private(request):
             return pages.trouble(face, face.words.problem_private, 403)
-        wish = await self._wish(request, face)
-        if isinstance(wish, web.Response):
-            return wish
+        try:
+            wish = await wish_of(request, self._provider)
+        except Astray as error:
+            return pages.trouble(face, getattr(face.words, error.words))
         if isinstance(wish, Fault):
             if wish.told_here:
                 return pages.trouble(face, f"{face.words.problem_request} ({wish.description})")
@@ -192,9 +159,12 @@ class AuthorizePages:
         if not isinstance(answer, Granted):
             return self._shown(request, face, pages.code(face, _said(face.words, answer), here))
         old, now = request.cookies.get(TICKET, ""), provider.clock()
-        await provider.write(lambda tx: codes.leave(tx, old))
-        ticket = await provider.write(lambda tx: codes.signed_in(tx, principal.id, False, now))
-        return self._on(request, here, ticket)
+
+        def operation(tx: Tx) -> Steps[str]:
+            yield from codes.leave(tx, old)
+            return (yield from codes.signed_in(tx, principal.id, False, now))
+
+        return self._on(request, here, await provider.write(operation))
 
     async def _consent(
         self, request: web.Request, here: str, form: dict[str, str], wish: Wish
@@ -203,18 +173,21 @@ class AuthorizePages:
         visitor = await self._visitor(request)
         if visitor is None or visitor.needs_code:
             return self._on(request, here)
-        login = visitor.principal.login
-        ticket = request.cookies.get(TICKET, "")
-        await provider.write(lambda tx: codes.leave(tx, ticket))  # good for one decision
+        number, login = visitor.principal.id, visitor.principal.login
+        ticket, now = request.cookies.get(TICKET, ""), provider.clock()
         if form.get("answer") != "allow":
+            await provider.write(lambda tx: codes.leave(tx, ticket))
             provider.log.info(
                 "client_refused", client=asked.client, login=login, peer=request.remote
             )
             return self._back(request, asked.redirect, wish.state, error="access_denied")
-        now = provider.clock()
-        code = await provider.write(lambda tx: codes.issue(tx, asked, visitor.principal.id, now))
-        if not wish.client.vouched:
-            await provider.write(lambda tx: clients.used(tx, asked.client, now))
+
+        def operation(tx: Tx) -> Steps[str]:
+            yield from codes.leave(tx, ticket)  # it is good for one decision
+            yield from clients.used(tx, asked.client, now)
+            return (yield from codes.issue(tx, asked, number, now))
+
+        code = await provider.write(operation)
         provider.log.info(
             "client_allowed", client=asked.client, login=login, scopes=asked.scopes,
             peer=request.remote,
@@ -232,11 +205,15 @@ class AuthorizePages:
         allowed = form.get("answer") == "allow"
         number, now = visitor.principal.id, provider.clock()
         ticket = request.cookies.get(TICKET, "")
-        if isinstance(found, Denied) or not await provider.write(
-            lambda tx: codes.decide(tx, typed, number, allowed, now)
-        ):
+
+        def operation(tx: Tx) -> Steps[bool]:
+            decided = yield from codes.decide(tx, typed, number, allowed, now)
+            if decided:
+                yield from codes.leave(tx, ticket)
+            return decided
+
+        if isinstance(found, Denied) or not await provider.write(operation):
             return self._shown(request, face, pages.device_code(face, face.words.device_wrong))
-        await provider.write(lambda tx: codes.leave(tx, ticket))
         client, asked = found
         provider.log.info(
             "client_allowed" if allowed else "client_refused", client=client.id, device=True,
@@ -252,46 +229,6 @@ class AuthorizePages:
         return response
 
     # What is asked
-
-    async def _wish(self, request: web.Request, face: Face) -> Wish | Fault | web.Response:
-        """What the client wants; a page where its answer must not be sent anywhere."""
-        try:
-            raw = request.rel_url.raw_query_string
-            query = once(parse_qsl(raw, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-        except (BadRequest, ValueError):
-            return pages.trouble(face, face.words.problem_request)
-        client = await self._provider.client(query.get("client_id", ""))
-        if client is None:
-            return pages.trouble(face, face.words.problem_client)
-        redirect = query.get("redirect_uri", "")
-        if not redirect and len(client.redirects) == 1:
-            redirect = client.redirects[0]
-        if not clients.fits(client, redirect):
-            return pages.trouble(face, face.words.problem_redirect)
-        state = query.get("state", "")
-        if len(state) > MAX_STATE:
-            return pages.trouble(face, face.words.problem_request)
-        stranger = not client.vouched and redirect.startswith("https:")
-
-        def fault(code: str, description: str) -> Fault:
-            return Fault(redirect, state, code, description, stranger)
-
-        if query.get("response_type") != "code":
-            return fault("unsupported_response_type", "response_type must be code")
-        if query.get("response_mode", "query") != "query":
-            return fault("invalid_request", "response_mode must be query")
-        if query.get("code_challenge_method") != "S256":
-            return fault("invalid_request", "code_challenge_method must be S256")
-        challenge = query.get("code_challenge", "")
-        if not CHALLENGE.fullmatch(challenge):
-            return fault("invalid_request", "code_challenge is missing or malformed")
-        asked = scopes.known(query.get("scope", "") or scopes.USUAL)
-        if not scopes.meant(asked):
-            return fault("invalid_scope", "none of these scopes is known")
-        if query.get("prompt") == "none":
-            return fault("interaction_required", "somebody must be asked")
-        hint = query.get("login_hint", "")[:320]
-        return Wish(client, Asked(client.id, redirect, challenge, asked), state, hint)
 
     async def _visitor(self, request: web.Request) -> Visitor | None:
         ticket = request.cookies.get(TICKET, "")

@@ -32,6 +32,8 @@ MAX_DAYS = 3_650  # until an app password expires
 MAX_ID = 2**62
 
 Handler = Callable[[web.Request, Principal, Identity], Awaitable[web.Response]]
+Said = Mapping[str, object]  # the body of a request
+Confirmed = Callable[[web.Request, Principal, Identity, Said], Awaitable[web.Response]]
 
 
 class Settings:
@@ -58,21 +60,36 @@ class Settings:
 
         return handle
 
+    def after_password(self, handler: Confirmed, field: str = "password") -> Handler:
+        """A handler for those who say their password again, in this member of the body."""
+
+        async def handle(
+            request: web.Request, owner: Principal, identity: Identity
+        ) -> web.Response:
+            said = await json_of(request)
+            attempt = self._provider.sign_ins.begin("web", request.remote or "")
+            result = await attempt.again(owner, text(said, field))
+            if isinstance(result, Granted):
+                return await handler(request, owner, identity, said)
+            self._provider.log.info("login_failed", login=owner.login, peer=request.remote)
+            response = refusal(result)
+            if response.status == 401:
+                # The session is as good as before: 401 would send the web client to its sign-in.
+                response.set_status(422)
+                del response.headers["WWW-Authenticate"]
+            return response
+
+        return handle
+
     # Password
 
     async def password(
-        self, request: web.Request, owner: Principal, identity: Identity
+        self, request: web.Request, owner: Principal, identity: Identity, said: Said
     ) -> web.Response:
         """POST /auth/password: {old, new}. All other sessions end."""
-        provider = self._provider
-        said = await json_of(request)
-        refused = await self._unless_again(request, owner, text(said, "old"))
-        if refused is not None:
-            return refused
-        await provider.sign_ins.credentials.set_password(
-            owner.login, text(said, "new"), session_of(identity)
-        )
-        provider.log.info("password_changed", login=owner.login, peer=request.remote)
+        kept = session_of(identity)
+        await self._provider.sign_ins.credentials.set_password(owner.login, text(said, "new"), kept)
+        self._note(request, "password_changed", owner)
         return web.Response(status=204)
 
     # Second factor
@@ -87,18 +104,13 @@ class Settings:
         )
 
     async def begin_factor(
-        self, request: web.Request, owner: Principal, identity: Identity
+        self, request: web.Request, owner: Principal, identity: Identity, said: Said
     ) -> web.Response:
         """POST /auth/totp: {password}. A secret for an authenticator app, to be confirmed."""
-        provider = self._provider
-        said = await json_of(request)
-        refused = await self._unless_again(request, owner, text(said, "password"))
-        if refused is not None:
-            return refused
-        secret = await provider.write(lambda tx: second_factor.begin(tx, owner.id))
+        secret = await self._provider.write(lambda tx: second_factor.begin(tx, owner.id))
         if secret is None:
             raise problem(web.HTTPConflict, "There is a second factor already")
-        uri = totp.uri(secret, owner.login, provider.name)
+        uri = totp.uri(secret, owner.login, self._provider.name)
         return answer({"secret": secret, "uri": uri}, 201)
 
     async def confirm_factor(
@@ -111,33 +123,25 @@ class Settings:
         codes = await provider.write(lambda tx: second_factor.confirm(tx, owner.id, code, now))
         if codes is None:
             return answer({"error": "wrong_code"}, 422)
-        provider.log.info("second_factor_on", login=owner.login, peer=request.remote)
+        self._note(request, "second_factor_on", owner)
         return answer({"recovery_codes": codes})
 
     async def renew_codes(
-        self, request: web.Request, owner: Principal, identity: Identity
+        self, request: web.Request, owner: Principal, identity: Identity, said: Said
     ) -> web.Response:
         """POST /auth/totp/recovery-codes: {password}. New ones; the old are good no longer."""
-        said = await json_of(request)
-        refused = await self._unless_again(request, owner, text(said, "password"))
-        if refused is not None:
-            return refused
         codes = await self._provider.write(lambda tx: second_factor.renew(tx, owner.id))
         if codes is None:
             raise problem(web.HTTPConflict, "There is no second factor")
-        self._provider.log.info("recovery_codes_renewed", login=owner.login, peer=request.remote)
+        self._note(request, "recovery_codes_renewed", owner)
         return answer({"recovery_codes": codes})
 
     async def end_factor(
-        self, request: web.Request, owner: Principal, identity: Identity
+        self, request: web.Request, owner: Principal, identity: Identity, said: Said
     ) -> web.Response:
         """DELETE /auth/totp: {password}."""
-        said = await json_of(request)
-        refused = await self._unless_again(request, owner, text(said, "password"))
-        if refused is not None:
-            return refused
         await self._provider.write(lambda tx: second_factor.remove(tx, owner.id))
-        self._provider.log.info("second_factor_off", login=owner.login, peer=request.remote)
+        self._note(request, "second_factor_off", owner)
         return web.Response(status=204)
 
     # App passwords
@@ -172,9 +176,7 @@ class Settings:
         made, password = await provider.sign_ins.credentials.add_app_password(
             owner, name, chosen or (), expires_at
         )
-        provider.log.info(
-            "app_password_made", login=owner.login, id=made.id, name=name, peer=request.remote
-        )
+        self._note(request, "app_password_made", owner, id=made.id, name=name)
         return answer({**_app(made), "password": password}, 201)
 
     async def remove_app_password(
@@ -183,7 +185,7 @@ class Settings:
         """DELETE /auth/app-passwords/{id}."""
         number = _number(request)
         await self._provider.write(lambda tx: app_passwords.remove(tx, owner.id, number))
-        self._provider.log.info("app_password_revoked", login=owner.login, id=number)
+        self._note(request, "app_password_revoked", owner, id=number)
         return web.Response(status=204)
 
     # Sessions
@@ -203,7 +205,7 @@ class Settings:
         """DELETE /auth/sessions/{id}."""
         number = _number(request)
         await self._provider.write(lambda tx: sessions.end_of(tx, owner.id, number))
-        self._provider.log.info("session_ended", login=owner.login, session=number)
+        self._note(request, "session_ended", owner, session=number)
         return web.Response(status=204)
 
     async def end_sessions(
@@ -212,24 +214,11 @@ class Settings:
         """DELETE /auth/sessions: all but the one that asks."""
         here = session_of(identity)
         count = await self._provider.write(lambda tx: sessions.end_all(tx, owner.id, here))
-        self._provider.log.info("sessions_ended", login=owner.login, count=count)
+        self._note(request, "sessions_ended", owner, count=count)
         return answer({"ended": count})
 
-    async def _unless_again(
-        self, request: web.Request, owner: Principal, password: str
-    ) -> web.Response | None:
-        """The refusal where this is not the owner's password."""
-        attempt = self._provider.sign_ins.begin("web", request.remote or "")
-        result = await attempt.again(owner, password)
-        if isinstance(result, Granted):
-            return None
-        self._provider.log.info("login_failed", login=owner.login, peer=request.remote)
-        response = refusal(result)
-        if response.status == 401:
-            # The session is as good as before: 401 would send the web client to its sign-in.
-            response.set_status(422)
-            del response.headers["WWW-Authenticate"]
-        return response
+    def _note(self, request: web.Request, event: str, owner: Principal, **facts: object) -> None:
+        self._provider.log.info(event, login=owner.login, peer=request.remote, **facts)
 
 
 def _app(item: AppPassword) -> dict[str, object]:
