@@ -30,10 +30,14 @@ class CannotTell(Exception):
 
 
 class Point(NamedTuple):
-    """A moment within the log: all records up to `modseq`, and the first `n` of the next one."""
+    """A moment within the log: all records up to `modseq`, and the first `n` of the next one.
+
+    told: of the mailboxes that the record after these concerns, how many have been told already.
+    """
 
     modseq: int
     n: int = 0
+    told: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,30 +205,33 @@ def mailbox_changes(
     """Mailboxes of which a property or a count may have changed. Raises CannotTell."""
     window = yield from _window(account, since, now, eyes, most, lambda item: item.mailbox)
     there = yield from _mailboxes(account, eyes)
-    later_gone: set[int] = set()
-    if window.more:
-        rows = yield from _log(account, window.until, now, Kind.MAILBOX_CREATED)
-        later_gone = {item.object for item in rows if item.kind == Kind.MAILBOX_DELETED}
     touched: dict[int, None] = {}
     properties: set[int] = set()
     created: set[int] = set()
     deleted: set[int] = set()
+    found = Changes(window.until, window.more)
+    room = MOST if most is None else min(most, MOST)
+    skip = since.told
     for item in window.records:
-        if item.kind < Kind.MAILBOX_CREATED:
-            touched.setdefault(item.mailbox)
-            continue
-        if item.kind == Kind.ANNOTATED:
-            continue
-        if item.object not in touched or item.object not in properties:
+        concerned = _concerned(item, window, since, roll, eyes)
+        for number, mailbox in enumerate(concerned[skip:], skip):
+            if mailbox not in touched and len(touched) == room:
+                found.until, found.more = Point(item.modseq - 1, item.n, number), True
+                break
+            touched.setdefault(mailbox)
+        if found.until != window.until:
+            break
+        skip = 0
+        if item.kind >= Kind.MAILBOX_CREATED and concerned:
             properties.add(item.object)
             if item.kind == Kind.MAILBOX_CREATED:
                 created.add(item.object)
-        touched.setdefault(item.object)
-        if item.kind == Kind.MAILBOX_DELETED:
-            deleted.add(item.object)
-    for mailbox in _beside(window, since, roll, eyes):
-        touched.setdefault(mailbox)
-    found = Changes(window.until, window.more)
+            elif item.kind == Kind.MAILBOX_DELETED:
+                deleted.add(item.object)
+    later_gone: set[int] = set()
+    if found.more:
+        rows = yield from _log(account, found.until, now, Kind.MAILBOX_CREATED)
+        later_gone = {item.object for item in rows if item.kind == Kind.MAILBOX_DELETED}
     for mailbox in touched:
         after = mailbox in there or mailbox in later_gone
         before = mailbox not in created and (after or mailbox in deleted)
@@ -233,21 +240,21 @@ def mailbox_changes(
     return found
 
 
-def _beside(window: _Window, since: Point, roll: Roll, eyes: Eyes) -> list[int]:
-    """Mailboxes that hold emails of a thread in which something elsewhere was or is unread."""
-    threads: dict[int, None] = {}
-    for email, records in window.by_email().items():
-        known = window.emails[email]
-        plain = all(item.kind == Kind.CHANGED for item in records)
-        if known.thread and not (plain and known.seen_changed <= since.modseq):
-            threads.setdefault(known.thread)
-    found: dict[int, None] = {}
-    for thread in threads:
-        for row in roll.of_thread(thread):
-            for mailbox in roll.mailboxes(row):
-                if eyes.reads(mailbox):
-                    found.setdefault(mailbox)
-    return list(found)
+def _concerned(item: Logged, window: _Window, since: Point, roll: Roll, eyes: Eyes) -> list[int]:
+    """The mailboxes that a record changes: its own, and those that hold others of the thread.
+
+    A thread is unread in one mailbox for what is unread in another.
+    """
+    if item.kind == Kind.ANNOTATED:
+        return []
+    if item.kind >= Kind.MAILBOX_CREATED:
+        return [item.object]
+    known = window.emails[item.object]
+    beside: set[int] = set()
+    if known.thread and (item.kind != Kind.CHANGED or known.seen_changed > since.modseq):
+        for row in roll.of_thread(known.thread):
+            beside.update(filter(eyes.reads, roll.mailboxes(row)))
+    return [item.mailbox, *sorted(beside - {item.mailbox})]
 
 
 def _window(
@@ -307,7 +314,7 @@ def _log(
         return []
     rows = yield (
         "SELECT kind, mailbox, object, modseq, n, thread FROM change WHERE account = ?"
-        " AND modseq > ? AND modseq <= ? AND kind >= ? ORDER BY modseq, n LIMIT ?",
+        " AND modseq > ? AND modseq <= ? AND kind >= ? AND kind < 20 ORDER BY modseq, n LIMIT ?",
         (account, since.modseq, now, kinds_from, limit + since.n),
     )
     found = [Logged(*row) for row in rows]

@@ -36,21 +36,19 @@ def check_state(wanted: str | None, state: State) -> str:
 
 def point_of(text: str, epoch: int) -> Point:
     """The moment that a state means. Raises MethodError cannotCalculateChanges."""
-    whole, n = text, 0
-    if text.count(".") == 2:  # within one change that touched very much
-        whole, _, rest = text.rpartition(".")
-        if not (rest.isascii() and rest.isdigit() and len(rest) < 10):
-            raise MethodError("cannotCalculateChanges")
-        n = int(rest)
-    modseq = names.modseq_of(whole, epoch)
+    parts = text.split(".")
+    rest = parts[2:]  # within one change that touched very much
+    if len(rest) > 2 or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in rest):
+        raise MethodError("cannotCalculateChanges")
+    modseq = names.modseq_of(".".join(parts[:2]), epoch)
     if modseq is None:
         raise MethodError("cannotCalculateChanges")
-    return Point(modseq, n)
+    return Point(modseq, *map(int, rest))
 
 
 def text_of(point: Point, epoch: int) -> str:
-    text = names.state(epoch, point.modseq)
-    return f"{text}.{point.n}" if point.n else text
+    rest = [point.n, point.told] if point.told else [point.n] if point.n else []
+    return ".".join([names.state(epoch, point.modseq), *map(str, rest)])
 
 
 async def changes_of(
