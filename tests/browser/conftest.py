@@ -1,0 +1,101 @@
+"""One server with mail in it for all tests of a process; a browser page of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.browser import chromium, fill, missing
+from support.letters import letters
+from support.server import PASSWORD, Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+LOGINS = (
+    "ada@example.org", "bob@example.net", "carol@example.org", "dora@example.org", "eve@example.org",
+)  # fmt: skip
+WAIT_MS = 8_000
+
+Open = Callable[..., "Page"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    why = missing()
+    for item in items:
+        if why and item.path.is_relative_to(here) and item.path.name != "test_budget.py":
+            item.add_marker(pytest.mark.skip(reason=f"not tested in a browser: {why}"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(
+        tmp_path_factory.mktemp("browser"), logins=LOGINS, protocols=("smtp", "imap", "http"),
+        )  # fmt: skip
+    with made:
+        fill(made, LOGINS[0], letters(datetime.now(UTC)))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser(server: Server) -> Iterator[Browser]:
+    """Not for the session: while it lives the thread has an event loop; other tests want their own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def address(server: Server) -> str:
+    return f"http://{server.host}:{server.port('http')}"
+
+
+@pytest.fixture
+def open_page(browser: Browser, address: str) -> Iterator[Open]:
+    """Opens pages that fail the test when a script of ours does; signed in unless login is ""."""
+    contexts = []
+    faults: list[str] = []
+
+    def opened(
+        login: str = LOGINS[0],
+        *,
+        width: int = 1280,
+        height: int = 800,
+        path: str = "/",
+        **more: Any,
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, locale="en-GB", **more
+        )
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(address + path)
+        if login:
+            page.get_by_label("Address").fill(login)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("grid", name="Messages").or_(page.locator(".empty")).first.wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(open_page: Open) -> Page:
+    """Ada's mail on a wide screen."""
+    return open_page()
