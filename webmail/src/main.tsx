@@ -9,10 +9,8 @@ import "./style/mail.css";
 import "./style/compose.css";
 import "./style/settings.css";
 
-void setLanguage(preferences.value.language).then(() => {
-  render(<App />, document.getElementById("app")!);
-  return resume();
-});
+void resume();
+void setLanguage(preferences.value.language).then(() => render(<App />, document.getElementById("app")!));
 
 if ("serviceWorker" in navigator && import.meta.env.PROD) {
   addEventListener("load", () => void navigator.serviceWorker.register("/sw.js").catch(() => undefined));

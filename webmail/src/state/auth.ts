@@ -17,13 +17,14 @@ export class SignInError extends Error {
 interface Given {
   access_token: string;
   expires_in: number;
-  account?: { admin?: boolean };
+  account?: { login?: string; admin?: boolean };
 }
 
 const EARLY_S = 30; // a token is renewed so long before it ends
 
 export class OwnCredentials implements Credentials {
   admin = false;
+  login = "";
   private token = "";
   private until = 0;
   private renewing: Promise<boolean> | null = null;
@@ -79,6 +80,7 @@ export class OwnCredentials implements Credentials {
     if (!given.access_token) throw new SignInError("other");
     this.token = given.access_token;
     this.admin = given.account?.admin === true;
+    this.login = given.account?.login ?? "";
     this.until = Date.now() + (given.expires_in - EARLY_S) * 1000;
   }
 }

@@ -1,11 +1,12 @@
 /** Coming in and going out. */
 
+import { effect } from "@preact/signals";
 import { JmapClient, SignedOut, Unreachable, type Credentials } from "../jmap/client";
-import type { Session } from "../jmap/types";
+import type { Mailbox, Session } from "../jmap/types";
 import { store, stored } from "../lib/dom";
 import { client, go, otherAccount, sayError } from "./app";
 import { OwnCredentials, SignInError } from "./auth";
-import { forgetAll, loadMailboxes } from "./mail";
+import { forgetAll, loadMailboxes, mailboxes } from "./mail";
 
 export const OWN_SESSION = "/.well-known/jmap";
 export let credentials: Credentials | null = null;
@@ -26,22 +27,44 @@ export async function resume(): Promise<void> {
   }
   try {
     const found = await OwnCredentials.resume();
-    if (found) await enter(OWN_SESSION, found);
-    else client.value = null;
+    if (!found) client.value = null;
+    else if (!again(found)) await enter(OWN_SESSION, found);
   } catch (error) {
     const kept = stored<Session | null>("session", null);
     const away = error instanceof Unreachable || (error instanceof SignInError && error.reason === "network");
     if (kept && away) {
       const offline = new OwnCredentials();
       credentials = offline;
+      mailboxes.value = stored<Mailbox[]>("mailboxes", []);
       client.value = JmapClient.offline(OWN_SESSION, kept, offline);
-      await loadMailboxes().catch(() => undefined);
     } else {
       client.value = null;
       if (!(error instanceof SignedOut)) throw error;
     }
   }
 }
+
+/**
+ * What was there last time is there at once: the list can be asked for without asking first where and in
+ * which mailboxes. The answers bring everything up to date.
+ */
+function again(found: OwnCredentials): boolean {
+  const session = stored<Session | null>("session", null);
+  const boxes = stored<Mailbox[]>("mailboxes", []);
+  if (!session || !boxes.length || !found.login || session.username !== found.login) return false;
+  credentials = found;
+  const made = JmapClient.offline(OWN_SESSION, session, found);
+  mailboxes.value = boxes;
+  client.value = made;
+  void made.refreshSession().then(() => store("session", made.session), () => undefined);
+  return true;
+}
+
+const MOST_KEPT = 500; // mailboxes
+effect(() => {
+  const known = mailboxes.value;
+  if (known.length && known.length <= MOST_KEPT && !otherAccount.value) store("mailboxes", known);
+});
 
 /** Looks at another account, or with "" at one's own. */
 export async function lookAt(account: string): Promise<void> {
@@ -57,6 +80,7 @@ export async function leave(): Promise<void> {
   credentials = null;
   client.value = null;
   store("session", undefined);
+  store("mailboxes", undefined);
   go({ mailbox: "" }, true);
   for (const name of (await globalThis.caches?.keys()) ?? []) {
     if (name.startsWith("mail-")) await caches.delete(name);
