@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from postillon.access.jmap import core, emails, mailboxes, snippets, subscriptions, threads
+from postillon.access.jmap import (
+    blob_methods,
+    core,
+    emails,
+    mailboxes,
+    snippets,
+    subscriptions,
+    threads,
+)
 from postillon.access.jmap.capability import Capability
 from postillon.access.jmap.context import Method
 
-MODULES: tuple[ModuleType, ...] = (core, subscriptions, mailboxes, emails, threads, snippets)
+MODULES: tuple[ModuleType, ...] = (
+    core,
+    blob_methods,
+    subscriptions,
+    mailboxes,
+    emails,
+    threads,
+    snippets,
+)
 
 
 def _methods() -> Mapping[str, tuple[str, Method]]:
