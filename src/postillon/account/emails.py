@@ -6,8 +6,7 @@ therefore its statements are few and written out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import cast
+from collections.abc import Collection
 
 import msgspec
 
@@ -270,7 +269,7 @@ def deleted_octets(account: AccountId, mailbox: MailboxId) -> Steps[int]:
     return int(rows[0][0] or 0)
 
 
-def uids(account: AccountId, mailbox: MailboxId) -> Steps[Sequence[Uid]]:
+def uids(account: AccountId, mailbox: MailboxId) -> Steps[list[Uid]]:
     """All UIDs of a mailbox, ascending. Empty also for a mailbox that is not there."""
     rows = yield (
         "SELECT m.total, (SELECT min(uid) FROM placement p WHERE p.account = m.account"
@@ -279,7 +278,7 @@ def uids(account: AccountId, mailbox: MailboxId) -> Steps[Sequence[Uid]]:
         (account, mailbox),
     )
     if rows and rows[0][0] and rows[0][2] - rows[0][1] + 1 == rows[0][0]:  # none is missing
-        return cast(Sequence[Uid], range(rows[0][1], rows[0][2] + 1))
+        return list(map(Uid, range(rows[0][1], rows[0][2] + 1)))
     rows = yield (
         "SELECT uid FROM placement WHERE account = ? AND mailbox = ? ORDER BY uid",
         (account, mailbox),

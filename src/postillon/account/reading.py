@@ -102,7 +102,7 @@ class Reading(Acting):
         steps = grants.at(self.id, mailbox)
         return await self._store.query(self._checked(mailbox, Right.ADMINISTER, steps))
 
-    async def uids(self, mailbox: MailboxId) -> Sequence[Uid]:
+    async def uids(self, mailbox: MailboxId) -> list[Uid]:
         """Ascending; for the owner empty also for a mailbox that is not there."""
         return await self._read(mailbox, emails.uids(self.id, mailbox))
 

@@ -56,6 +56,16 @@ class Table:
     def __len__(self) -> int:
         return sum(map(len, self.columns.values()))
 
+    async def column(self, view: View, uids: Sequence[int], kind: Kind) -> Column:
+        """The values of these messages, and perhaps of others; those that are gone may have none."""
+        column = self.columns.setdefault(kind, {})
+        missing = [uid for uid in uids if uid not in column]
+        if missing:
+            ranges = numbers.join(missing)
+            facts = await view.account.sort_facts(view.mailbox, ranges, header=kind.header)
+            column.update(await apart(len(facts), _values, facts, kind))
+        return column
+
     def known(self, order: object, found: Found) -> Value:
         """What was answered when these very messages were put in this order; None: it is not kept."""
         kept = self._answers.get(order)
@@ -78,7 +88,14 @@ class Orders:
     def __init__(self) -> None:
         self._tables: OrderedDict[tuple[int, int, int], Table] = OrderedDict()  # used last is last
 
-    def table(self, view: View) -> Table:
+    async def open(self, view: View, found: Found) -> Table:
+        """The table of a mailbox.
+
+        Raises what reading it raises: what is kept asks nobody, and somebody else's mailbox may not be
+        shared any more.
+        """
+        if not view.account.own and found:
+            await view.account.placements(view.mailbox, [(found[0][1], found[0][1])])
         key = (view.account.id, view.mailbox, view.uid_validity)
         table = self._tables.get(key)
         if table is None:
@@ -88,21 +105,6 @@ class Orders:
         while total > MAX_VALUES and len(self._tables) > 1:
             total -= len(self._tables.popitem(last=False)[1])
         return table
-
-    async def column(self, view: View, uids: Sequence[int], kind: Kind) -> Column:
-        """The values of these messages, and perhaps of others; those that are gone may have none.
-
-        Raises what reading the mailbox raises: somebody else's may not be shared any more.
-        """
-        if not view.account.own and uids:  # values that are kept ask nobody
-            await view.account.placements(view.mailbox, [(uids[0], uids[0])])
-        column = self.table(view).columns.setdefault(kind, {})
-        missing = [uid for uid in uids if uid not in column]
-        if missing:
-            ranges = numbers.join(missing)
-            facts = await view.account.sort_facts(view.mailbox, ranges, header=kind.header)
-            column.update(await apart(len(facts), _values, facts, kind))
-        return column
 
 
 def _values(facts: Sequence[SortFacts], kind: Kind) -> Column:

@@ -69,19 +69,20 @@ async def _ordered(
 
     fit: how well each fits, by UID, where that is a key.
     """
-    view, orders = session.selected, session.server.orders
+    view = session.selected
+    table = await session.server.orders.open(view, found)
     kept = not any(key is SortKey.RELEVANCY for key, _ in keys)
-    known = orders.table(view).known(keys, found) if kept else None
+    known = table.known(keys, found) if kept else None
     if known is not None:
         return cast(Sequence[int], known)
     uids = [uid for _, uid in found]
     columns = [
-        fit if key is SortKey.RELEVANCY else await orders.column(view, uids, KINDS[key])
+        fit if key is SortKey.RELEVANCY else await table.column(view, uids, KINDS[key])
         for key, _ in keys
     ]
     sorted_ = await apart(len(uids), _sorted, uids, keys, columns)
     if kept:
-        orders.table(view).keep(keys, found, sorted_)
+        table.keep(keys, found, sorted_)
     return cast(Sequence[int], sorted_)
 
 
@@ -113,15 +114,16 @@ async def thread(session: Session, command: commands.Command) -> Answer:
 
 
 async def _threads(session: Session, algorithm: str, found: Found, *, uid: bool) -> bytes:
-    view, orders = session.selected, session.server.orders
-    known = orders.table(view).known((algorithm, uid), found)
+    view = session.selected
+    table = await session.server.orders.open(view, found)
+    known = table.known((algorithm, uid), found)
     if known is not None:
         return cast(bytes, known)
     uids = [uid for _, uid in found]
-    column = await orders.column(view, uids, MESSAGES)
+    column = await table.column(view, uids, MESSAGES)
     places = None if uid else {uid: number for number, uid in found}
     text = await apart(len(uids), _threaded, algorithm, uids, column, places)
-    orders.table(view).keep((algorithm, uid), found, text)
+    table.keep((algorithm, uid), found, text)
     return cast(bytes, text)
 
 
