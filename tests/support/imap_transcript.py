@@ -1,8 +1,8 @@
 """Runs conversations written as text (tests/transcripts/imap/*.txt) against IMAP connections.
 
 `C:` is sent with CRLF, `C!` with its escapes undone and nothing added, `S:` must be the next line
-to the octet, where `…` stands for the rest of it and `{=name}` for a number, which `{name}` means in
-what follows. `C2:` and `S2:` are a second connection.
+to the octet, where `…` stands for the rest of it and `{=name}` for a number or a token, which
+`{name}` means in what follows. `C2:` and `S2:` are a second connection.
 Lines that begin with `#` say why.
 """
 
@@ -49,7 +49,7 @@ async def run(path: Path, connect: Callable[[], Awaitable[Client]], piece: int =
         if "{=" in expected:
             before, _, after = expected.partition("{=")
             name, _, after = after.partition("}")
-            caught = re.match(re.escape(before) + r"(\d+)", line.decode())
+            caught = re.match(re.escape(before) + r"([0-9a-f]+)", line.decode())
             assert caught is not None, f"{path.name}:{number}: expected {rest!r}, got {line!r}"
             numbers[name] = caught[1]
             expected = before + caught[1] + after

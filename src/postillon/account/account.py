@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from postillon.account import across, emails, grants, hierarchy, mailboxes, metadata, transfer
+from postillon.account import (
+    across,
+    emails,
+    grants,
+    hierarchy,
+    mailboxes,
+    metadata,
+    transfer,
+    url_keys,
+)
 from postillon.account import flags as flagging  # `flags` is a parameter of half the methods
 from postillon.account.arriving import ToAppend, as_new, fit
 from postillon.account.emails import Placed
@@ -175,6 +184,21 @@ class Account(Reading):
         await self._write(
             mailbox, Right.WRITE, lambda tx: metadata.store(tx, self.id, mailbox, values)
         )
+
+    async def url_key(self, mailbox: MailboxId, fresh: bytes) -> bytes:
+        """The key of the URLs that who acts hands out of a mailbox. fresh: what it is if there is none.
+
+        Raises MailboxNotFound.
+        """
+        return await self._write(
+            mailbox,
+            Right.READ,
+            lambda tx: url_keys.find_or_keep(self.id, mailbox, self._holder, fresh),
+        )
+
+    async def reset_url_keys(self, mailbox: MailboxId | None = None) -> None:
+        """Void the URLs that who acts has handed out, of a mailbox or of the whole account."""
+        await self._store.write(lambda tx: url_keys.forget(self.id, mailbox, self._holder))
 
     async def expunge(self, mailbox: MailboxId, ranges: Ranges | None = None) -> list[Uid]:
         """Remove what has \\Deleted, of these UIDs or (None) of all. Raises MailboxNotFound."""

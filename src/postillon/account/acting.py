@@ -34,6 +34,11 @@ class Acting:
         """Whether the owner acts."""
         return self._actor is None
 
+    @property
+    def _holder(self) -> int:
+        """The principal who acts."""
+        return self.id if self._actor is None else self._actor
+
     def _refuse_others(self, mailbox: int = grants.NEW) -> None:
         if not self.own:
             raise NotAllowed(mailbox)

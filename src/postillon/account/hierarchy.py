@@ -145,6 +145,7 @@ def sweep(tx: Tx, account: AccountId, limit: int = SWEEP) -> Steps[bool]:
     removed = yield from transfer.empty(tx, account, mailbox, limit)
     if removed < limit:
         yield ("DELETE FROM annotation WHERE account = ? AND mailbox = ?", (account, mailbox))
+        yield ("DELETE FROM url_key WHERE account = ? AND mailbox = ?", (account, mailbox))
         yield ("DELETE FROM mailbox WHERE account = ? AND mailbox = ?", (account, mailbox))
     return True
 

@@ -15,6 +15,7 @@ from postillon.account import (
     metadata,
     news,
     touched,
+    url_keys,
 )
 from postillon.account import flags as flagging
 from postillon.account.acting import Acting
@@ -91,6 +92,10 @@ class Reading(Acting):
     async def every_annotation(self) -> dict[MailboxId, dict[str, bytes]]:
         """The entries of all mailboxes and of the account; others see what is /shared and readable."""
         return await self._store.query(self._annotations())
+
+    async def known_url_key(self, mailbox: MailboxId) -> bytes | None:
+        """The key of the URLs that who acts has handed out of a mailbox; None: they are void."""
+        return await self._read(mailbox, url_keys.find(self.id, mailbox, self._holder))
 
     async def subscriptions(self) -> list[Path]:
         """All names subscribed to, also those that no mailbox has; sorted. The owner's alone."""

@@ -146,6 +146,7 @@ ACCOUNT_CHECKS: tuple[Check, ...] = (
 # Of these, rows alone do not show that there was an account.
 _OF_ACCOUNTS = (
     "thread_key", "item", "upload", "change", "subscription", "imported", "annotation", "granted",
+    "url_key",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postillon.protocol.imap.commands import AppendDone, Command, Login
+from postillon.protocol.imap.commands import AppendDone, AppendMessage, Command, Login
 from postillon.protocol.imap.engine import (
     MAX_BEFORE_LOGIN,
     Chunk,
@@ -93,7 +93,7 @@ def test_a_message_of_an_append_comes_in_pieces() -> None:
         Chunk(b"01234"),
         Chunk(b"56789"),
         Uploaded(),
-        Command("a", "APPEND", AppendDone()),
+        Command("a", "APPEND", AppendDone(b"x y", (AppendMessage(("\\Seen",)),))),
     ]
 
 
@@ -106,7 +106,36 @@ def test_several_messages_and_a_literal_as_mailbox() -> None:
         Upload("a", b"abc", (), b"01-Jan-2020 00:00:00 +0000", 1, False, False, False),
         Chunk(b"y"),
         Uploaded(),
-        Command("a", "APPEND", AppendDone()),
+        Command(
+            "a",
+            "APPEND",
+            AppendDone(b"abc", (AppendMessage(), AppendMessage((), b"01-Jan-2020 00:00:00 +0000"))),
+        ),
+    ]
+
+
+def test_the_texts_of_a_catenated_message_come_in_pieces_and_its_urls_with_the_command() -> None:
+    """RFC 4469 section 5: a literal may be a URL, a text or another message."""
+    found = events(
+        b"a APPEND x (f) CATENATE (URL {3+}\r\n/u1 TEXT {2+}\r\nab URL /u2 TEXT {0+}\r\n) {1+}\r\nz\r\n"
+    )
+    assert found == [
+        Upload("a", b"x", ("f",), None, 2, False, False, True, part=True),
+        Chunk(b"ab"),
+        Uploaded(),
+        Upload("a", b"x", ("f",), None, 0, False, False, False, part=True),
+        Uploaded(),
+        Upload("a", b"x", (), None, 1, False, False, False),
+        Chunk(b"z"),
+        Uploaded(),
+        Command(
+            "a",
+            "APPEND",
+            AppendDone(
+                b"x",
+                (AppendMessage(("f",), None, (b"/u1", None, b"/u2", None)), AppendMessage()),
+            ),
+        ),
     ]
 
 

@@ -16,6 +16,7 @@ from postillon.account.rights import Right
 from postillon.directory.principals import PrincipalKind
 
 if TYPE_CHECKING:
+    from postillon.access.imap.server import ImapServer
     from postillon.access.imap.session import Session
 
 OTHERS, SHARED = "Other Users", "Shared"
@@ -44,23 +45,27 @@ class Place:
 
 async def place(session: Session, raw: bytes) -> Place:
     """The place of a name as the client sent it. Raises BadName, or MailboxNotFound for others'."""
-    path = session.path(raw)
-    own = Place(session.account, path)
+    return await place_of(session.server, session.account, session.path(raw))
+
+
+async def place_of(server: ImapServer, account: Account, path: Path) -> Place:
+    """The place of a path as the owner of an account sees it. Raises MailboxNotFound for others'."""
+    own = Place(account, path)
     if len(path) < 2 or path[0] not in SPACES.values() or "@" not in path[1]:
         return own
     if await own.find() is not None:
         return own
-    owner = await session.server.directory.by_login(path[1])
+    owner = await server.directory.by_login(path[1])
     if owner is None or owner.login != path[1] or SPACES[owner.kind] != path[0]:
         raise MailboxNotFound(path)
-    if owner.id == session.account.id or not path[2:]:
+    if owner.id == account.id or not path[2:]:
         raise MailboxNotFound(path)
-    account = session.server.accounts.open(owner.id, session.account.id)
+    other = server.accounts.open(owner.id, account.id)
     try:
-        await account.facts()  # whether anything in it is shared with us
+        await other.facts()  # whether anything in it is shared with us
     except AccountNotFound:
         raise MailboxNotFound(path) from None
-    return Place(account, path[2:], path[:2])
+    return Place(other, path[2:], path[:2])
 
 
 async def shared(session: Session) -> list[Place]:

@@ -30,6 +30,7 @@ from postillon.access.imap import (
     search,
     sorting,
     tree,
+    urlauth,
 )
 from postillon.access.imap.answer import Answer, bad, no
 from postillon.access.imap.errors import REFUSABLE, refusal
@@ -113,6 +114,9 @@ RULES: dict[str, Rule] = {
     "RENAME": Rule(State.LOGGED_IN, tree.rename),
     "SUBSCRIBE": Rule(State.LOGGED_IN, tree.subscribe),
     "UNSUBSCRIBE": Rule(State.LOGGED_IN, tree.unsubscribe),
+    "GENURLAUTH": Rule(State.LOGGED_IN, urlauth.generate),
+    "RESETKEY": Rule(State.LOGGED_IN, urlauth.reset),
+    "URLFETCH": Rule(State.LOGGED_IN, urlauth.fetch),
     "SELECT": Rule(State.LOGGED_IN, opening.select),
     "EXAMINE": Rule(State.LOGGED_IN, opening.examine),
     "APPEND": Rule(State.LOGGED_IN, append.finish),

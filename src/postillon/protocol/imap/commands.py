@@ -128,13 +128,44 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class AppendDone:
-    """The last message of an APPEND or REPLACE has been uploaded, and the command line has ended."""
+class AppendMessage:
+    """One message of an APPEND. parts: URLs, and None for a text that was uploaded (RFC 4469)."""
 
+    flags: tuple[str, ...] = ()
+    received: bytes | None = None  # date-time as sent
+    parts: tuple[bytes | None, ...] | None = None  # None: it was uploaded whole
+
+
+@dataclass(frozen=True, slots=True)
+class AppendDone:
+    """All octets of an APPEND or REPLACE have been uploaded, and the command has ended."""
+
+    mailbox: bytes
+    messages: tuple[AppendMessage, ...] = ()
     uid: bool = False
     replaces: int | None = (
         None  # number or UID of the message that goes (RFC 8508); STAR is the last
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """GENURLAUTH: URLs that lack their token, each with a mechanism (RFC 4467 section 7)."""
+
+    urls: tuple[tuple[bytes, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetKey:
+    mailbox: bytes | None = None  # None: all of the account
+    mechanisms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UrlFetch:
+    """Each with what is wanted of it: BODY, BINARY, BODYPARTSTRUCTURE (RFC 5524); none: as it is."""
+
+    urls: tuple[tuple[bytes, tuple[str, ...]], ...]
 
 
 class Attribute(Enum):
@@ -447,6 +478,7 @@ Argument = (
     Login | Authenticate | Compress | Name | Select | Create | Rename | List | Status | Id | Enable
     | GetMetadata | SetMetadata | SetAcl | Root | AppendDone | Fetch | Store | Copy | Expunge | Search
     | Sort | Thread | Batches | MultiSearch | Notify | Cancel
+    | Urls | ResetKey | UrlFetch
 )  # fmt: skip
 
 

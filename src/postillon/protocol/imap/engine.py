@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from postillon.protocol.imap import parser
-from postillon.protocol.imap.commands import AppendDone, Command
+from postillon.protocol.imap.appending import Appending, Wants
+from postillon.protocol.imap.commands import Command
 from postillon.protocol.imap.words import Refused
 
 MAX_BEFORE_LOGIN = 64 * 1024  # octets of one command with its literals (FAULTS 26)
@@ -57,6 +58,7 @@ class Upload:
     waits: bool  # for `+`
     binary: bool  # literal8, RFC 3516
     first: bool  # of this command; others are of MULTIAPPEND (RFC 3502)
+    part: bool = False  # a text of a message that is put together (RFC 4469)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,8 @@ class _State(Enum):
 class ImapEngine:
     """One conversation. CRLF ends a line; a bare LF is taken for it, a bare CR is refused."""
 
-    __slots__ = ("_buffer", "_done", "_fault", "_literals", "_message", "_overlong", "_remaining",
-                 "_scanned", "_start", "_state", "_text", "_upload", "_used", "_waits", "_wrapped",
+    __slots__ = ("_appending", "_buffer", "_fault", "_literals", "_offered", "_overlong",
+                 "_remaining", "_scanned", "_state", "_text", "_upload", "_used", "_waits",
                  "max_command")  # fmt: skip
 
     def __init__(self) -> None:
@@ -110,10 +112,8 @@ class ImapEngine:
         self._literals: list[bytes] = []
         self._used = 0  # octets counted against max_command
         self._fault: Refusal | None = None  # earned already; told when the command has ended
-        self._message = False  # the command is an APPEND whose mailbox is known
-        self._done = AppendDone()  # what the command will be when all has come
-        self._wrapped = False  # the literal of its last message stands in UTF8 (...)
-        self._start = 0  # where the words before the next message begin in the text
+        self._appending: Appending | None = None  # an APPEND whose mailbox is known
+        self._offered = False  # octets of a message have been announced
         self._waits = False
 
     @property
@@ -246,8 +246,14 @@ class ImapEngine:
         """A line has ended in the marker of a literal."""
         if self._fault is None:
             self._text += b"\r\n"
-            if self._message or self._begins_message():
-                return self._offer(size, waits, binary)
+            appending = self._appending or self._begin_message()
+            if appending is not None:
+                try:
+                    if appending.go_on(self._text, self._literals) is Wants.OCTETS:
+                        return self._offer(appending, size, waits, binary)
+                except Refused as refused:
+                    self._fault = self._refusal(refused.text, refused.status, refused.code)
+        if self._fault is None:
             if self._used + size > self.max_command:
                 self._fault = self._refusal("Literal too large", "NO", "LIMIT")
             elif len(self._literals) >= MAX_LITERALS:
@@ -259,38 +265,27 @@ class ImapEngine:
         self._state = _State.LITERAL
         return Continue() if waits else None
 
-    def _begins_message(self) -> bool:
-        """Whether the text so far is an APPEND with its mailbox, so that a message must follow."""
+    def _begin_message(self) -> Appending | None:
+        """What reads the rest, if the text so far is an APPEND with its mailbox."""
         if not _APPEND.match(self._text):
-            return False
+            return None
         try:
-            _, _, reader = parser.parse_append_head(self._text, [*self._literals, b""])
+            appending, at_end = parser.parse_append_head(self._text, [*self._literals, b""])
         except Refused as refused:
             self._fault = self._refusal(refused.text)
-            return False
-        if reader.at_end():
-            return False  # this literal is the mailbox
-        self._message = True
-        self._start = reader.position
-        return True
+            return None
+        if at_end:
+            return None  # this literal is the mailbox
+        self._appending = appending
+        return appending
 
-    def _offer(self, size: int, waits: bool, binary: bool) -> Event | None:
-        try:
-            mailbox, done, reader = parser.parse_append_head(self._text, self._literals)
-            first = reader.position == self._start
-            if not first and done.replaces is not None:
-                raise Refused("REPLACE takes one message")
-            self._done = done
-            reader.position = self._start
-            if self._wrapped:
-                reader.need(b")")
-            flags, received, self._wrapped = parser.parse_append_message(reader)
-        except Refused as refused:
-            self._fault = self._refusal(refused.text, refused.status, refused.code)
-            return self._without(size, waits)
-        tag = parser.tag_of(self._text)
-        self._start = len(self._text)
-        self._upload = Upload(tag, mailbox, flags, received, size, waits, binary, first)
+    def _offer(self, appending: Appending, size: int, waits: bool, binary: bool) -> Event:
+        first, self._offered = not self._offered, True
+        message = appending.message
+        self._upload = Upload(
+            parser.tag_of(self._text), appending.mailbox, message.flags, message.received,
+            size, waits, binary, first, message.parts is not None,
+        )  # fmt: skip
         return self._upload
 
     def _without(self, size: int, waits: bool) -> Event | None:
@@ -310,16 +305,16 @@ class ImapEngine:
     def _end(self) -> Event:
         """The command is complete."""
         text, literals, fault = self._text, self._literals, self._fault
-        message, start, wrapped, done = self._message, self._start, self._wrapped, self._done
+        appending = self._appending
         self._clear()
         if fault is not None:
             return fault
-        if message:
-            if text[start:].rstrip(b" ") != (b")" if wrapped else b""):
-                return Refusal(parser.tag_of(text), "Expected the end of the command")
-            verb = "APPEND" if done.replaces is None else "REPLACE"
-            return Command(parser.tag_of(text), verb, done)
         try:
-            return parser.parse(text, literals)
+            if appending is None:
+                return parser.parse(text, literals)
+            if appending.go_on(text, literals) is not Wants.NOTHING:
+                raise Refused("Expected the end of the command")
+            verb = "APPEND" if appending.done.replaces is None else "REPLACE"
+            return Command(parser.tag_of(text), verb, appending.done)
         except Refused as refused:
             return Refusal(parser.tag_of(text), refused.text, refused.status, refused.code)

@@ -6,17 +6,19 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from postillon.protocol.imap import commands, fetching, metadata, notifying, numbers, searching
+from postillon.protocol.imap import commands, fetching, metadata, notifying, searching
+from postillon.protocol.imap.appending import Appending, Wants
 from postillon.protocol.imap.words import (
     FLAG,
     LIST_WORD,
-    MARKER,
     Reader,
     Refused,
     number_set,
 )
 
+MAX_URLS = 100  # of one command; ours
 MAX_ID_FIELDS = 30  # RFC 2971 section 3.3
 MAX_ID_FIELD, MAX_ID_VALUE = 30, 1024  # octets, RFC 2971 section 3.3
 
@@ -24,7 +26,6 @@ MAX_ID_FIELD, MAX_ID_VALUE = 30, 1024  # octets, RFC 2971 section 3.3
 _HEAD = re.compile(rb'([^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64}) ((?:[Uu][Ii][Dd] )?)([A-Za-z0-9]+)')
 _TAG = re.compile(rb'[^(){ %*"\\\x00-\x1f\x7f-\xff+]{1,64}(?= |\Z)')
 _STORE_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.IGNORECASE)
-_UTF8 = re.compile(rb"UTF8 \((?=~)", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 Parse = Callable[[Reader], commands.Argument | None]
@@ -52,48 +53,13 @@ def parse(text: bytes, literals: Sequence[bytes] = ()) -> commands.Command:
     return commands.Command(head[1].decode("ascii"), verb, argument)
 
 
-def parse_append_head(
-    text: bytes, literals: Sequence[bytes]
-) -> tuple[bytes, commands.AppendDone, Reader]:
-    """The mailbox of an APPEND or REPLACE, what it ends as, and a reader before its first message."""
+def parse_append_head(text: bytes, literals: Sequence[bytes]) -> tuple[Appending, bool]:
+    """An APPEND or REPLACE up to its mailbox, and whether the text ends there."""
     head = _HEAD.match(text)
     assert head is not None  # the engine has seen the verb
     reader = Reader(text, literals, head.end())
-    reader.need(b" ")
-    done = commands.AppendDone()
-    if head[3].upper() == b"REPLACE":  # RFC 8508 section 4
-        done = commands.AppendDone(bool(head[2]), _one(reader))
-        reader.need(b" ")
-    return reader.astring(), done, reader
-
-
-def _one(reader: Reader) -> int:
-    """The number of one message."""
-    found = number_set(reader)
-    if len(found) != 1 or found[0][0] != found[0][1] or found == numbers.SAVED:
-        raise Refused("Expected one number")
-    return found[0][0]
-
-
-def parse_append_message(reader: Reader) -> tuple[tuple[str, ...], bytes | None, bool]:
-    """Flags and date-time of one message (RFC 3502), up to the marker of its literal.
-
-    The last is whether the literal stands in `UTF8 (...)` (RFC 6855 section 4; RFC 9755 has only a
-    literal8 instead).
-    """
-    reader.need(b" ")
-    flags: tuple[str, ...] = ()
-    if reader.text.startswith(b"(", reader.position):
-        flags = tuple(reader.list_of(lambda: _flag(reader), empty=True))
-        reader.need(b" ")
-    received = None
-    if reader.text.startswith(b'"', reader.position):
-        received = reader.string()
-        reader.need(b" ")
-    wrapped = reader.match(_UTF8) is not None
-    if MARKER.fullmatch(reader.text, reader.position) is None:
-        raise Refused("Expected a literal")
-    return flags, received, wrapped
+    replaces = head[3].upper() == b"REPLACE"
+    return Appending(reader, uid=bool(head[2]), replaces=replaces), reader.at_end()
 
 
 def _nothing(reader: Reader) -> None:
@@ -444,9 +410,67 @@ def _uid_expunge(reader: Reader) -> commands.Expunge:
     return commands.Expunge(number_set(reader))
 
 
-def _no_append(reader: Reader) -> None:
-    """The engine takes an APPEND with a literal itself; without one it is none."""
-    raise Refused("Expected a literal")
+def _append(*, uid: bool = False, replaces: bool = False) -> Parse:
+    """Only what is put together of URLs: where octets of a message come, the engine reads it itself."""
+
+    def parse_append(reader: Reader) -> commands.AppendDone:
+        appending = Appending(reader, uid=uid, replaces=replaces)
+        if appending.go_on(reader.text, reader.literals) is not Wants.NOTHING:
+            raise Refused("Expected a literal")
+        reader.position = len(reader.text)
+        return appending.done
+
+    return parse_append
+
+
+def _gen_url_auth(reader: Reader) -> commands.Urls:
+    found = []
+    while reader.skip(b" ") and not reader.at_end():
+        url = reader.astring()
+        reader.need(b" ")
+        found.append((url, reader.keyword()))
+    return commands.Urls(_some(found))
+
+
+def _reset_key(reader: Reader) -> commands.ResetKey:
+    if not reader.skip(b" ") or reader.at_end():
+        return commands.ResetKey()
+    mailbox = reader.astring()
+    mechanisms = []
+    while reader.skip(b" ") and not reader.at_end():
+        mechanisms.append(reader.keyword())
+    return commands.ResetKey(mailbox, tuple(mechanisms))
+
+
+def _url_fetch(reader: Reader) -> commands.UrlFetch:
+    """RFC 4467 section 7.3, RFC 5524 section 3."""
+    found: list[tuple[bytes, tuple[str, ...]]] = []
+    while reader.skip(b" ") and not reader.at_end():
+        if not reader.skip(b"("):
+            found.append((reader.astring(), ()))
+            continue
+        url = reader.astring()
+        wanted = []
+        while not reader.skip(b")"):
+            reader.need(b" ")
+            wanted.append(reader.keyword())
+        if not wanted or not {"BODY", "BINARY", "BODYPARTSTRUCTURE"}.issuperset(wanted):
+            raise Refused("Expected BODY, BINARY or BODYPARTSTRUCTURE")
+        if "BODY" in wanted and "BINARY" in wanted:
+            raise Refused("BODY and BINARY exclude each other")
+        found.append((url, tuple(dict.fromkeys(wanted))))
+    return commands.UrlFetch(_some(found))
+
+
+T = TypeVar("T")
+
+
+def _some(found: list[T]) -> tuple[T, ...]:
+    if not found:
+        raise Refused("Missing arguments")
+    if len(found) > MAX_URLS:
+        raise Refused("Too many URLs", "NO", "LIMIT")
+    return tuple(found)
 
 
 _VERBS: dict[str, Parse] = {
@@ -480,7 +504,10 @@ _VERBS: dict[str, Parse] = {
     "GETQUOTA": _root,
     "GETQUOTAROOT": _name,
     "SETQUOTA": _set_quota,
-    "REPLACE": _no_append,
+    "REPLACE": _append(replaces=True),
+    "GENURLAUTH": _gen_url_auth,
+    "RESETKEY": _reset_key,
+    "URLFETCH": _url_fetch,
     "SELECT": _select,
     "EXAMINE": _select,
     "CREATE": _create,
@@ -491,7 +518,7 @@ _VERBS: dict[str, Parse] = {
     "LIST": _list,
     "LSUB": _lsub,
     "STATUS": _status,
-    "APPEND": _no_append,
+    "APPEND": _append(),
     "EXPUNGE": _expunge,
     "ESEARCH": searching.multisearch,
     "UIDBATCHES": _batches,
@@ -506,7 +533,7 @@ _VERBS: dict[str, Parse] = {
     "MOVE": _copy(False),
 }
 _UID_VERBS: dict[str, Parse] = {
-    "REPLACE": _no_append,
+    "REPLACE": _append(uid=True, replaces=True),
     "FETCH": _fetch(True),
     "STORE": _store(True),
     "COPY": _copy(True),

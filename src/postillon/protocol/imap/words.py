@@ -40,13 +40,23 @@ _ESCAPE = re.compile(rb"\\(.)")
 class Reader:
     """Takes words off the front of a command. Every method raises Refused where the grammar ends."""
 
-    __slots__ = ("_literals", "_used", "position", "text")
+    __slots__ = ("_used", "literals", "position", "text")
 
     def __init__(self, text: bytes, literals: Sequence[bytes] = (), position: int = 0) -> None:
         self.text = text
         self.position = position
-        self._literals = literals
+        self.literals = literals
         self._used = 0
+
+    @property
+    def used(self) -> int:
+        """How many literals were read."""
+        return self._used
+
+    @property
+    def has_literal(self) -> bool:
+        """Whether there is one that was not read."""
+        return self._used < len(self.literals)
 
     def at_end(self) -> bool:
         return self.position >= len(self.text)
@@ -125,7 +135,7 @@ class Reader:
 
     def literal(self, *, nul: bool = False) -> bytes:
         self.word(MARKER, "a string")
-        value = self._literals[self._used]
+        value = self.literals[self._used]
         self._used += 1
         if 0 in value and not nul:
             raise Refused("NUL in a string")  # RFC 3501 section 4.3: CHAR8 excludes it
