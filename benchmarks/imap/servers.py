@@ -208,7 +208,6 @@ mail_max_userip_connections = 0
 first_valid_uid = 1000
 default_client_limit = 20000
 default_vsz_limit = 2G
-{more}
 passdb {{
   driver = static
   args = nopassword=y
@@ -244,20 +243,12 @@ service lmtp {{
   }}
 }}
 """
-XAPIAN = """mail_plugins = fts fts_xapian
-plugin {
-  fts = xapian
-  fts_xapian = partial=3 full=20
-}
-service indexer-worker {
-  vsz_limit = 2G
-}
-"""
 
 
 class Dovecot(Unpacked):
-    packages = ("dovecot-imapd", "dovecot-lmtpd", "dovecot-fts-xapian")
+    packages = ("dovecot-imapd", "dovecot-lmtpd")
     main = "dovecot-imapd"
+    indexes = False
     location: str
 
     def files(self) -> Mapping[str, str]:
@@ -268,15 +259,13 @@ class Dovecot(Unpacked):
             "etc/dovecot/key.pem": key.decode(),
         }
 
-    def _config(self, more: str = "") -> str:
+    def _config(self) -> str:
         return DOVECOT.format(
-            location=self.location, more=more, mail=user_id("vmail"), port=self.port,
+            location=self.location, mail=user_id("vmail"), port=self.port,
             tls_port=self.tls_port, lmtp_port=self.lmtp_port, clients=MAX_CLIENTS,
         )  # fmt: skip
 
     def launch(self, *, indexed: bool) -> None:
-        config = self.root.folder / "etc/dovecot/dovecot.conf"
-        config.write_text(self._config(XAPIAN if indexed else ""))
         (self.root.folder / "run/dovecot/master.pid").unlink(missing_ok=True)
         self.root.run("dovecot")
 
@@ -291,8 +280,8 @@ class DovecotMdbox(Dovecot):
     location = "mdbox:/mail/%n"
     settings = (
         "`mail_fsync = always`, as its default does not sync changed flags. `imap-login` in its"
-        " mode for many connections. Index of text: `fts_xapian`, filled before"
-        " (`fts_squat`, which comes with it, crashes here)."
+        " mode for many connections. No index of text: `fts_squat`, which comes with it, crashes here;"
+        " `fts_xapian` took more than five minutes for this mail."
     )
 
 
