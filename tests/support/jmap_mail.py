@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from postillon.access.authority import Identity
 from postillon.access.jmap import names
 from postillon.access.jmap.api import Api
@@ -48,13 +50,18 @@ class MailClient:
 
     async def calls(self, *calls: tuple[str, dict[str, Any], str]) -> list[list[Any]]:
         """As they would travel: through I-JSON both ways."""
+        found = ijson.decode(await self.octets(*calls))
+        assert isinstance(found, dict)
+        responses: list[list[Any]] = found["methodResponses"]
+        return responses
+
+    async def octets(self, *calls: tuple[str, dict[str, Any], str]) -> bytes:
+        """The body of the answer."""
         body = json.dumps({"using": USING, "methodCalls": calls}).encode()
         wanted = request.parse(body, USING, self.limits)
         responses, _ = await self._api.run(wanted, self._who)
-        made = json.dumps([[call.name, call.arguments, call.call_id] for call in responses])
-        found = ijson.decode(made.encode())
-        assert isinstance(found, list)
-        return found
+        made = [[call.name, call.arguments, call.call_id] for call in responses]
+        return msgspec.json.encode({"methodResponses": made})
 
     async def __call__(self, method: str, **arguments: Any) -> Any:
         """One call on the own account; raises Refused."""

@@ -184,7 +184,10 @@ async def _create(context: Context, objects: Objects, value: dict[str, Any]) -> 
     if "name" not in value:
         raise invalid_properties("a mailbox has a name", "name")
     edit = _edit(context, value)
-    mailbox = await objects.create_mailbox(edit)
+    try:
+        mailbox = await objects.create_mailbox(edit)
+    except errors.MailboxNotFound:
+        raise invalid_properties("there is no such mailbox", "parentId") from None
     found, _, _ = await shown(objects)
     made = found[names.name(names.MAILBOX, mailbox)]
     return {name: item for name, item in made.items() if value.get(name, AS_IT_IS) != item}
@@ -214,7 +217,12 @@ async def _update(
             "these are not the client's to change", *sorted(different - SETTABLE)
         )
     edit = _edit(context, {name: new[name] for name in different})
-    await objects.edit_mailbox(MailboxId(names.number(names.MAILBOX, identity) or 0), edit)
+    try:
+        await objects.edit_mailbox(MailboxId(names.number(names.MAILBOX, identity) or 0), edit)
+    except errors.MailboxNotFound:
+        if edit.parent is None:
+            raise
+        raise invalid_properties("there is no such mailbox", "parentId") from None
 
 
 def _edit(context: Context, value: Mapping[str, Any]) -> MailboxEdit:
