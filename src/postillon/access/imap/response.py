@@ -79,12 +79,14 @@ class Plan:
         self._by_uid = session.uid_only
         self._head = b"* %d UIDFETCH (" if session.uid_only else b"* %d FETCH ("
         self.marks_seen = not view.read_only and any(not item.peek for item in self._texts)
-        self.turned: set[int] = set()  # UIDs of this portion that have just become \\Seen
+        self.turned: set[int] = set()  # UIDs of this portion that have just become \Seen
         self.missing = 0
         self.damaged = self.undecodable = False
         self._headers = not self._binaries and all(
             item.text in _OF_HEADER and not item.path for item in self._sections
         )
+        # One section that is the octets read and nothing else.
+        self._plain = len(self._texts) == len(self._sections) == 1 and _is_plain(self._sections[0])
 
     @property
     def portion(self) -> int:
@@ -133,28 +135,42 @@ class Plan:
     # Texts
 
     async def _tell_texts(self, numbers: Sequence[int], rows: Sequence[EmailRow]) -> None:
-        roots = [mime.unpack(row.structure) for row in rows]
+        roots: Sequence[Part | None] = [None] * len(rows)
+        if not self._plain or self._headers:
+            roots = [mime.unpack(row.structure) for row in rows]
         there: Sequence[bytes | None] = [None] * len(rows)
         if not self._binaries:
             wanted = [
-                min(root.body_start if self._headers else row.ref.length, WHOLE + 1)
+                min(root.body_start if root and self._headers else row.ref.length, WHOLE + 1)
                 for row, root in zip(rows, roots, strict=True)
             ]
             there = await self._account.contents(rows, wanted, WHOLE)
         elif len(rows) > 1:
             await self._account.ahead(rows, WHOLE)
+        pieces: list[bytes] = []
         for number, row, root, octets in zip(numbers, rows, roots, there, strict=True):
             words = self._words(row)
             self._tell_keywords()
             head = self._head_of(number, row)
             if octets is None:
+                self._session.say(b"".join(pieces))
+                pieces = []
                 await self._say(head, words, row, root)
+            elif self._plain:
+                size = len(row.prefix) + len(octets)
+                words.append(b"%b {%d}\r\n" % (self._sections[0].label, size))
+                if b"\0" in octets:
+                    octets = without_nul(octets)
+                pieces += (head, b" ".join(words), row.prefix, octets, b")\r\n")
             else:
+                assert root is not None
                 words += [_section(item, row, root, octets) for item in self._sections]
-                self._session.say(head + b" ".join(words) + b")\r\n")
+                pieces += (head, b" ".join(words), b")\r\n")
+        self._session.say(b"".join(pieces))
 
-    async def _say(self, head: bytes, parts: list[bytes], row: EmailRow, root: Part) -> None:
+    async def _say(self, head: bytes, parts: list[bytes], row: EmailRow, root: Part | None) -> None:
         """One response, whose texts are read now."""
+        root = root or mime.unpack(row.structure)
         try:
             texts = await self._read_texts(row, root)
             if sum(text.size for text in texts) <= WHOLE:
@@ -272,6 +288,14 @@ async def _binary_text(item: Binary, row: EmailRow, root: Part, read: Read) -> _
         yield kept
 
     return _Text(item.label, size, there, eight=b"\0" in kept)
+
+
+def _is_plain(item: Section) -> bool:
+    return (
+        not item.path
+        and item.partial is None
+        and item.text in (SectionText.ALL, SectionText.HEADER)
+    )
 
 
 def _section(item: Section, row: EmailRow, root: Part, octets: bytes) -> bytes:
