@@ -22,6 +22,12 @@ class ImapConfig:
         100,
         "Messages that one APPEND may bring (RFC 3502); together they may have twice append_limit.",
     )
+    message_limit: int = setting(
+        0,
+        "Messages that one FETCH, SEARCH, STORE, COPY, MOVE, UID EXPUNGE or APPEND may be about"
+        " (MESSAGELIMIT, RFC 9738); 0 is no limit. Few clients know it: below some thousands they"
+        " miss messages.",
+    )
     login_time: timedelta = setting(minutes(2), "How long a client may take to log in.")
     quiet_time: timedelta = setting(
         minutes(30),
@@ -41,6 +47,8 @@ class ImapConfig:
             )
         if self.append_limit < 1 or self.append_together < 1 or self.wrong_commands < 1:
             raise ConfigError("imap", "limits must be at least 1")
+        if self.message_limit < 0:
+            raise ConfigError("imap", "message_limit is a number of messages, or 0 for none")
         if self.sign_of_life <= timedelta(0) or self.login_time <= timedelta(0):
             raise ConfigError("imap", "times must be longer than nothing")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from postillon.access.config import AutoconfigConfig
+from postillon.access.config import AutoconfigConfig, HttpConfig
+from postillon.access.jmap.session import SESSION
 from postillon.mail.services import Description, Service, Use, described
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
 
+HTTPS_PORT, HTTP_PORT = 443, 80
 _USES: Mapping[ListenerProtocol, Use] = {
     ListenerProtocol.IMAP: Use.IMAP,
     ListenerProtocol.IMAPS: Use.IMAP,
@@ -32,3 +34,21 @@ def offered(
         (item.effective_port for item in listeners if item.protocol is ListenerProtocol.HTTPS), 0
     )
     return described(host, config.name, services, web)
+
+
+def jmap_session(
+    listeners: Sequence[ListenerConfig], hostname: str, config: AutoconfigConfig, http: HttpConfig
+) -> str:
+    """The URL of the JMAP session as clients reach it; "" where nothing is served over HTTP.
+
+    Behind a trusted proxy that is the proxy's own, which has TLS at the usual port.
+    """
+    host = config.hostname or hostname
+    ports = {item.protocol: item.effective_port for item in reversed(listeners)}
+    if (port := ports.get(ListenerProtocol.HTTPS)) is not None:
+        return f"https://{host}{'' if port == HTTPS_PORT else f':{port}'}{SESSION}"
+    if (port := ports.get(ListenerProtocol.HTTP)) is None:
+        return ""
+    if http.trusted_proxies:
+        return f"https://{host}{SESSION}"
+    return f"http://{host}{'' if port == HTTP_PORT else f':{port}'}{SESSION}"

@@ -64,7 +64,7 @@ from postillon.server.certificates import own_certificate
 from postillon.server.config import Configuration
 from postillon.server.handover import Listening
 from postillon.server.metrics import PrometheusMeter
-from postillon.server.offered import offered
+from postillon.server.offered import jmap_session, offered
 from postillon.server.process import main
 from postillon.server.proxies import Proxies
 from postillon.server.search import text_indexes
@@ -295,6 +295,9 @@ class Assembly:
             meter=self.meter,
             clock=self._clock,
             spool_folder=self._spool_folder,
+            jmap_url=jmap_session(
+                self.config.listeners, self._hostname, self.config.autoconfig, self.config.http
+            ),
         ).handle
 
     def _pop3(self, tls: ServerTls | None) -> Handler:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from postillon.access.imap import flags, linked
+from postillon.access.imap import flags, limiting, linked
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.changing import NO_SUCH, READ_ONLY
 from postillon.access.imap.errors import REFUSABLE, refusal
@@ -170,6 +170,7 @@ async def finish(session: Session, command: commands.Command) -> Answer:
         refused = _unfit(upload)
         if len(argument.messages) > session.server.config.append_together:
             refused = no("Too many messages at once", b"LIMIT")
+        refused = limiting.too_many(session, len(argument.messages)) or refused
         if refused is not None:
             return refused
         messages = await _scanned(session, upload, argument)

@@ -27,6 +27,10 @@ def of(session: Session) -> bytes:
     if session.logged_in:
         words += LOGGED_IN
         words.append(b"APPENDLIMIT=%d" % session.server.config.append_limit)
+        if session.server.config.message_limit:
+            words.append(b"MESSAGELIMIT=%d" % session.server.config.message_limit)
+        if session.server.jmap_url:
+            words.append(b"JMAPACCESS")
         return b" ".join(words)
     if session.server.tls is not None and session.stream.tls is None:
         words.append(b"STARTTLS")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from postillon.access.imap import flags
+from postillon.access.imap import flags, limiting
 from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.places import place
@@ -42,6 +42,9 @@ async def store(session: Session, command: commands.Command) -> Answer:
         session.use(Extra.CONDSTORE)
     if not ranges:
         return ok()
+    ranges, partly = limiting.newest(session, ranges)
+    if partly:
+        count = session.server.config.message_limit
     before = (await account.facts()).modseq
     await session.learn()
     result = await account.store_flags(
@@ -60,9 +63,11 @@ async def store(session: Session, command: commands.Command) -> Answer:
     if len(result.updated) + len(result.refused) < count and not argument.uid:
         return GONE
     if result.refused:
+        if partly:
+            session.say(b"* OK [%b] Partly done\r\n" % partly)
         them = result.refused if argument.uid else [view.number(uid) for uid in result.refused]
         return ok("Some were changed by others", b"MODIFIED " + numbers.write(numbers.join(them)))
-    return ok()
+    return ok("Partly done", partly) if partly else ok()
 
 
 async def tell_flags(
@@ -89,6 +94,9 @@ async def copy(session: Session, command: commands.Command) -> Answer:
         return TRY_CREATE
     if not ranges:
         return ok()
+    refused = limiting.too_many(session, count)
+    if refused is not None:
+        return refused
     into, mailbox = target
     result = await view.account.copy(view.mailbox, ranges, mailbox, into)
     if len(result.pairs) < count and not argument.uid:
@@ -112,6 +120,9 @@ async def move(session: Session, command: commands.Command) -> Answer:
         return TRY_CREATE
     if not ranges:
         return ok()
+    refused = limiting.too_many(session, count)
+    if refused is not None:
+        return refused
     into, mailbox = target
     result = await view.account.move(view.mailbox, ranges, mailbox, into)
     code = _copyuid(result)
@@ -149,6 +160,7 @@ async def expunge(session: Session, command: commands.Command) -> Answer:
         await view.account.expunge(view.mailbox)
         return ok()
     ranges, _ = view.pick(argument.numbers, uid=True)
+    ranges, partly = limiting.newest(session, ranges)
     if ranges:
         await view.account.expunge(view.mailbox, ranges)
-    return ok()
+    return ok("Partly done", partly) if partly else ok()

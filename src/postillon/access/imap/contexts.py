@@ -45,13 +45,19 @@ def keep(
     search: commands.Search,
     uids: Sequence[int],
     keys: tuple[tuple[commands.SortKey, bool], ...] = (),
+    *,
+    whole: bool = True,
 ) -> None:
-    """Hold a result that was asked for with UPDATE, or say that it will not be (section 4.3.3)."""
+    """Hold a result that was asked for with UPDATE, or say that it will not be (section 4.3.3).
+
+    whole: whether the whole mailbox was searched.
+    """
     view = session.selected
     view.contexts.pop(tag, None)
     kept = sum(len(context.uids) for context in view.contexts.values())
     if (
-        len(view.contexts) >= MAX_CONTEXTS
+        not whole
+        or len(view.contexts) >= MAX_CONTEXTS
         or kept + len(uids) > MAX_FOUND
         or (keys and len(uids) > MAX_SORTED)
         or _by_number(search.key)

@@ -142,6 +142,14 @@ async def enable(session: Session, command: commands.Command) -> Answer:
     return ok()
 
 
+async def jmap_access(session: Session, command: commands.Command) -> Answer:
+    """RFC 9698 section 3: where the same mail is to be had by JMAP, with the same login."""
+    if not session.server.jmap_url:
+        return bad("There is no JMAP here")
+    session.say(b"* JMAPACCESS %b\r\n" % string(session.server.jmap_url.encode("ascii", "replace")))
+    return ok()
+
+
 async def compress(session: Session, command: commands.Command) -> Answer | None:
     """RFC 4978. What follows the command must wait for its answer, as after STARTTLS."""
     argument = command.argument

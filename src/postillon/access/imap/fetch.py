@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from postillon.access.imap import limiting
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.changing import GONE, NO_SUCH
 from postillon.access.imap.extras import Extra
@@ -45,6 +46,7 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
             ranges = _part_of(view, ranges, argument.partial)
     except Refused as refused:
         return Answer(refused.status, refused.text, refused.code.encode())
+    ranges, partly = limiting.newest(session, ranges)
     if Attribute.MODSEQ in argument.items:
         session.use(Extra.CONDSTORE)
     plan = Plan(session, argument)
@@ -66,7 +68,7 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
         return no("Nobody knows how this part is encoded", b"UNKNOWN-CTE")
     if plan.missing and not argument.uid:
         return GONE
-    return ok()
+    return ok("Partly done", partly) if partly else ok()
 
 
 async def tell_new(session: Session, first: int, items: tuple[commands.FetchItem, ...]) -> None:

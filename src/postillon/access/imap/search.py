@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from postillon.access.imap import contexts, texts, tree
-from postillon.access.imap.answer import Answer, bad, ok
+from postillon.access.imap import contexts, limiting, texts, tree
+from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.matching import Candidate, Cost, More, Test, compile_key
 from postillon.access.imap.texts import Found
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NOTHING = ((numbers.MAX_NUMBER + 1, numbers.MAX_NUMBER + 1),)  # a set that holds no message
 FLAGS_AT_ONCE = 2_000  # messages whose flags are read between two breaths
 ROWS_AT_ONCE = 200
+MIN_BATCH = 500  # messages of one batch of UIDBATCHES: no client may ask for fewer (RFC 10022)
 HERE = 32 * 1024  # octets of a message that is looked through in the loop's thread
 BREATH = 256 * 1024  # octets looked through between two breaths
 
@@ -37,12 +38,13 @@ async def _answer(session: Session, view: View, argument: commands.Search, tag: 
     returns = argument.returns
     if argument.charset and Extra.UTF8 in session.extras:
         return bad("All text is UTF-8")  # RFC 9755 section 3
+    most = session.server.config.message_limit
     save = returns is not None and "SAVE" in returns
     if save:
         saved, view.saved = view.saved, []  # empty should we fail (RFC 5182 section 2.1)
-        result = await find(session, view, _with_saved(argument.key, saved))
+        result = await find(session, view, _with_saved(argument.key, saved), most=most)
     else:
-        result = await find(session, view, argument.key)
+        result = await find(session, view, argument.key, most=most)
     found, modseqs = result.found, result.modseqs
     if save:
         assert returns is not None
@@ -53,14 +55,20 @@ async def _answer(session: Session, view: View, argument: commands.Search, tag: 
         if modseqs:
             text += b" (MODSEQ %d)" % max(modseqs.values())
         session.say(text + b"\r\n")
-        return ok()
+        return _ended(result, most)
     wanted = frozenset({"ALL"}) if returns is None else returns
     if wanted == {"SAVE"}:
-        return ok()  # RFC 5182 section 2.1: nothing is said
+        return _ended(result, most)  # RFC 5182 section 2.1: nothing is said
     session.say(_extended(_correlator(tag), argument, wanted, result))
     if "UPDATE" in wanted:
-        contexts.keep(session, tag, argument, [uid for _, uid in found])
-    return ok()
+        contexts.keep(session, tag, argument, [uid for _, uid in found], whole=not result.lowest)
+    return _ended(result, most)
+
+
+def _ended(result: Result, most: int) -> Answer:
+    if not result.lowest:
+        return ok()
+    return ok("Partly done", limiting.code(most, result.lowest))
 
 
 async def multisearch(session: Session, command: commands.Command) -> Answer:
@@ -99,16 +107,23 @@ def _correlator(tag: str) -> bytes:
 
 
 async def batches(session: Session, command: commands.Command) -> Answer:
-    """RFC 10022: ranges that touch each other, so that new gaps change nothing."""
+    """RFC 10022: ranges that touch each other down to UID 1, so that new gaps change nothing."""
     argument = command.argument
     assert isinstance(argument, commands.Batches)
     uids, size = session.selected.uids, argument.size
-    last = min(-(-len(uids) // size), argument.last or numbers.MAX_NUMBER)
+    if size < MIN_BATCH:
+        return no(f"A batch is of {MIN_BATCH} messages at least", b"TOOFEW")
+    refused = limiting.too_many(session, size)
+    if refused is not None:
+        return refused
+    batches = -(-len(uids) // size)
+    last = min(batches, argument.last or numbers.MAX_NUMBER)
     words: list[bytes] = []
     for batch in range(argument.first, last + 1):
         stop = len(uids) - (batch - 1) * size  # places from 0, the batch ends before it
         high = uids[stop - 1] if batch == 1 else uids[stop] - 1
-        words.append(b"%d:%d" % (high, uids[max(stop - size, 0)]))
+        low = 1 if batch == batches else uids[stop - size]
+        words.append(b"%d:%d" % (high, low))
     text = b" " + b",".join(words) if words else b""
     session.say(b"* UIDBATCHES (TAG %b)%b\r\n" % (string(command.tag.encode()), text))
     return ok()
@@ -121,9 +136,11 @@ class Result:
     found: Found
     modseqs: dict[int, int]
     fit: dict[int, int]  # 1 to 100 (RFC 6203 section 4)
+    lowest: int = 0  # the lowest UID that was looked at, where not all were (RFC 9738)
 
 
-async def find(session: Session, view: View, key: commands.SearchKey) -> Result:
+async def find(session: Session, view: View, key: commands.SearchKey, *, most: int = 0) -> Result:
+    """What a search finds. most: how many messages may be looked at, the newest; 0: all."""
     by_modseq = _names_modseq(key)
     if by_modseq:
         session.use(Extra.CONDSTORE)
@@ -138,6 +155,10 @@ async def find(session: Session, view: View, key: commands.SearchKey) -> Result:
         for number, uid in enumerate(view.uids, 1)
         if all(check(Candidate(number, uid)) for check in free)
     ] if free else list(enumerate(view.uids, 1))  # fmt: skip
+    lowest = 0
+    if most and len(found) > most:
+        found = found[-most:]
+        lowest = found[0][1]
     costly = sorted((t for t in tests if t.cost is not Cost.NUMBER), key=lambda test: test.cost)
     modseqs: dict[int, int] = {}
     if costly and found:
@@ -146,6 +167,7 @@ async def find(session: Session, view: View, key: commands.SearchKey) -> Result:
         found,
         {uid: modseqs[uid] for _, uid in found} if by_modseq else {},
         await texts.fit(view.account, view.mailbox, found, key, answers),
+        lowest,
     )
 
 

@@ -21,7 +21,7 @@ class ImapServer:
     """Runs sessions. tls: for STARTTLS; None: it is not offered.
 
     spool_folder: where large uploads lie while they come, as files without a name; None is the
-    system's place for such files.
+    system's place for such files. jmap_url: of the JMAP session (RFC 9698); "": there is none.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class ImapServer:
         meter: Meter = SILENT_METER,
         clock: Clock = system_clock,
         spool_folder: Path | None = None,
+        jmap_url: str = "",
     ) -> None:
         self.config = config
         self.hostname = hostname
@@ -48,6 +49,7 @@ class ImapServer:
         self.meter = meter
         self.clock = clock
         self.spool_folder = spool_folder
+        self.jmap_url = jmap_url
         self.orders = Orders()
 
     async def handle(self, stream: Stream) -> None:

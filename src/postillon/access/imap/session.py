@@ -104,6 +104,7 @@ RULES: dict[str, Rule] = {
     "GETQUOTA": Rule(State.LOGGED_IN, metadata.get_quota),
     "GETQUOTAROOT": Rule(State.LOGGED_IN, metadata.get_quota_root),
     "SETQUOTA": Rule(State.LOGGED_IN, metadata.set_quota),
+    "GETJMAPACCESS": Rule(State.LOGGED_IN, entry.jmap_access),
     "ENABLE": Rule(State.LOGGED_IN, entry.enable),
     "NAMESPACE": Rule(State.LOGGED_IN, tree.namespace),
     "LIST": Rule(State.LOGGED_IN, tree.list_),

@@ -486,6 +486,7 @@ _VERBS: dict[str, Parse] = {
             "UNSELECT",
             "IDLE",
             "NAMESPACE",
+            "GETJMAPACCESS",
         ),
         _nothing,
     ),
