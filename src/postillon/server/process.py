@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,6 +23,7 @@ from postillon.server.handover import (
     watch_supervisor,
 )
 from postillon.server.loop import run
+from postillon.server.sections import ServerConfig
 
 END_MARGIN_S = 15.0  # beyond the patience with sessions, before a process that hangs is ended hard
 
@@ -52,13 +55,38 @@ def main(make: Make) -> None:
     if config.metrics.enabled:
         config = _with_metrics(config, log)
     listening = sockets_of(handover, config.listeners)
+    spread = keep_to_core(handover.role, config.server)
     try:
-        status = run(_serve(make, config, handover.role, listening, log))
+        status = run(_serve(make, config, handover.role, listening, log, spread))
     except Exception as error:
         log.error("process_failed", error=repr(error), detail=str(error))
         status = os.EX_SOFTWARE
     sys.stdout = sys.stderr  # nobody reads the pipe any more
     raise SystemExit(status)
+
+
+def keep_to_core(role: str, config: ServerConfig) -> Callable[[], None]:
+    """Give a worker a core of its own, if there is one for each. Before it has other threads.
+
+    The threads of a worker (loop, commit, sync) take turns at one interpreter; spread over cores, each
+    turn wakes another core (docs/performance.md). Returns what a thread calls that takes no turns,
+    since its work is outside the interpreter: it may use all cores.
+    """
+    if not hasattr(os, "sched_setaffinity"):  # Linux alone
+        return lambda: None
+    every = os.sched_getaffinity(0)
+    workers = config.worker_count
+    number = int(role[1:]) if role[:1] == "w" and role[1:].isdigit() else workers
+    if config.own_cores and number < workers <= len(every):
+        own = sorted(every, reverse=True)[number]  # the first one has most interrupts
+        with suppress(OSError):
+            os.sched_setaffinity(0, {own})
+
+    def spread() -> None:
+        with suppress(OSError):
+            os.sched_setaffinity(0, every)
+
+    return spread
 
 
 def _with_metrics(config: Configuration, log: Log) -> Configuration:
@@ -74,9 +102,15 @@ def _with_metrics(config: Configuration, log: Log) -> Configuration:
 
 
 async def _serve(
-    make: Make, config: Configuration, role: str, listening: list[Listening], log: Log
+    make: Make,
+    config: Configuration,
+    role: str,
+    listening: list[Listening],
+    log: Log,
+    spread: Callable[[], None],
 ) -> int:
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="apart", initializer=spread))
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     patience = config.server.stop_patience.total_seconds()

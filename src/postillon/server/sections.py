@@ -84,6 +84,10 @@ class ServerConfig:
     )
     data: Path = setting(Path("data"), "Folder of all state; one running server each.")
     workers: int = setting(0, "Worker processes; 0 starts one for each core.", unit="processes")
+    own_cores: bool = setting(
+        True,
+        "Keep each worker to a core of its own, where there are enough; its threads take turns.",
+    )
     user: str = setting(
         "", "Account the processes run as when started by root; empty: do not start as root."
     )
