@@ -38,7 +38,7 @@ def fill(
     connection.execute("PRAGMA cache_size = -400000")
     with connection:
         connection.executemany(
-            f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?{',?' * 18})",
+            f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?{',?' * 21})",
             _messages(messages, now, senders, age),
         )
         connection.executemany(
@@ -65,7 +65,7 @@ def _messages(messages: int, now: int, senders: int, age: int) -> Iterator[tuple
         yield (
             _id(n, messages, now, age), 1, n * 100, 100, b"d" * 32, PREFIX,
             f"sender{n * 7919 % senders}@example.org", None, n % 3, "8BITMIME", 0, None, "", 1,
-            at, at + 5 * DAY, 0, 0, None,
+            at, at + 5 * DAY, 0, 0, None, 0, None, "",
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from postillon.directory.throttle import Throttle
 from postillon.log import Log
 from postillon.mail.outcome import Outcome
 from postillon.net.stream import Endpoint, Stream
+from postillon.queue.config import QueueConfig
 from postillon.queue.submit import Accepted, Submission
 from postillon.receive.config import SmtpConfig
 from postillon.receive.smtp import SmtpServer
@@ -32,6 +33,8 @@ HERE = Endpoint("127.0.0.1", 50_000)
 @dataclass
 class Keeper:
     """A queue that accepts everything, or does what a test asks."""
+
+    config = QueueConfig()
 
     kept: list[Submission] = field(default_factory=list)
     outcomes: tuple[Outcome | None, ...] = ()

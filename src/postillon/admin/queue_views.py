@@ -74,6 +74,7 @@ class Overview:
     waiting: int  # for a time or in a line
     in_hand: int
     in_line: int
+    scheduled: int  # of the waiting ones: for the time their senders have chosen
     held: int
     isolated: int  # messages
     reports_owed: int
@@ -113,6 +114,8 @@ class Queued:
     accepted_at: int
     expires_at: int
     held: str  # "", "held" by an administrator, "isolated" after crashes
+    release_at: int | None  # when its sender lets it go; None: at once
+    deliver_by: int | None  # until when it is of use to its sender; None: not said
     recipients: tuple[Waiting, ...]
 
 
@@ -195,6 +198,7 @@ def overview_of(
         waiting=depth.waiting,
         in_hand=depth.in_hand,
         in_line=depth.in_line,
+        scheduled=depth.scheduled,
         held=depth.held,
         isolated=depth.isolated,
         reports_owed=depth.owed,
@@ -263,6 +267,8 @@ def queued(item: Listed, config: QueueConfig) -> Queued:
         accepted_at=message.accepted_at,
         expires_at=message.expires_at,
         held=_HELD[message.held],
+        release_at=message.release_at or None,
+        deliver_by=message.deliver_by,
         recipients=tuple(map(waiting, item.recipients)),
     )
 
@@ -281,6 +287,13 @@ def _waiting(
         state = Standing.IN_HAND.value
     elif item.state is State.WAITING and item.due_at >= FAR and line is None:
         state = _HELD[message.held] or Standing.HELD.value
+    elif (
+        item.state is State.WAITING
+        and not item.attempts
+        and item.waits_for is None
+        and item.due_at == message.release_at
+    ):
+        state = Standing.SCHEDULED.value
     return Waiting(
         address=str(item.recipient.forward_path),
         destination=_named(item.destination),
@@ -290,7 +303,7 @@ def _waiting(
         last_at=item.last_at,
         status=words(item.status),
         told=bool(item.told & Told.END),
-        gives_up_at=min(message.expires_at, message.accepted_at + terms.lifetime),
+        gives_up_at=min(message.expires_at, message.starts_at + terms.lifetime),
         attempts_at_most=terms.attempts,
         line=line,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postillon.mail.address import Address
-from postillon.mail.envelope import Body, Recipient
+from postillon.mail.envelope import Body, DeliverBy, Recipient
 from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Outcome
 
@@ -25,6 +25,7 @@ class QueuedMessage:
     smtputf8: bool = False
     ret_full: bool | None = None
     envid: str = ""
+    by: DeliverBy | None = None  # counted from now
 
     @property
     def size(self) -> int:

@@ -152,7 +152,7 @@ class RemoteAgent:
             batch = todo[: talk.engine.recipient_limit]
             envelope = Envelope(
                 message.reverse_path, tuple(to[n] for n in batch), message.body, message.smtputf8,
-                message.size, message.ret_full, message.envid,
+                message.size, message.ret_full, message.envid, by=message.by,
             )  # fmt: skip
             try:
                 tx = await talk.transact(
@@ -296,7 +296,8 @@ def _outcome(hosts: Hosts, talk: Conversation, said: Reply) -> Outcome:
     if said.positive:
         status = Status(_code(said, "2.0.0"), TAKEN, said, name)
         relayed = hosts.protocol != "lmtp"
-        return Delivered(status, relayed, relayed and talk.engine.offers("DSN"))
+        offers = talk.engine.offers
+        return Delivered(status, relayed, relayed and offers("DSN"), offers("DELIVERBY"))
     if said.permanent:
         return Failed(Status(_code(said, "5.0.0"), REFUSED, said, name))
     return Deferred(Status(_code(said, "4.0.0"), REFUSED, said, name), retry_after=hint(said))

@@ -145,3 +145,29 @@ def _moment(
     except ValueError:
         return None
     return ((days * 1440 + hour * 60 + minute - offset) * 60 + second) * 1000, offset
+
+
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:[Zz]|([+-])(\d\d):(\d\d))\Z", re.ASCII
+)
+
+
+def parse_moment(text: str) -> int | None:
+    """A date-time of RFC 3339 as ms since 1970, without its fraction; None for anything else."""
+    match = _MOMENT.match(text)
+    if match is None or int(match[4] or 0) > 23 or int(match[5] or 0) > 59:
+        return None
+    leap = match[2].endswith(":60")  # counted as the second before (RFC 3339 section 5.6)
+    clock = match[2][:-2] + "59" if leap else match[2]
+    try:
+        local = datetime.fromisoformat(f"{match[1]}T{clock}+00:00")
+    except ValueError:
+        return None
+    minutes = int(match[4] or 0) * 60 + int(match[5] or 0)
+    offset = -minutes if match[3] == "-" else minutes
+    return (int(local.timestamp()) - offset * 60) * 1000
+
+
+def format_moment(at: int) -> str:
+    """ms as RFC 3339 in UTC, to the second: 2026-11-25T12:00:00Z."""
+    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -45,6 +45,20 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliverBy:
+    """Until when a message is of use to its sender (RFC 2852)."""
+
+    seconds: int  # from now; below 0 when it is late already
+    returns: bool  # by-mode R: give it back then; else N: tell, and go on
+    trace: bool = False  # tell of each relay
+
+    @property
+    def mode(self) -> str:
+        """As it is written: "R", "N", "RT" or "NT"."""
+        return ("R" if self.returns else "N") + ("T" if self.trace else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """One mail transaction. `reverse_path` None is the null sender: never answer it."""
 
@@ -56,10 +70,13 @@ class Envelope:
     ret_full: bool | None = None  # RET=FULL / RET=HDRS; None: not given
     envid: str = ""  # ENVID, xtext-decoded; "" when not given
     extra: dict[str, str] = field(default_factory=dict)  # other accepted parameters, upper case
+    by: DeliverBy | None = None
+    hold_for: int | None = None  # seconds (RFC 4865); at most one of both is given
+    hold_until: int | None = None  # ms
 
     def to(self, *recipients: Recipient) -> Envelope:
         # Written out, for each message comes this way: `replace` costs five times as much.
         return Envelope(
             self.reverse_path, recipients, self.body, self.smtputf8, self.size, self.ret_full,
-            self.envid, self.extra,
+            self.envid, self.extra, self.by, self.hold_for, self.hold_until,
         )  # fmt: skip

@@ -64,6 +64,7 @@ class Delivered:
     status: Status
     relayed: bool = False
     dsn: bool = False  # relayed to a host that offers DSN, so it reports success itself (RFC 3461)
+    by: bool = False  # relayed to a host that keeps to the time that was given (RFC 2852)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,3 +69,5 @@ class Original:
     envid: str = ""
     arrived_at: int = 0
     offset: int = 0  # minutes east of UTC, as its Date says: the sender's own time
+    deliver_by: int | None = None  # ms (RFC 2852)
+    held_until: int = 0  # ms (RFC 4865); 0: it was not

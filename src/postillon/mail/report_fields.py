@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from postillon.mail.compose import WIDTH, Composer
-from postillon.mail.dates import format_date
+from postillon.mail.dates import format_date, format_moment
 from postillon.mail.report_facts import MAX_WORDS, Action, Original, Reported
 from postillon.mail.words import clean
 
@@ -34,6 +34,10 @@ def status_part(
             fields.insert(0, f"Original-Envelope-Id: {_ascii(clean(original.envid))}")
         if original.arrived_at:
             fields.append(f"Arrival-Date: {format_date(original.arrived_at)}")
+        if original.deliver_by is not None:  # RFC 2852 section 6
+            fields.append(f"Deliver-By-Date: {format_date(original.deliver_by)}")
+        if original.held_until:  # RFC 4865 section 6
+            fields.append(f"Future-Release-Request: until;{format_moment(original.held_until)}")
     for recipient in recipients:
         fields += ["", *_recipient_fields(recipient, international)]
     header = Composer()

@@ -55,6 +55,7 @@ class Submission(msgspec.Struct, frozen=True):
     about: QueueId | None = None  # for a report of ours: the message it is about
     answered: bool = False  # each recipient gets an answer (LMTP): what it says needs no report
     lifetime: int | None = None  # ms; the submitter's wish, where it is shorter than ours
+    release_at: int = 0  # ms; it waits until then
     lookups: Sequence[Lookup] | None = None  # where the recipients lead, if that was just asked
 
 
@@ -93,6 +94,8 @@ class Plan:
     )  # recipient numbers by envelope recipient
     refused: dict[int, Status] = field(default_factory=dict)  # by envelope recipient
     lines: dict[str, tuple[str, ...]] = field(default_factory=dict)  # that some join, with hosts
+    release_at: int = 0  # ms; until then all of it waits; 0: nothing does
+    deliver_by: int | None = None  # ms
 
     @property
     def travels(self) -> bool:
@@ -160,12 +163,18 @@ def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig,
         queue_id=submission.queue_id,
     )
     made = Plan(submission, reading, copy, now, now, _lane(submission, reading, config))
+    if submission.release_at > now:
+        made.release_at = submission.release_at
     _lay_out(made, lookups)
     mail = mail_of(envelope.reverse_path is None, made.lane)
     life = patience_of(config).lifetime(made.destinations, mail)
     if submission.lifetime is not None:
         life = min(life, max(0, submission.lifetime))
-    made.expires_at = now + life
+    made.expires_at = max(now, made.release_at) + life
+    if envelope.by is not None:
+        made.deliver_by = now + envelope.by.seconds * 1000
+        if envelope.by.returns:
+            made.expires_at = min(made.expires_at, made.deliver_by)
     return made
 
 
@@ -211,11 +220,15 @@ def _lay_out(made: Plan, lookups: Sequence[Lookup]) -> None:
 def _add(made: Plan, n: int, recipient: Recipient, target: LocalTarget | RemoteTarget) -> None:
     if isinstance(target, LocalTarget):
         again = bool(made.reading.delivered_to) and loops(made.reading.delivered_to, target)
-        made.local.append(Local(n, recipient, target, again))
-        return
-    made.rows.append(
-        QueueRecipient(n, recipient, target.destination, due_at=made.accepted_at, status=None)
-    )
+        if again or not made.release_at:
+            made.local.append(Local(n, recipient, target, again))
+            return
+    if isinstance(target, LocalTarget):
+        destination = local_destination(target)
+    else:
+        destination = target.destination
+    due_at = made.release_at or made.accepted_at
+    made.rows.append(QueueRecipient(n, recipient, destination, due_at=due_at, status=None))
 
 
 def _passed_on(recipient: Recipient, address: Address, lookup: Lookup) -> Recipient:
@@ -273,6 +286,8 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
             }
             for row in rows
         ]
+    if made.release_at:
+        facts["release_at"] = made.release_at
     if submission.about is not None:
         facts["about"] = submission.about
     yield from trace.record(
@@ -295,7 +310,8 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
         submission.queue_id, ref, made.copy.digest, submission.header, envelope.reverse_path,
         submission.submitter, made.lane, envelope.body, envelope.smtputf8,
         envelope.ret_full, envelope.envid, made.reading.hops, made.accepted_at, made.expires_at,
-        about=submission.about,
+        about=submission.about, release_at=made.release_at, deliver_by=made.deliver_by,
+        by_mode="" if envelope.by is None else envelope.by.mode,
     )  # fmt: skip
     yield from enqueue(message, rows, tx.now + lease)
     for key, hosts in made.lines.items():
@@ -327,8 +343,13 @@ def _matters(row: QueueRecipient, envelope: Envelope) -> bool:
     return envelope.reverse_path is not None and wants_report(row)
 
 
-def wants_report(row: QueueRecipient) -> bool:
-    """Whether the sender wishes to hear of a settled recipient (RFC 3461 section 4.1)."""
+def wants_report(row: QueueRecipient, traced: bool = False) -> bool:
+    """Whether the sender wishes to hear of a settled recipient (RFC 3461 section 4.1).
+
+    traced: of each relay, unless of nothing at all (RFC 2852 section 4.2).
+    """
+    if traced and row.state is State.RELAYED and row.recipient.wishes is not Notify.NEVER:
+        return True
     wish = Notify.FAILURE if row.state.bad else Notify.SUCCESS
     return bool(row.recipient.wishes & wish)
 

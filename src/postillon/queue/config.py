@@ -81,6 +81,12 @@ class QueueConfig:
     attempts: int = setting(
         0, "Deferrals of its own after which a recipient is given up; 0: age alone decides."
     )
+    longest_hold: timedelta = setting(
+        days(60), "Longest time a submitter may let a message wait before it is sent; 0: none."
+    )
+    least_deliver_by: timedelta = setting(
+        minutes(1), "Least time of a submitter's DELIVERBY that returns what is late."
+    )
     first_notice: timedelta = setting(
         hours(4), "Age at which the sender is told of the delay; a try is made just before."
     )
@@ -165,6 +171,10 @@ class QueueConfig:
             raise ConfigError("queue", "reports_per_sender must be at least 1")
         if self.report_lifetime <= timedelta():
             raise ConfigError("queue", "report_lifetime must be positive")
+        if min(self.longest_hold, self.least_deliver_by) < timedelta():
+            raise ConfigError("queue", "longest_hold and least_deliver_by must not be negative")
+        if self.longest_hold >= timedelta(seconds=10**9):  # nine digits, RFC 4865 section 4
+            raise ConfigError("queue", "longest_hold must be less than a thousand million seconds")
         if self.lease < LEAST_LEASE:
             raise ConfigError("queue", "lease must be at least 30 s, or live workers lose theirs")
         least = (self.max_active, self.max_per_destination, self.first_concurrency, self.crashes)

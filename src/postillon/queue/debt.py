@@ -65,12 +65,14 @@ def debt_of(
     groups: dict[Action, list[QueueRecipient]] = {}
     unsettled = any(not item.state.settled for item in recipients)
     wait = {bad: unsettled and _just_told(recipients, bad, now) for bad in (True, False)}
-    marks = _NOTICES[schedule.marks_passed(message.accepted_at, now)]
+    schedule = schedule.noticing(message.starts_at, message.notice_at)
+    marks = _NOTICES[schedule.marks_passed(message.starts_at, now)]
     for item in recipients:
         if item.state.settled:
             if item.told & Told.END:
                 continue
-            if message.reverse_path is None or not wants_report(item):
+            traced = bool(message.by_mode)  # who is not told of a relay was ticked with its end
+            if message.reverse_path is None or not wants_report(item, traced):
                 bits[item.n] = Told.END
             elif not wait[item.state.bad]:
                 bits[item.n] = Told.END

@@ -242,7 +242,7 @@ class Reporter:
             reported(
                 item,
                 action,
-                message.accepted_at,
+                message.starts_at,
                 self._give_up_at(message, item),
                 first.get(item.n),
                 lines.get(item.n),
@@ -256,7 +256,7 @@ class Reporter:
         host = item.status.host if item.status is not None else ""
         mail = mail_of(message.reverse_path is None, message.lane)
         terms = self._patience.terms(item.destination, (host,) if host else (), mail)
-        return min(message.expires_at, message.accepted_at + terms.lifetime)
+        return min(message.expires_at, message.starts_at + terms.lifetime)
 
     # The message it is about
 

@@ -21,6 +21,11 @@ NOTICEABLE = 10_000  # ms; a clock that is only steered moves less between two l
 BATCH = 1_000  # recipients put right in one transaction
 
 Placed = tuple[QueueId, int]
+# Its sender has chosen that time, and by a clock that was right.
+_CHOSEN = (
+    "EXISTS (SELECT 1 FROM queue_message m WHERE m.queue_id = queue_recipient.queue_id"
+    " AND m.release_at >= queue_recipient.due_at AND m.accepted_at <= ?)"
+)
 
 
 class ClockWatch:
@@ -47,9 +52,9 @@ def misplaced(now: int) -> Steps[list[Placed]]:
     found: list[Placed] = []
     for lane in Lane:
         rows = yield (
-            "SELECT queue_id, n FROM queue_recipient WHERE state = 'waiting' AND lane = ?"
-            " AND due_at > ? AND due_at < ? AND waits_for IS NULL LIMIT ?",
-            (int(lane), now + FURTHEST, FAR, BATCH),
+            "SELECT queue_id, n FROM queue_recipient WHERE state = 'waiting' AND lane = ?"  # noqa: S608
+            f" AND due_at > ? AND due_at < ? AND waits_for IS NULL AND NOT {_CHOSEN} LIMIT ?",
+            (int(lane), now + FURTHEST, FAR, now + NOTICEABLE, BATCH),
         )
         found += [(QueueId(queue_id), n) for queue_id, n in rows]
     rows = yield (
@@ -68,9 +73,9 @@ def set_right(tx: Tx, found: list[Placed]) -> Steps[int]:
     changed = 0
     for queue_id, n in found:
         rows = yield (
-            "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ? AND n = ?"
-            " AND state <> 'claimed' AND due_at > ? AND due_at < ? RETURNING n",
-            (tx.now, queue_id, n, tx.now + FURTHEST, FAR),
+            "UPDATE queue_recipient SET due_at = ? WHERE queue_id = ? AND n = ?"  # noqa: S608
+            f" AND state <> 'claimed' AND due_at > ? AND due_at < ? AND NOT {_CHOSEN} RETURNING n",
+            (tx.now, queue_id, n, tx.now + FURTHEST, FAR, tx.now + NOTICEABLE),
         )
         changed += len(rows)
     changed += yield from destinations.set_right(tx, FURTHEST)

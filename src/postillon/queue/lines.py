@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from postillon.queue import destinations
 from postillon.queue.destinations import Destination
 from postillon.queue.ids import QueueId
-from postillon.queue.rows import FAR, Held, Lane
+from postillon.queue.rows import FAR, MESSAGE_COLUMNS, Held, Lane, message_of
 from postillon.queue.schedule import Schedule
 from postillon.queue.spool import InHand, grouped
 from postillon.store.operation import Row, Steps, Tx
@@ -51,15 +51,17 @@ def join(
 ) -> Steps[None]:
     """Let recipients that this worker has claimed wait in a line; nothing was tried."""
     rows = yield (
-        "SELECT accepted_at, expires_at, held, crashes FROM queue_message WHERE queue_id = ?",
+        f"SELECT {MESSAGE_COLUMNS} FROM queue_message WHERE queue_id = ?",  # noqa: S608 - constant
         (joining.queue_id,),
     )
     if not rows:
         return
-    accepted_at, expires_at, held, crashes = rows[0]
+    message = message_of(rows[0])
+    starts_at, held, crashes = message.starts_at, message.held, message.crashes
     waits_for: str | None = key
-    expires_at = min(expires_at, accepted_at + joining.lifetime)
-    due_at = schedule.next_mark(accepted_at, expires_at, tx.now) or (
+    expires_at = min(message.expires_at, starts_at + joining.lifetime)
+    marks = schedule.noticing(starts_at, message.notice_at)
+    due_at = marks.next_mark(starts_at, expires_at, tx.now) or (
         FAR if joining.held else tx.now + LATER
     )
     if held != Held.FREE:
@@ -82,14 +84,16 @@ def join_rest(
 ) -> Steps[int]:
     """Let what else is due for a destination (a domain or next hop) join its line, unclaimed.
 
-    What is past a mark of its age or suspect stays: somebody must look at it. So a long backlog for
-    one destination passes through nobody's hands. Returns how many have joined, at most `limit`.
+    What is past a mark of its age, has marks of its own, or is suspect stays: somebody must look at
+    it. So a long backlog for one destination passes through nobody's hands. Returns how many have
+    joined, at most `limit`.
     """
     rows = yield (
         "SELECT r.queue_id, r.n, m.accepted_at, m.expires_at FROM queue_recipient r"
         " JOIN queue_message m ON m.queue_id = r.queue_id WHERE r.state = 'waiting'"
         " AND r.destination = ? AND r.due_at <= ? AND r.waits_for IS NULL AND m.crashes = 0"
-        " AND m.held = 0 AND m.accepted_at > ? LIMIT ?",
+        " AND m.held = 0 AND m.accepted_at > ? AND m.release_at = 0 AND m.deliver_by IS NULL"
+        " LIMIT ?",
         (destination, tx.now, tx.now - schedule.marks[0], limit),
     )
     joined = 0

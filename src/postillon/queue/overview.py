@@ -23,7 +23,7 @@ from postillon.queue.rows import (
     message_of,
     recipient_of,
 )
-from postillon.queue.selection import FIRST, Key, Selection, escaped, keys
+from postillon.queue.selection import FIRST, UNBOUNDED, Key, Selection, escaped, keys
 from postillon.queue.spool import history, load
 from postillon.store.operation import Steps
 
@@ -55,6 +55,7 @@ class Depth:
     held: int  # by an administrator or isolated
     owed: int  # ended, the sender is still to be told
     isolated: int  # messages
+    scheduled: int = 0  # for the time their senders have chosen
 
     @property
     def waiting(self) -> int:
@@ -155,7 +156,22 @@ def depth(now: int) -> Steps[Depth]:
         "SELECT COUNT(*) FROM queue_message WHERE crashes > 0 AND held = ?", int(Held.ISOLATED)
     )
     messages = yield from _one("SELECT COUNT(*) FROM queue_message")
-    return Depth(messages, lanes, in_hand, in_line, held, owed, isolated)
+    planned = yield from scheduled(now)
+    return Depth(messages, lanes, in_hand, in_line, held, owed, isolated, planned)
+
+
+def scheduled(now: int, last: int = UNBOUNDED) -> Steps[int]:
+    """How many recipients wait for a time their senders have chosen. last: greatest queue id."""
+    return (
+        yield from _one(
+            "SELECT COUNT(*) FROM queue_message m JOIN queue_recipient r ON r.queue_id = m.queue_id"
+            " WHERE m.release_at > 0 AND m.release_at > ? AND m.queue_id <= ?"
+            " AND r.state = 'waiting' AND r.due_at < ?",
+            now,
+            last,
+            FAR,
+        )
+    )
 
 
 def waited_longer(age: int, now: int) -> Steps[int]:
@@ -170,7 +186,7 @@ def waited_longer(age: int, now: int) -> Steps[int]:
             FAR,
             last,
         )
-    return number
+    return number - (yield from scheduled(now, last))
 
 
 # Destinations ------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def see(message: QueueMessage, block: bytes) -> Seen:
         message.envid,
         message.accepted_at,
         offset,
+        message.deliver_by,
+        message.release_at,
     )
     tags = [
         tag

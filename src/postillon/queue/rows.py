@@ -80,6 +80,25 @@ class QueueMessage:
     held: Held = Held.FREE
     crashes: int = 0
     about: QueueId | None = None
+    release_at: int = 0  # nothing of it is tried before; 0: at once
+    deliver_by: int | None = None  # until when it is of use (RFC 2852)
+    by_mode: str = ""  # DeliverBy.mode
+
+    @property
+    def starts_at(self) -> int:
+        """From when its age counts."""
+        return max(self.accepted_at, self.release_at)
+
+    @property
+    def notice_at(self) -> int | None:
+        """When its sender wants to hear that it still waits (by-mode N), where that is not over yet."""
+        wanted = self.deliver_by is not None and self.by_mode.startswith("N")
+        return self.deliver_by if wanted and (self.deliver_by or 0) > self.starts_at else None
+
+    @property
+    def ends_at(self) -> int | None:
+        """When it is of no use any more, and is given back (by-mode R)."""
+        return self.deliver_by if self.by_mode.startswith("R") else None
 
     @property
     def name(self) -> str:
@@ -121,7 +140,8 @@ _decode_status = msgspec.json.Decoder(Status).decode
 
 MESSAGE_COLUMNS = (
     "queue_id, pack, start, length, digest, prefix, reverse_path, submitter, lane, body, smtputf8,"
-    " ret_full, envid, hops, accepted_at, expires_at, held, crashes, about"
+    " ret_full, envid, hops, accepted_at, expires_at, held, crashes, about, release_at,"
+    " deliver_by, by_mode"
 )
 RECIPIENT_COLUMNS = (
     "n, forward_path, original, notify, destination, state, due_at, attempts, last_at, status, told,"
@@ -133,14 +153,15 @@ RECIPIENT_COLUMNS = (
 def message_of(row: Row) -> QueueMessage:
     """From MESSAGE_COLUMNS."""
     (queue_id, pack, start, length, digest, prefix, reverse_path, submitter, lane, body, utf8,
-     ret_full, envid, hops, accepted_at, expires_at, held, crashes, about) = row  # fmt: skip
+     ret_full, envid, hops, accepted_at, expires_at, held, crashes, about, release_at, deliver_by,
+     by_mode) = row  # fmt: skip
     return QueueMessage(
         QueueId(queue_id), BlobRef(pack, start, length), digest, prefix,
         None if reverse_path is None else parse_address(reverse_path),
         None if submitter is None else AccountId(submitter),
         Lane(lane), Body(body), bool(utf8), None if ret_full is None else bool(ret_full), envid,
         hops, accepted_at, expires_at, Held(held), crashes,
-        None if about is None else QueueId(about),
+        None if about is None else QueueId(about), release_at, deliver_by, by_mode,
     )  # fmt: skip
 
 

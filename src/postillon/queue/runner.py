@@ -137,6 +137,8 @@ class QueueRunner:
         """Claim in the plan what this worker can begin at once; send to the line what must wait."""
         if not made.travels or self._stopping or self._alone or not self._tasks:
             return
+        if made.release_at:
+            return  # its time has not come
         size = len(made.submission.content)
         lane = made.lane
         now = self._clock()

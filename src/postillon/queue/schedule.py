@@ -10,7 +10,7 @@ a least wait of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from postillon.queue.config import QueueConfig
@@ -60,6 +60,13 @@ class Schedule:
                 Reason.FULL: milliseconds(config.full_wait),
             },
         )
+
+    def noticing(self, starts_at: int, notice_at: int | None) -> Schedule:
+        """With the first notice at a time (ms) that the sender has chosen; None: at the usual one."""
+        if notice_at is None:
+            return self
+        age = notice_at - starts_at
+        return replace(self, marks=(age, max(age, self.marks[1])))
 
     def next_try(
         self,

@@ -31,6 +31,7 @@ class Standing(Enum):
     """Where a recipient stands, in a person's words."""
 
     WAITING = "waiting"  # for its time
+    SCHEDULED = "scheduled"  # for the time its sender has chosen
     IN_LINE = "in-line"  # for its destination, which is down, busy or held
     IN_HAND = "in-hand"  # a worker is trying it at this moment
     HELD = "held"  # until somebody releases it
@@ -41,14 +42,20 @@ class Standing(Enum):
 # Held or isolated; in the line of a held destination `due_at` may be as far.
 HELD_HERE = f"r.state = 'waiting' AND r.due_at >= {FAR} AND r.waits_for IS NULL"
 NOT_HELD = f"r.state = 'waiting' AND (r.due_at < {FAR} OR r.waits_for IS NOT NULL)"
+SCHEDULED_HERE = (
+    "r.state = 'waiting' AND r.waits_for IS NULL AND r.attempts = 0 AND m.release_at > 0"
+    " AND r.due_at = m.release_at"
+)
 # In SQL over m (queue_message) and r (queue_recipient). The first that is true counts.
 _STANDING = {
     Standing.ENDED: "r.state NOT IN ('waiting', 'claimed')",
     Standing.IN_HAND: "r.state = 'claimed'",
     Standing.ISOLATED: f"{HELD_HERE} AND m.held = {int(Held.ISOLATED)}",
     Standing.HELD: f"{HELD_HERE} AND m.held <> {int(Held.ISOLATED)}",
+    Standing.SCHEDULED: SCHEDULED_HERE,
     Standing.IN_LINE: "r.state = 'waiting' AND r.waits_for IS NOT NULL",
-    Standing.WAITING: f"r.state = 'waiting' AND r.due_at < {FAR} AND r.waits_for IS NULL",
+    Standing.WAITING: f"r.state = 'waiting' AND r.due_at < {FAR} AND r.waits_for IS NULL"
+    f" AND NOT ({SCHEDULED_HERE})",
 }
 LOCAL = "r.via = 'local'"
 _WANTS_REPORT = (

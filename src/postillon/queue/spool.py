@@ -33,7 +33,7 @@ MAX_ATTEMPTS_KEPT = 30  # rows of history a recipient has at most
 TOPIC = "queue"
 
 # Columns are constants of this package; whatever comes from outside is bound (FAULTS 7).
-_INSERT_MESSAGE = f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?{',?' * 18})"  # noqa: S608
+_INSERT_MESSAGE = f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?{',?' * 21})"  # noqa: S608
 _SELECT_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM queue_message WHERE queue_id = ?"  # noqa: S608
 _SELECT_RECIPIENTS = (
     f"SELECT {RECIPIENT_COLUMNS} FROM queue_recipient WHERE queue_id = ? ORDER BY n"  # noqa: S608
@@ -105,6 +105,9 @@ def enqueue(message: QueueMessage, recipients: Sequence[QueueRecipient], lease: 
             int(message.held),
             message.crashes,
             message.about,
+            message.release_at,
+            message.deliver_by,
+            message.by_mode,
         ),
     )
     for item in recipients:

@@ -7,7 +7,7 @@ lie in the queue, and this worker has begun with those it has room for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -35,6 +35,7 @@ from postillon.store.operation import Brief, NewBlob, Steps, Store, Tx
 
 __all__ = ["Accepted", "Submission", "SubmissionRefused", "Submitter"]
 
+Beside = Callable[[Tx, Plan, Accepted], Steps[None]]
 LARGE = 1 * MIB  # octets from which a message is read in another thread
 
 
@@ -61,8 +62,14 @@ class Submitter:
         self._meter = meter
         self._lease = milliseconds(config.lease)
 
-    async def submit(self, submission: Submission) -> Accepted:
+    @property
+    def config(self) -> QueueConfig:
+        return self._config
+
+    async def submit(self, submission: Submission, beside: Beside | None = None) -> Accepted:
         """Accept a message: durable when this returns.
+
+        beside: steps of the same transaction, after the acceptance: both are done, or neither.
 
         Returns one outcome per envelope recipient; None is queued, and from here on ours to report.
         Raises SubmissionRefused for a mail loop; StoreFull or StoreStopped when the store takes no
@@ -75,13 +82,16 @@ class Submitter:
             runner.offer(made)
 
         def operation(tx: Tx) -> Steps[Accepted]:
-            return accept(tx, made, self._lease)
+            accepted = yield from accept(tx, made, self._lease)
+            if beside is not None:
+                yield from beside(tx, made, accepted)
+            return accepted
 
         try:
             accepted = await self._store.write(Brief(operation), NewBlob(submission.content))
         except IdTaken:
             return await self.submit(
-                structs.replace(submission, queue_id=new_queue_id(self._clock()))
+                structs.replace(submission, queue_id=new_queue_id(self._clock())), beside
             )
         if accepted.message is not None:
             if runner is not None:

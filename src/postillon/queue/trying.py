@@ -15,9 +15,10 @@ from postillon.clock import Clock
 from postillon.deliver.agent import DeliveryAgent, QueuedMessage, Site
 from postillon.deliver.local import Copy, deliver_copy, prepare
 from postillon.log import SILENT, Log
+from postillon.mail.envelope import DeliverBy
 from postillon.mail.mime import scan
 from postillon.mail.octets import Octets
-from postillon.mail.outcome import Deferred, Delivered, Outcome, Status
+from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
 from postillon.meter import SILENT_METER, Meter
 from postillon.queue import destinations, lines, spool
 from postillon.queue.acceptance import wants_report
@@ -30,13 +31,14 @@ from postillon.queue.patience import Terms, mail_of, patience_of
 from postillon.queue.rate import SPAN, Rates
 from postillon.queue.reason import reason_of, slows
 from postillon.queue.rows import QueueMessage, QueueRecipient, State, Told, local_target
-from postillon.queue.schedule import milliseconds
+from postillon.queue.schedule import Schedule, milliseconds
 from postillon.queue.spool import Result
 from postillon.store.operation import BlobLost, Brief, Steps, Store, StoreError, StoreStopped, Tx
 
 FEW = 10  # recipients whose outcome is settled in the loop's thread
 STORE_PAUSE_S = 2.0  # after the store has refused, before it is asked again
 OUR_FAULT = Status("4.3.0", "an internal error; we try again")
+TOO_LATE = Status("5.4.7", "it was not delivered within the time that its sender has given")
 LOST = Status("4.3.0", "the message cannot be read at the moment")
 HELD = Status("4.3.0", "mail for this destination is held by the administrator")
 ADRIFT = Status("4.4.1", "the destination did not answer")
@@ -60,7 +62,11 @@ class InTry:
 
     @property
     def expires_at(self) -> int:
-        return min(self.message.expires_at, self.message.accepted_at + self.terms.lifetime)
+        return min(self.message.expires_at, self.message.starts_at + self.terms.lifetime)
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.terms.schedule.noticing(self.message.starts_at, self.message.notice_at)
 
 
 class Tries:
@@ -114,7 +120,7 @@ class Tries:
         False: it has gone into the line of its destination instead.
         """
         found = await self._find(work)
-        if found is None:
+        if found is None or await self._too_late(found):
             return True
         may = await self._may_go(found)
         if not may:
@@ -135,7 +141,7 @@ class Tries:
     async def line_up(self, work: Work) -> None:
         """Let a work whose destination has no place for it wait on disk."""
         found = await self._find(work)
-        if found is not None:
+        if found is not None and not await self._too_late(found):
             await self._line_up(found)
 
     async def _find(self, work: Work) -> InTry | None:
@@ -225,19 +231,19 @@ class Tries:
         No try is made: what the destination said to its last probe, minutes ago, holds for all.
         """
         message, known, terms, now = found.message, found.known, found.terms, self._clock()
-        schedule = terms.schedule
+        schedule = found.schedule
         shut = known is not None and (known.down or known.held)
         held = known is not None and known.held
         key = known.key if held and known is not None else found.site.key
         status = HELD if held else ADRIFT if known is None else known.status or ADRIFT
         outcome = Deferred(status, destination=True)
         results, rest = [], []
-        passed = schedule.marks_passed(message.accepted_at, now)
+        passed = schedule.marks_passed(message.starts_at, now)
         for item in found.mine:
             if shut and not held and now >= found.expires_at:
                 results.append(self._told(message, item, Result(item.n, outcome, expired=True)))
             elif shut and message.reverse_path is not None and passed > _notices(item.told):
-                mark = schedule.next_mark(message.accepted_at, found.expires_at, now)
+                mark = schedule.next_mark(message.starts_at, found.expires_at, now)
                 due_at = mark or now + lines.LATER
                 results.append(Result(item.n, outcome, due_at, waits_for=key))
             else:
@@ -272,7 +278,7 @@ class Tries:
         message = found.message
         queued = QueuedMessage(
             message.queue_id, message.name, message.reverse_path, message.prefix, content,
-            message.body, message.smtputf8, message.ret_full, message.envid,
+            message.body, message.smtputf8, message.ret_full, message.envid, self._by(message),
         )  # fmt: skip
         try:
             outcomes = await self._agent.deliver(
@@ -284,6 +290,25 @@ class Tries:
         except Exception as error:  # a bug of the agent must not lose the message
             self._log.error("agent failed", queue_id=message.name, error=repr(error))
         return [Deferred(OUR_FAULT)] * len(found.mine)
+
+    def _by(self, message: QueueMessage) -> DeliverBy | None:
+        """What is left of the time that the sender has given."""
+        if message.deliver_by is None:
+            return None
+        seconds = (message.deliver_by - self._clock()) // 1000
+        return DeliverBy(seconds, "R" in message.by_mode, "T" in message.by_mode)
+
+    async def _too_late(self, found: InTry) -> bool:
+        """Give back what its sender has no use for any more (RFC 2852 section 4.1, by-mode R)."""
+        ends_at = found.message.ends_at
+        if ends_at is None or self._clock() < ends_at:
+            return False
+        await self._settle_here(found, [Failed(TOO_LATE)] * len(found.mine))
+        if found.work.probe:
+            await self._store.write(
+                lambda tx: destinations.probe_later(tx, found.site.key, self._worker, 0)
+            )
+        return True
 
     # How it ended
 
@@ -379,19 +404,19 @@ class Tries:
         message, terms = found.message, found.terms
         if not isinstance(outcome, Deferred):
             return self._told(message, item, Result(item.n, outcome))
-        accepted_at, expires_at, schedule = message.accepted_at, found.expires_at, terms.schedule
+        starts_at, expires_at, schedule = message.starts_at, found.expires_at, found.schedule
         spent = terms.attempts and not outcome.destination and item.deferrals + 1 >= terms.attempts
         if now >= expires_at or spent:
             return self._told(message, item, Result(item.n, outcome, expired=True))
         if line is not None and not message.crashes:
-            mark = schedule.next_mark(accepted_at, expires_at, now)
+            mark = schedule.next_mark(starts_at, expires_at, now)
             return Result(item.n, outcome, mark or now + lines.LATER, waits_for=line)
         if outcome.destination:
-            due = schedule.not_past_a_mark(accepted_at, expires_at, now, soon)
+            due = schedule.not_past_a_mark(starts_at, expires_at, now, soon)
             return Result(item.n, outcome, due)
         hint = None if outcome.retry_after is None else milliseconds(outcome.retry_after)
         due = schedule.next_try(
-            accepted_at, expires_at, now, self._random.random(), hint, reason_of(outcome.status)
+            starts_at, expires_at, now, self._random.random(), hint, reason_of(outcome.status)
         )
         return Result(item.n, outcome, due)
 
@@ -399,19 +424,20 @@ class Tries:
         """Tick off at once what nobody wants to hear of."""
         outcome = result.outcome
         if message.reverse_path is not None:
-            good = isinstance(outcome, Delivered)
-            if good and outcome.dsn:  # type: ignore[union-attr] # Delivered, as just asked
-                pass  # the other host reports it (RFC 3461 section 6.2)
+            if isinstance(outcome, Delivered):
+                state = State.RELAYED if outcome.relayed else State.DELIVERED
+                told_there = outcome.dsn  # the other host reports it (RFC 3461 section 6.2)
+                traced = "T" in message.by_mode or ("N" in message.by_mode and not outcome.by)
             else:
-                state = State.DELIVERED if good else State.FAILED
-                row = QueueRecipient(item.n, item.recipient, item.destination, state)
-                if wants_report(row):
-                    return result
+                state, told_there, traced = State.FAILED, False, False
+            row = QueueRecipient(item.n, item.recipient, item.destination, state)
+            if wants_report(row, traced) and (traced or not told_there):
+                return result
         return replace(result, told=Told.END)
 
     async def _aftermath(self, found: InTry, results: Sequence[Result]) -> None:
         """Log, count, and tell the sender what is owed, unless others are still under way."""
-        message, schedule = found.message, found.terms.schedule
+        message, schedule = found.message, found.schedule
         paths = {item.n: str(item.recipient.forward_path) for item in found.mine}
         owed = False
         now = self._clock()
@@ -438,7 +464,7 @@ class Tries:
             )
             self._meter.count("queue_tries", kind)
             if waits:
-                owed |= schedule.marks_passed(message.accepted_at, now) > 0
+                owed |= schedule.marks_passed(message.starts_at, now) > 0
             else:
                 owed |= not result.told & Told.END
         if owed and self._hand.trying(message.queue_id) <= 1:
@@ -457,6 +483,8 @@ class Tries:
             return
         site = Site(work.destination, (), work.destination)
         found = InTry(work, site, message, mine, None, self._terms(site, work, message))
+        if await self._too_late(found):
+            return
         content = await self._content(work, message)
         if content is None:
             await self._settle_here(found, [Deferred(LOST)] * len(mine))
@@ -466,7 +494,7 @@ class Tries:
             scan(content, message.prefix),
             trace=message.prefix,
             reverse_path=message.reverse_path,
-            at=message.accepted_at,
+            at=message.starts_at,
             queue_id=message.queue_id,
         )
         try:

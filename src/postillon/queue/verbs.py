@@ -17,7 +17,15 @@ from postillon.mail.outcome import Status
 from postillon.queue import trace
 from postillon.queue.ids import QueueId
 from postillon.queue.rows import FAR, Held, State, read_status, status_text
-from postillon.queue.selection import HELD_HERE, NOT_HELD, Key, Selection, among, keys
+from postillon.queue.selection import (
+    HELD_HERE,
+    NOT_HELD,
+    SCHEDULED_HERE,
+    Key,
+    Selection,
+    among,
+    keys,
+)
 from postillon.queue.spool import TOPIC, remove, remove_finished
 from postillon.store.operation import Row, Steps, Store, Tx, WriteOperation
 
@@ -70,7 +78,9 @@ class Order:
                     else HELD_HERE
                 )
             case Verb.RETRY:  # who stands in a line is tried when its destination answers
-                return free if self.selection.ids else f"{free} AND r.waits_for IS NULL"
+                # What its sender lets wait goes early only for who names the message.
+                others = f"{free} AND r.waits_for IS NULL AND NOT ({SCHEDULED_HERE})"
+                return free if self.selection.ids else others
             case Verb.REROUTE:
                 return "r.state = 'waiting' AND r.via = 'remote'"
             case Verb.DROP if whole:
@@ -138,7 +148,8 @@ def _release(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> St
         "UPDATE queue_message SET held = ?, crashes = 0 WHERE queue_id = ? AND held <> ?",
         (int(Held.FREE), queue_id, int(Held.FREE)),
     )
-    yield from _set_due(queue_id, rows, tx.now)
+    due_at = yield from _soonest(tx, queue_id)
+    yield from _set_due(queue_id, rows, due_at)
     yield from _told(tx, order, queue_id, "released", rows)
     return len(rows)
 
@@ -153,6 +164,7 @@ def _reroute(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> St
     """A new destination, tried at once; who is held stays so."""
     assert order.via is not None
     moved: list[Row] = []
+    due_at = yield from _soonest(tx, queue_id)
     for row in rows:
         _, n, forward_path, destination, *_ = row
         target = order.via(parse_address(forward_path).domain)
@@ -161,7 +173,7 @@ def _reroute(tx: Tx, order: Order, queue_id: QueueId, rows: Sequence[Row]) -> St
         yield (
             "UPDATE queue_recipient SET destination = ?, waits_for = NULL,"
             " due_at = CASE WHEN due_at >= ? THEN due_at ELSE ? END WHERE queue_id = ? AND n = ?",
-            (target, FAR, tx.now, queue_id, n),
+            (target, FAR, due_at, queue_id, n),
         )
         facts = {"to": forward_path, "from": destination, "via": target, "by": order.who}
         yield from trace.event(queue_id, tx.now, "rerouted", facts)
@@ -209,6 +221,12 @@ _ACTS: dict[Verb, Callable[[Tx, Order, QueueId, Sequence[Row]], Steps[int]]] = {
     Verb.BOUNCE: _bounce,
     Verb.DROP: _drop,
 }
+
+
+def _soonest(tx: Tx, queue_id: QueueId) -> Steps[int]:
+    """Now, or when its sender lets it go (ms)."""
+    rows = yield "SELECT release_at FROM queue_message WHERE queue_id = ?", (queue_id,)
+    return max(tx.now, rows[0][0]) if rows else tx.now
 
 
 def _set_due(queue_id: QueueId, rows: Sequence[Row], due_at: int) -> Steps[None]:

@@ -136,6 +136,13 @@ RCPT_CHECKS: tuple[RcptCheck, ...] = (recipients_left, leads_somewhere, has_room
 CONTENT_CHECKS: tuple[ContentCheck, ...] = (owns_from,)
 
 
+def release_at(envelope: Envelope, now: int) -> int:
+    """Until when its submitter lets a message wait (ms); 0: not at all."""
+    if envelope.hold_for is not None:
+        return now + envelope.hold_for * 1000
+    return envelope.hold_until if (envelope.hold_until or 0) > now else 0  # type: ignore[return-value]
+
+
 def refusal_reply(status: Status) -> Reply:
     """A status as the reply of RCPT or of the end of content."""
     if status.code.startswith("4"):

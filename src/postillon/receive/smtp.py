@@ -23,6 +23,8 @@ from postillon.directory.signin import Answer, Ask, Granted, SignIn, SignIns
 from postillon.directory.throttle import network
 from postillon.log import SILENT, Log
 from postillon.mail.address import Address
+from postillon.mail.dates import format_moment
+from postillon.mail.envelope import Envelope
 from postillon.mail.octets import Octets
 from postillon.mail.outcome import Reply, reply
 from postillon.mail.strip import drop_bcc
@@ -59,6 +61,7 @@ from postillon.receive.checks import (
     Arriving,
     Client,
     Knowledge,
+    release_at,
     unknown,
 )
 from postillon.receive.config import SmtpConfig
@@ -91,6 +94,9 @@ NO_ROOM = reply(452, "4.3.1", "No room for this message at present")
 STOPPING = reply(421, "4.3.2", "The server is stopping")
 BROKEN = reply(421, "4.3.0", "Something went wrong on our side")
 NOT_NOW = reply(451, "4.3.0", "The message could not be accepted; try again later")
+HELD_TOO_LONG = reply(501, "5.5.4", "HOLDUNTIL is beyond the time that is offered")
+NEVER_IN_TIME = reply(501, "5.5.4", "BY ends before the message is released")
+HOLD_SLACK = 300_000  # ms; since the time was announced
 NO_LOGIN_NOW = reply(454, "4.7.0", "Nobody can log in at present; try again later")
 
 
@@ -283,6 +289,8 @@ class SmtpSession:
 
     def _offer(self) -> Offer:
         server, config = self._server, self._config
+        least = int(server.queue.config.least_deliver_by.total_seconds())
+        longest = int(server.queue.config.longest_hold.total_seconds())
         secure = self._stream.tls is not None
         mechanisms: tuple[str, ...] = ()
         if server.sign_ins is not None and self._may_log_in():
@@ -296,6 +304,9 @@ class SmtpSession:
             max_transactions=config.max_transactions,
             repair_lf=config.repair_lines and server.kind == SUBMISSION,
             own_domain=server.postmaster.domain,
+            least_by=None if server.kind == LMTP else least,
+            longest_hold=longest if server.kind == SUBMISSION else 0,
+            hold_until=format_moment(server.clock() + longest * 1000),
         )
 
     def _may_log_in(self) -> bool:
@@ -393,11 +404,22 @@ class SmtpSession:
             return STOPPING
         for check in MAIL_CHECKS:
             refusal = await check(self._server.knowledge, self._client, event.envelope)
+            if refusal is None:
+                refusal = self._unkept(event.envelope)
             if refusal is not None:
                 self._refused("MAIL", refusal, str(event.envelope.reverse_path or ""))
                 return refusal
         self._arriving = Arriving(event.envelope)
         return SENDER_OK
+
+    def _unkept(self, envelope: Envelope) -> Reply | None:
+        """A time that cannot be kept (RFC 4865 section 4)."""
+        now = self._server.clock()
+        start = release_at(envelope, now)
+        if start - now > self._engine.offer.longest_hold * 1000 + HOLD_SLACK:
+            return HELD_TOO_LONG
+        by = envelope.by
+        return NEVER_IN_TIME if by is not None and start > now + by.seconds * 1000 else None
 
     async def _rcpt(self, event: Rcpt) -> Reply:
         server, arriving = self._server, self._arriving
@@ -519,6 +541,7 @@ class SmtpSession:
             facts=trace.facts(self._stream, client, self._hello, arriving),
             queue_id=queue_id,
             answered=server.kind == LMTP,
+            release_at=release_at(arriving.envelope, now),
             lookups=arriving.lookups,
         )
         began = monotonic()

@@ -51,9 +51,9 @@ def fill(tx: Tx) -> Steps[None]:
     for queue_id, (sender, size, held, recipients) in MESSAGES.items():
         at = NOW - (5 - IDS.index(queue_id)) * HOUR  # type: ignore[arg-type] # an int all the same
         yield (
-            f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?{',?' * 18})",
+            f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) VALUES (?{',?' * 21})",
             (queue_id, 1, 0, size, b"", b"", sender, None, 0, "7BIT", 0, None, "", 1, at,
-             at + 120 * HOUR, held, 0, None),
+             at + 120 * HOUR, held, 0, None, 0, None, ""),
         )  # fmt: skip
         for n, (path, destination, state, due, line, status) in enumerate(recipients):
             yield (

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from postillon.mail.address import Address
-from postillon.mail.envelope import Body, Envelope, Notify, Recipient
+from postillon.mail.envelope import Body, DeliverBy, Envelope, Notify, Recipient
 from postillon.mail.octets import Octets
 from postillon.mail.outcome import Reply, Status, reply
 from postillon.protocol.sasl.client import ClientMechanism, SaslError
@@ -448,12 +448,23 @@ class SmtpClientEngine:
         needed = any(not one.forward_path.ascii for one in envelope.recipients)
         if self.offers("SMTPUTF8") and (utf8 or needed):
             wishes["SMTPUTF8"] = ""
+        if envelope.by is not None and self.offers("DELIVERBY"):
+            wishes["BY"] = f"{self._by(envelope.by).seconds};{envelope.by.mode}"
+        elif envelope.by is not None and envelope.by.returns and not self.lmtp:
+            raise CannotSend(Status("5.3.3", "The next host cannot promise a time of delivery"))
         if self.offers("DSN"):
             if envelope.ret_full is not None:
                 wishes["RET"] = "FULL" if envelope.ret_full else "HDRS"
             if envelope.envid:
                 wishes["ENVID"] = encode_xtext(envelope.envid)
         return wishes
+
+    def _by(self, by: DeliverBy) -> DeliverBy:
+        """RFC 2852 section 4: as it is, unless there is less time than the host takes."""
+        least = self.extensions["DELIVERBY"]
+        if by.returns and by.seconds < (int(least) if least.isdigit() and len(least) < 10 else 1):
+            raise CannotSend(Status("5.4.7", "There is less time left than the next host needs"))
+        return by
 
     def _send_rcpt(self, number: int) -> None:
         assert self._tx is not None

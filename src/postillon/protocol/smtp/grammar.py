@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 
 from postillon.mail.address import Address, AddressError, parse_address
-from postillon.mail.envelope import Body, Notify
+from postillon.mail.dates import parse_moment
+from postillon.mail.envelope import Body, DeliverBy, Notify
 from postillon.mail.outcome import Reply, reply
 
 MAX_SIZE_DIGITS = 20  # RFC 1870 section 5
@@ -22,6 +23,8 @@ _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010fff
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _PLUS = re.compile(rb"\+([0-9A-F]{2})")
 _UNICODE = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
+_BY = re.compile(r"([+-]?\d{1,9});([NR])(T?)\Z", re.IGNORECASE)
+_HOLD_FOR = re.compile(r"[1-9]\d{0,8}\Z")
 _ATOM = re.compile(r"[A-Za-z0-9-]+\Z")
 _MUST_ENCODE = re.compile(rb"[^!-*,-<>-~]")
 
@@ -109,6 +112,36 @@ def envid(value: str) -> str:
     if len(value) > MAX_ENVID:
         raise Refused(reply(501, "5.5.4", "ENVID is too long"))
     return _printable(decode_xtext(value))
+
+
+def deliver_by(value: str, least: int) -> DeliverBy:
+    """BY (RFC 2852 section 4). least: seconds that by-mode R must leave. Raises Refused."""
+    match = _BY.match(value)
+    if match is None or not value.isascii():
+        raise Refused(reply(501, "5.5.4", "BY needs a number of seconds, ; and N or R"))
+    by = DeliverBy(int(match[1]), match[2].upper() == "R", bool(match[3]))
+    if by.returns and by.seconds <= 0:
+        raise Refused(reply(501, "5.5.4", "BY with R needs a time that is not over"))
+    if by.returns and by.seconds < least:
+        raise Refused(reply(555, "5.5.4", f"BY with R needs {least} seconds at least"))
+    return by
+
+
+def hold_for(value: str, most: int) -> int:
+    """HOLDFOR in seconds (RFC 4865 section 4). Raises Refused."""
+    if not _HOLD_FOR.match(value) or not value.isascii():
+        raise Refused(reply(501, "5.5.4", "HOLDFOR needs a number of seconds from 1"))
+    if int(value) > most:
+        raise Refused(reply(501, "5.5.4", f"HOLDFOR is {most} seconds at most"))
+    return int(value)
+
+
+def hold_until(value: str) -> int:
+    """HOLDUNTIL as ms since 1970 (RFC 4865 section 4, its erratum 2040). Raises Refused."""
+    found = parse_moment(value)
+    if found is None:
+        raise Refused(reply(501, "5.5.4", "HOLDUNTIL needs a date and time of RFC 3339"))
+    return found
 
 
 def notify(value: str) -> Notify:

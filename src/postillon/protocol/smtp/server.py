@@ -27,9 +27,10 @@ from postillon.protocol.smtp.grammar import Refused
 MAX_LINE = 512  # octets with CRLF, RFC 5321 section 4.5.3.1.4
 MAX_AUTH_LINE = 12_288  # RFC 4954 section 4
 # What extensions add: SIZE 26 (RFC 1870), BODY 17 (RFC 6152), SMTPUTF8 10 (RFC 6531), AUTH 500
-# (RFC 4954); RCPT 500 for NOTIFY and ORCPT (RFC 3461), and as much for RET and ENVID in MAIL.
+# (RFC 4954), BY 17 (RFC 2852), HOLDUNTIL 34 (RFC 4865); RCPT 500 for NOTIFY and ORCPT (RFC 3461),
+# and as much for RET and ENVID in MAIL.
 LINE_LIMITS: Mapping[str, int] = {
-    "MAIL": MAX_LINE + 26 + 17 + 10 + 500 + 500,
+    "MAIL": MAX_LINE + 26 + 17 + 10 + 500 + 17 + 34 + 500,
     "RCPT": MAX_LINE + 500,
     "AUTH": MAX_AUTH_LINE,
 }
@@ -174,11 +175,18 @@ class Offer:
     max_transactions: int = 0  # per connection
     repair_lf: bool = False  # make CRLF of a bare LF in DATA (submission only)
     own_domain: str = "localhost"  # of <postmaster>
+    least_by: int | None = None  # seconds by-mode R must leave (RFC 2852); None: not offered
+    longest_hold: int = 0  # seconds (RFC 4865); 0: not offered
+    hold_until: str = ""  # the latest time as it is announced
 
     def keywords(self) -> list[str]:
         """The lines after the first of a reply to EHLO."""
         lines = ["PIPELINING", f"SIZE {self.max_size}", "8BITMIME", "SMTPUTF8", "CHUNKING"]
         lines += ["BINARYMIME", "ENHANCEDSTATUSCODES", "DSN"]
+        if self.least_by is not None:
+            lines.append(f"DELIVERBY {self.least_by}")
+        if self.longest_hold:
+            lines.append(f"FUTURERELEASE {self.longest_hold} {self.hold_until}")
         if self.starttls:
             lines.append("STARTTLS")
         if self.mechanisms:
@@ -349,6 +357,8 @@ class SmtpServerEngine:
         wishes = grammar.parameters(rest) if rest else _NOTHING
         size = None
         body, utf8, ret_full, envid = Body.SEVEN_BIT, False, None, ""
+        by, hold_for, hold_until = None, None, None
+        least, longest = self.offer.least_by, self.offer.longest_hold
         for key, value in wishes.items():
             match key:
                 case "SIZE":
@@ -361,6 +371,12 @@ class SmtpServerEngine:
                     ret_full = grammar.returned(value)
                 case "ENVID":
                     envid = grammar.envid(value)
+                case "BY" if least is not None:
+                    by = grammar.deliver_by(value, least)
+                case "HOLDFOR" if longest:
+                    hold_for = grammar.hold_for(value, longest)
+                case "HOLDUNTIL" if longest:
+                    hold_until = grammar.hold_until(value)
                 case "AUTH" if value:
                     grammar.decode_xtext(value)  # RFC 4954 section 5: read, and trusted by nobody
                 case _:
@@ -369,7 +385,14 @@ class SmtpServerEngine:
             return Fault(UTF8_NOT_ASKED)
         if size is not None and size > self.offer.max_size:
             return Fault(TOO_BIG)
-        return Mail(Envelope(path, (), body, utf8, size, ret_full, envid))
+        if hold_for is not None and hold_until is not None:
+            return Fault(reply(501, "5.5.4", "HOLDFOR and HOLDUNTIL do not go together"))
+        return Mail(
+            Envelope(
+                path, (), body, utf8, size, ret_full, envid, by=by, hold_for=hold_for,
+                hold_until=hold_until,
+            )
+        )  # fmt: skip
 
     def _rcpt(self, argument: str) -> Event:
         if argument[:3].upper() != "TO:":

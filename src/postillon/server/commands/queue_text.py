@@ -70,6 +70,7 @@ def _lanes(found: Overview) -> str:
     )
     others = [
         (found.in_hand, "in hand now"),
+        (found.scheduled, "scheduled by their senders"),
         (found.in_line, "in line for a destination"),
         (found.held, "held"),
         (found.isolated, "isolated"),
@@ -235,6 +236,10 @@ def forecast(item: Waiting, now: int) -> str:
         return "isolated: workers died with it; waits for release"
     if item.state == Standing.HELD.value:
         return "held until released"
+    if item.state == Standing.SCHEDULED.value:
+        return (
+            f"sent {moment(item.due_at, now)}, as its sender wants" if item.due_at else "sent now"
+        )
     if item.state != State.WAITING.value:
         return f"{item.state}; {'done with' if item.told else 'its sender is to be told'}"
     end = f"given up {moment(item.gives_up_at, now)}"
@@ -270,6 +275,8 @@ def story(found: QueuedStory, now: int) -> str:
             ("Size", format_size(message.size)),
             ("Lane", message.lane),
             ("Accepted", f"{exact(message.accepted_at)} ({ago(message.accepted_at, now)} ago)"),
+            *([("Sent", exact(message.release_at))] if message.release_at else []),
+            *([("Deliver by", exact(message.deliver_by))] if message.deliver_by else []),
             ("Given up", f"{exact(message.expires_at)} ({moment(message.expires_at, now)})"),
             *([("Held", message.held)] if message.held else []),
         ]
