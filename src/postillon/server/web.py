@@ -14,6 +14,7 @@ from postillon.access.web import Page, Request, Response
 from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
 from postillon.net.stream import Stream
+from postillon.server.compression import compressed
 from postillon.server.proxies import Proxies
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -24,19 +25,13 @@ MAX_BODY = 64 * 1024  # octets of a request that a page reads whole; others have
 KEEP_S = 30.0  # a connection may be idle between two requests
 SHUTDOWN_S = 5.0
 ANSWER_S = 120.0  # to read a request and begin to answer it
-UPLOAD_S = 1_800.0  # for those with a body of many octets
+UPLOAD_S = 1_800.0  # for those with a body of many octets, in either direction
 LARGE = 1024 * 1024  # octets of such a body
+SECURE = web.RequestKey("secure", bool)  # whether the client came to a proxy by TLS
+PATIENCE = web.RequestKey("patience", asyncio.Timeout)
 UNBOUNDED = ("/jmap/eventsource", "/jmap/ws")  # answers that last as long as the client wants
-COMPRESSED_FROM = 1_024  # octets; below it is not worth it
-COMPRESSED = (
-    "application/json",
-    "application/problem+json",
-    "text/",
-    "application/xml",
-    "image/svg",
-)
+SERVER = "Postillon"
 HEADERS = {
-    "Server": "Postillon",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -134,8 +129,8 @@ class WebServer:
         large = (request.content_length or LARGE) >= LARGE and request.can_read_body
         bound = None if request.path.startswith(UNBOUNDED) else UPLOAD_S if large else ANSWER_S
         try:
-            async with asyncio.timeout(bound):
-                return await handler(request)
+            response = await self._bounded(request, handler, bound)
+            return await compressed(request, response)
         except web.HTTPException:
             raise
         except TimeoutError:
@@ -146,6 +141,17 @@ class WebServer:
             self._log.error("page_failed", path=request.path, error=repr(error))
             self._meter.count("http_faults")
             return web.Response(status=500, text="Internal error, please try again.\n")
+
+    async def _bounded(
+        self, request: web.Request, handler: Handler, bound: float | None
+    ) -> web.StreamResponse:
+        """Raises TimeoutError."""
+        async with asyncio.timeout(bound) as patience:
+            request[PATIENCE] = patience
+            try:
+                return await handler(request)
+            finally:
+                del request[PATIENCE]
 
     def _told(self, request: web.Request) -> web.Request:
         """The request as it was made to the proxy in front of us, where there is one."""
@@ -163,6 +169,7 @@ class WebServer:
                 headers.get("X-Forwarded-Host", ""),
             ),
         )
+        request[SECURE] = client.secure  # for the answer, which belongs to this one
         return request.clone(
             remote=client.address,
             scheme="https" if client.secure else "http",
@@ -172,27 +179,20 @@ class WebServer:
     async def _complete(self, request: web.Request, response: web.StreamResponse) -> None:
         """The headers of every answer that has not set its own, and compression where it helps."""
         self._meter.count("http_requests", str(response.status))
+        patience = request.get(PATIENCE)
+        if patience is not None and patience.when() is not None:
+            # It has begun: whoever reads slowly has as long as who sends much.
+            patience.reschedule(asyncio.get_running_loop().time() + UPLOAD_S)
         headers = response.headers
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
-        if request.secure:
+        headers["Server"] = SERVER
+        if request.get(SECURE, request.secure):
             for name, value in STRICT.items():
                 headers.setdefault(name, value)
         if request.path.startswith(SHARED):
             for name, value in CORS.items():
                 headers.setdefault(name, value)
-        if isinstance(response, web.Response) and self._compresses(response):
-            response.enable_compression()
-            headers.setdefault("Vary", "Accept-Encoding")
-
-    def _compresses(self, response: web.Response) -> bool:
-        body = response.body
-        return (
-            isinstance(body, bytes)
-            and len(body) >= COMPRESSED_FROM
-            and "Content-Encoding" not in response.headers
-            and response.content_type.startswith(COMPRESSED)
-        )
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         if self._healthy():
