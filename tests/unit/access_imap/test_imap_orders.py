@@ -1,4 +1,4 @@
-"""SORT and THREAD out of what a worker keeps in memory, asked again after changes."""
+"""What is kept ready for IMAP: ENVELOPE and BODYSTRUCTURE in the rows, orders in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from postillon.account import rights
 from postillon.account.account import Account
 from postillon.account.roles import INBOX_ID
+from postillon.store.operation import Steps, Tx
 from support.accounts import append
 from support.imap import OTHER, House, house
 
@@ -62,3 +63,20 @@ async def test_what_is_kept_is_not_told_to_who_may_no_longer_read(tmp_path: Path
         for command in ("SORT (SUBJECT) UTF-8 1", "SORT (ARRIVAL) UTF-8 1", "THREAD REFS UTF-8 1"):
             [*_, answer] = await client.do(command)
             assert answer.startswith(b"NO"), command
+
+
+async def test_messages_from_before_the_texts_were_kept_read_the_same(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        for subject in ("cherry", "apple"):
+            await put(here.account, subject)
+        client = await here.client("INBOX")
+        command = "FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE RFC822.SIZE INTERNALDATE)"
+        kept = await client.ok(command)
+        assert all(b"ENVELOPE (" in line and b"BODYSTRUCTURE (" in line for line in kept)
+
+        def forget(tx: Tx) -> Steps[None]:
+            yield "UPDATE email SET envelope = NULL WHERE email % 2 = 0", ()
+            yield "UPDATE email SET bodystructure = NULL", ()
+
+        await here.store.write(forget)
+        assert await client.ok(command) == kept

@@ -146,3 +146,41 @@ def test_names_of_packs(tmp_path: Path) -> None:
     assert pack_number(pack_path(tmp_path, 12)) == 12
     assert pack_number(tmp_path / "12.tmp") is None
     assert pack_number(tmp_path / "x.pack") is None
+
+
+def test_many_are_read_together_as_each_alone(tmp_path: Path) -> None:
+    contents = [b"%d " % n * (n * 37 % 4_000) for n in range(120)]
+    refs: list[BlobRef] = []
+    for number, start in ((1, 0), (2, 60)):
+        pack = create_pack(OsFiles(), tmp_path, number)
+        for n in range(start, start + 60):
+            # Something large between some of them, which is not worth reading.
+            filler = [NewBlob(bytes(10_000))] if n % 7 == 0 else []
+            refs.append(pack.append([*filler, NewBlob(contents[n], b"e" * (n % 3 * 300))])[-1])
+    reader = PackReader(tmp_path)
+    order = [(n * 53) % 120 for n in range(120)]
+    for cut in (10_000, 100, 1, 0):
+        stops = [min(cut, refs[n].length) for n in order]
+        found = reader.read_together(list(zip([refs[n] for n in order], stops, strict=True)))
+        whole = [contents[n][:stop] for n, stop in zip(order, stops, strict=True)]
+        # Behind a longer envelope than is guessed, a blob is read alone.
+        assert [octets for octets in found if octets is not None] == [
+            octets for octets, got in zip(whole, found, strict=True) if got is not None
+        ]
+        assert sum(octets is None for octets in found) <= 40
+
+
+def test_what_is_damaged_is_left_to_who_reads_it_alone(tmp_path: Path) -> None:
+    pack = create_pack(OsFiles(), tmp_path, 1)
+    refs = pack.append([NewBlob(b"first" * 100), NewBlob(b"second" * 100), NewBlob(b"third" * 100)])
+    with pack_path(tmp_path, 1).open("r+b") as file:
+        file.seek(refs[1].offset + RECORD.size + 10)
+        file.write(b"!")
+    reader = PackReader(tmp_path)
+    lost = BlobRef(9, refs[0].offset, 10)
+    first, second, third, gone = reader.read_together([*((r, r.length) for r in refs), (lost, 10)])
+    assert (first, third) == (b"first" * 100, b"third" * 100)
+    assert second is None
+    assert gone is None
+    with pytest.raises(BlobLost):
+        reader.read(refs[1])
