@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from postillon.access.jmap import names
@@ -30,6 +31,7 @@ DEFAULT = (
 )  # fmt: skip
 PARSED = DEFAULT[len(METADATA) :]  # section 4.9
 KNOWN = frozenset((*METADATA, *CONVENIENT, *OF_BODY, "headers"))
+PART_LISTS = frozenset(("bodyStructure", "textBody", "htmlBody", "attachments"))
 CHEAP = frozenset((*METADATA,))  # known without the row of the email's text
 MORE: More = {
     "bodyProperties": (optional(list_of(string)), None),
@@ -53,7 +55,7 @@ _IN_DIGEST: dict[str, Callable[[HeaderDigest], bytes]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wishes:
     """What a client wants to see of emails."""
 
@@ -81,32 +83,46 @@ class Wishes:
             more["fetchAllBodyValues"], more["maxBodyValueBytes"],
         )  # fmt: skip
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Whether more is needed than the few facts of an email."""
         return not CHEAP.issuperset(self.properties)
 
+    @cached_property
+    def _of_parts(self) -> frozenset[str]:
+        """What of parts cannot be told without octets, if parts are wanted at all."""
+        if not any(name in PART_LISTS for name in self.properties):
+            return frozenset()
+        return frozenset(
+            name for name in self.body_properties if name == "size" or _reads_header(name)
+        )
+
+    @cached_property
+    def _values(self) -> bool:
+        some = self.text_values or self.html_values or self.all_values
+        return some and "bodyValues" in self.properties
+
+    @cached_property
+    def _header(self) -> bool:
+        return any(_reads_header(name) or name == "references" for name in self.properties)
+
     def octets(self, root: Part) -> int:
         """Up to which octet of the blob must be read; 0: none is needed."""
-        wanted = self.properties
-        parts = any(
-            name in ("bodyStructure", "textBody", "htmlBody", "attachments") for name in wanted
-        )
-        if "bodyValues" in wanted and (self.text_values or self.html_values or self.all_values):
+        if self._values:
             return root.end
-        if parts and bodies.needs_octets(self.body_properties):
-            sizes = "size" in self.body_properties and any(
+        wanted = self._of_parts
+        if wanted:
+            others = bool(wanted - {"size"})
+            if others and root.children:
+                return root.end
+            if "size" in wanted and any(
                 part.part.encoding in (b"base64", b"quoted-printable")
                 for part in bodies.leaves(bodies.tree(root))
-            )
-            others = any(name != "size" for name in self.body_properties if _reads_header(name))
-            if sizes or (others and root.children):
+            ):
                 return root.end
             if others:
                 return root.body_start
-        if any(_reads_header(name) or name == "references" for name in wanted):
-            return root.body_start
-        return 0
+        return root.body_start if self._header else 0
 
 
 def _reads_header(name: str) -> bool:

@@ -227,11 +227,6 @@ class Describer:
                 return part.location.decode("utf-8", "replace") or None
 
 
-def needs_octets(properties: Sequence[str]) -> bool:
-    """Whether describing parts with these properties asks for the message's octets."""
-    return any(name in ("size", "headers") or name.startswith("header:") for name in properties)
-
-
 def size_of(part: Part, octets: Octets) -> int:
     """Octets of the body without its transfer encoding."""
     if part.encoding not in (b"base64", b"quoted-printable"):
