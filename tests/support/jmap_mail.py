@@ -16,6 +16,7 @@ from postillon.access.jmap.api import Api
 from postillon.access.jmap.context import Services
 from postillon.access.jmap.pusher import Pusher
 from postillon.account.account import Account
+from postillon.account.accounts import Accounts
 from postillon.log import SILENT
 from postillon.protocol.jmap import ijson, request
 from postillon.protocol.jmap.request import Limits
@@ -36,13 +37,21 @@ class Refused(Exception):
 class MailClient:
     """What somebody calls. id: of their account."""
 
-    def __init__(self, house: House, account: Account, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        house: House,
+        account: Account,
+        limits: Limits | None = None,
+        accounts: Accounts | None = None,
+    ) -> None:
+        """accounts: others than the house's, such as with a text index."""
         self.house, self.account = house, account
         self.limits = limits or Limits()
         self.id = names.name(names.ACCOUNT, account.id)
         # Neither sends nor is told of anything here.
         services = Services(
-            house.store, house.accounts, house.directory, cast(Submitter, None), cast(Pusher, None),
+            house.store, accounts or house.accounts, house.directory,
+            cast(Submitter, None), cast(Pusher, None),
             "mail.example.org", self.limits, house.time, SILENT,
         )  # fmt: skip
         self._api = Api(services)

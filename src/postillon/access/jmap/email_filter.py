@@ -152,6 +152,15 @@ def texts_of(condition: Filter | None) -> list[Text]:
     return list(found)
 
 
+def required_texts(condition: Filter | None) -> list[Text]:
+    """Those without which nothing matches."""
+    if isinstance(condition, Condition):
+        return texts_of(condition)
+    if condition is None or condition.operator != "AND":
+        return []
+    return [text for inner in condition.conditions for text in required_texts(inner)]
+
+
 def by_thread(condition: Filter | None) -> bool:
     return any(name in KEYWORD_CONDITIONS for name, _ in _properties(condition))
 

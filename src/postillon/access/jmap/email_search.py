@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,13 @@ from postillon.access.jmap.email_filter import (
     by_thread,
     mailbox_of,
     only_mailbox,
+    required_texts,
     texts_of,
 )
 from postillon.access.jmap.email_sort import Order
 from postillon.account.errors import EmailGone
 from postillon.account.objects import Objects, State
-from postillon.account.roll import Roll
+from postillon.account.roll import NOWHERE, Roll
 from postillon.account.sync import Eyes
 from postillon.log import Log
 from postillon.protocol.jmap.standard import Filter
@@ -114,6 +116,8 @@ class Search:
             if only_mailbox(self.filter):
                 glance = None
         rows = self._base(roll, eyes)
+        if glance is not None:
+            rows = self._narrowed(rows, roll, answers)
         ascending = self.order.natural
         ordered: Iterable[int] = rows if ascending else reversed(rows)
         if ascending is not None and glance is None:
@@ -135,6 +139,20 @@ class Search:
         if eyes.rights is None:
             return rows
         return [row for row in rows if any(map(eyes.reads, roll.mailboxes(row)))]
+
+    def _narrowed(self, rows: Sequence[int], roll: Roll, answers: Answers) -> Sequence[int]:
+        """Where the text index leaves few of them, those few and what it does not know yet."""
+        hits = [hits for text in required_texts(self.filter) if (hits := answers.get(text))]
+        if not hits:
+            return rows
+        fewest = min(hits, key=lambda one: len(one.emails))
+        if len(fewest.emails) + len(fewest.skipped) > len(rows) // 4:
+            return rows
+        known = map(roll.row, {*fewest.emails, *fewest.skipped})
+        later = range(bisect_right(roll.emails, fewest.upto), len(roll))
+        found = {row for row in known if row is not None}
+        found.update(row for row in later if roll.homes[row] != NOWHERE)
+        return sorted(found, key=lambda row: (roll.received[row], row))
 
     def _listed(
         self,

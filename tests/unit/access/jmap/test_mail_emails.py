@@ -10,8 +10,12 @@ import pytest
 import pytest_asyncio
 
 from postillon.access.jmap.blobs import of_upload
+from postillon.account.accounts import Accounts
+from postillon.account.indexing import Indexer, SearchConfig
 from postillon.account.keywords import DELETED
 from postillon.account.roles import INBOX_ID
+from postillon.store.sqlite import SqliteStore
+from postillon.store.textindexes import TextIndexes
 from support.accounts import append, message
 from support.jmap_mail import MailClient, Refused, mail_client
 
@@ -402,3 +406,35 @@ async def test_snippets_show_what_was_found(client: MailClient) -> None:
         "list"
     ]
     assert nothing == {"emailId": email, "subject": None, "preview": None}
+
+
+async def test_the_text_index_and_what_it_does_not_know_yet_answer_together(
+    client: MailClient, tmp_path: Path
+) -> None:
+    if not isinstance(client.house.store, SqliteStore):
+        return  # it is SQLite's alone
+    texts = TextIndexes(tmp_path / "data")
+    indexer = Indexer(client.house.store, texts, SearchConfig(share=100))
+    try:
+        others = await several(client, *(f"other {n}" for n in range(12)))
+        known = await client.email(subject="needle one")
+        assert await indexer.round() == 13
+        client.house.time.now += 1_000
+        later = await client.email(subject="needle two")
+        indexed = MailClient(
+            client.house, client.account, accounts=Accounts(client.house.store, texts)
+        )
+        for condition, expected in (
+            ({"text": "needle"}, [later, known]),
+            ({"text": "eedl"}, [later, known]),
+            ({"subject": "needle", "body": "nothing"}, []),
+            ({"operator": "NOT", "conditions": [{"text": "other"}]}, [later, known]),
+            ({"text": "other", "inMailbox": INBOX}, others[::-1]),
+        ):
+            found = await indexed("Email/query", filter=condition)
+            assert found["ids"] == expected, condition
+        await client("Email/set", destroy=[known])
+        assert (await indexed("Email/query", filter={"text": "needle"}))["ids"] == [later]
+    finally:
+        await indexer.close()
+        texts.close()
