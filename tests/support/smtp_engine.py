@@ -14,7 +14,9 @@ class Session:
     """What a driver does, without any waiting. `messages` are (envelope, content) accepted."""
 
     def __init__(self, offer: Offer | None = None) -> None:
-        self.offer = offer or Offer(max_size=100_000, max_recipients=100, max_transactions=1_000)
+        self.offer = offer or Offer(
+            max_size=100_000, max_recipients=100, max_transactions=1_000, least_by=60
+        )
         self.engine = SmtpServerEngine(self.offer)
         self.messages: list[tuple[object, bytes]] = []
         self.events: list[object] = []

@@ -22,14 +22,21 @@ _TABLES = (
     "subscription",
     "annotation",
     "granted",
+    "url_key",
     "imported",
+    "identity",
+    "submission",
+    "vacation",
+    "vacation_answer",
     "mailbox",
 )
 _KEYS = {
     "placement": "mailbox, uid", "email": "email", "thread_key": "key", "item": "item",
     "upload": "upload", "change": "modseq, n", "subscription": "path",
-    "annotation": "mailbox, entry", "granted": "mailbox, grantee", "imported": "mark",
-    "mailbox": "mailbox",
+    "annotation": "mailbox, entry", "granted": "mailbox, grantee", "url_key": "mailbox, holder",
+    "imported": "mark",
+    "identity": "identity", "submission": "submission", "vacation": "account",
+    "vacation_answer": "sender", "mailbox": "mailbox",
 }  # fmt: skip
 
 

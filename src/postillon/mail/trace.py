@@ -56,6 +56,11 @@ def received(
     return line.encode()
 
 
+def received_here(by: str, queue_id: str, at: int) -> bytes:
+    """The Received field of a message that a client of our own HTTP server has sent. at: ms."""
+    return f"Received: by {by} with HTTP\r\n\tid {queue_id};\r\n\t{format_date(at)}\r\n".encode()
+
+
 def return_path(reverse_path: Address | None) -> bytes:
     """The line final delivery writes; <> for the null sender."""
     return (

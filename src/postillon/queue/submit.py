@@ -13,6 +13,7 @@ from msgspec import structs
 
 from postillon.clock import Clock, system_clock
 from postillon.log import SILENT, Log
+from postillon.mail.address import Address
 from postillon.mail.outcome import Delivered
 from postillon.meter import SILENT_METER, Meter
 from postillon.queue.acceptance import (
@@ -65,6 +66,10 @@ class Submitter:
     @property
     def config(self) -> QueueConfig:
         return self._config
+
+    async def lookup(self, address: Address) -> Lookup:
+        """Where an address leads, for somebody who may relay."""
+        return await self._recipients.lookup(address, may_relay=True)
 
     async def submit(self, submission: Submission, beside: Beside | None = None) -> Accepted:
         """Accept a message: durable when this returns.

@@ -9,8 +9,10 @@ from postillon.access.jmap import (
     blob_methods,
     core,
     emails,
+    identities,
     mailboxes,
     snippets,
+    submissions,
     subscriptions,
     threads,
 )
@@ -25,6 +27,8 @@ MODULES: tuple[ModuleType, ...] = (
     emails,
     threads,
     snippets,
+    identities,
+    submissions,
 )
 
 

@@ -12,6 +12,7 @@ from postillon.account.changes import Kind
 from postillon.account.errors import AccountNotFound
 from postillon.account.ids import AccountId, ModSeq
 from postillon.account.news import News
+from postillon.account.owned import Happened
 
 MAIL = frozenset({"Email", "Mailbox", "Thread"})
 TYPES: Mapping[int, frozenset[str]] = {
@@ -24,6 +25,13 @@ TYPES: Mapping[int, frozenset[str]] = {
     Kind.MAILBOX_CREATED: frozenset({"Mailbox"}),
     Kind.MAILBOX_CHANGED: frozenset({"Mailbox"}),
     Kind.MAILBOX_DELETED: frozenset({"Mailbox"}),
+    Happened.IDENTITY_CREATED: frozenset({"Identity"}),
+    Happened.IDENTITY_CHANGED: frozenset({"Identity"}),
+    Happened.IDENTITY_DELETED: frozenset({"Identity"}),
+    Happened.SUBMISSION_CREATED: frozenset({"EmailSubmission"}),
+    Happened.SUBMISSION_CHANGED: frozenset({"EmailSubmission"}),
+    Happened.SUBMISSION_DELETED: frozenset({"EmailSubmission"}),
+    Happened.VACATION_CHANGED: frozenset({"VacationResponse"}),
 }
 MANY_S = 0.05  # changes that follow each other so soon are told together
 Seen = dict[int, int]  # MODSEQ by account

@@ -1,0 +1,275 @@
+"""What accounts have sent (RFC 8621 section 7): the message in the queue, and the way back from it.
+
+A submission is written by the transaction that accepts its message, so neither is there without the
+other. What became of it is read from the queue's rows and the trace; a look writes down what is new,
+so that the state of the account tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from postillon.account import owned
+from postillon.account.errors import AccountError
+from postillon.account.ids import AccountId
+from postillon.account.owned import Happened
+from postillon.mail.dates import format_moment
+from postillon.mail.outcome import Delivered, Outcome, Status
+from postillon.queue import trace
+from postillon.queue.acceptance import Accepted, Plan
+from postillon.queue.ids import QueueId
+from postillon.queue.rows import FAR, QueueMessage, QueueRecipient, State
+from postillon.queue.spool import load, remove
+from postillon.store.operation import Row, Steps, Tx
+
+PENDING, FINAL, CANCELED = "pending", "final", "canceled"
+QUEUED, YES, NO, UNKNOWN = "queued", "yes", "no", "unknown"
+LOOKED_AT = 200  # submissions whose fate one look asks for
+MAX_LISTED = 20_000  # submissions of one account that are read at once
+_ENDS = {
+    "delivered": YES, "relayed": UNKNOWN, "failed": NO, "expired": NO, "bounced": NO, "dropped": NO,
+}  # fmt: skip
+_COLUMNS = "submission, identity, email, thread, queue_id, envelope, send_at, undo, delivery"
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """What is known of one recipient. targets: where it leads, where that is another address."""
+
+    address: str
+    delivered: str  # queued, yes, no, unknown
+    reply: str  # as of SMTP
+    targets: tuple[str, ...] = ()
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """send_at: ms. envelope: as JMAP shows it."""
+
+    id: int
+    identity: int
+    email: int
+    thread: int
+    queue_id: QueueId
+    envelope: dict[str, Any]  # Any: JSON
+    send_at: int
+    undo: str
+    delivery: tuple[Leg, ...]
+
+    @property
+    def unsettled(self) -> bool:
+        return self.undo == PENDING or any(leg.delivered == QUEUED for leg in self.delivery)
+
+
+class CannotUnsend(AccountError):
+    """It is on its way, or has arrived."""
+
+
+_encode = msgspec.json.Encoder().encode
+_legs = msgspec.json.Decoder(tuple[Leg, ...]).decode
+
+
+def write(tx: Tx, account: AccountId, made: Plan, accepted: Accepted, sent: Sent) -> Steps[int]:
+    """Beside the acceptance of its message. Of `sent` the plan gives the rest. Returns the new id."""
+    paths = {row.n: str(row.recipient.forward_path) for row in made.rows}
+    legs = []
+    for index, recipient in enumerate(made.submission.envelope.recipients):
+        outcome = accepted.outcomes[index]
+        targets = tuple(paths[n] for n in made.sources[index] if n in paths)
+        address = str(recipient.forward_path)
+        legs.append(Leg(address, *_told(outcome, made), () if targets == (address,) else targets))
+    rows = yield (
+        "SELECT thread FROM email WHERE account = ? AND email = ?",
+        (account, sent.email),
+    )
+    complete = msgspec.structs.replace(
+        sent,
+        id=(yield from owned.new_id(account)),
+        thread=rows[0][0] if rows else sent.thread,
+        queue_id=accepted.queue_id,
+        send_at=made.release_at or made.accepted_at,
+        undo=PENDING if made.release_at else FINAL,
+        delivery=tuple(legs),
+    )
+    yield (
+        f"INSERT INTO submission (account, {_COLUMNS}, unsettled)"  # noqa: S608 - constants
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            account, complete.id, complete.identity, complete.email, complete.thread,
+            complete.queue_id, _encode(complete.envelope).decode(), complete.send_at,
+            complete.undo, _encode(complete.delivery).decode(), int(complete.unsettled),
+        ),
+    )  # fmt: skip
+    yield from owned.happened(tx, account, Happened.SUBMISSION_CREATED, (complete.id,))
+    return complete.id
+
+
+def every(account: AccountId) -> Steps[list[Sent]]:
+    """By id, the newest MAX_LISTED."""
+    rows = yield (
+        f"SELECT {_COLUMNS} FROM submission WHERE account = ?"  # noqa: S608 - constants
+        " ORDER BY submission DESC LIMIT ?",
+        (account, MAX_LISTED),
+    )
+    return [_sent(row) for row in reversed(rows)]
+
+
+def one(account: AccountId, submission: int) -> Steps[Sent | None]:
+    rows = yield (
+        f"SELECT {_COLUMNS} FROM submission WHERE account = ? AND submission = ?",  # noqa: S608
+        (account, submission),
+    )
+    return _sent(rows[0]) if rows else None
+
+
+def cancel(tx: Tx, account: AccountId, submission: int) -> Steps[bool]:
+    """Take a message that waits for its time out of the queue. False: there is no such submission.
+
+    Raises CannotUnsend where a try has been made, or may be under way.
+    """
+    sent = yield from one(account, submission)
+    if sent is None:
+        return False
+    if sent.undo == CANCELED:
+        return True
+    loaded = yield from load(sent.queue_id)
+    if sent.undo != PENDING or loaded is None or not _untouched(*loaded):
+        raise CannotUnsend("it is on its way")
+    yield from remove(sent.queue_id)
+    facts: dict[str, object] = {"by": "its sender"}
+    yield from trace.event(sent.queue_id, tx.now, "canceled", facts)
+    legs = tuple(Leg(leg.address, NO, "250 2.0.0 canceled", leg.targets) for leg in sent.delivery)
+    yield from _change(tx, account, [msgspec.structs.replace(sent, undo=CANCELED, delivery=legs)])
+    return True
+
+
+def delete(tx: Tx, account: AccountId, submission: int) -> Steps[bool]:
+    """Forget a submission; its message goes on. False: there is none."""
+    rows = yield (
+        "DELETE FROM submission WHERE account = ? AND submission = ? RETURNING submission",
+        (account, submission),
+    )
+    if rows:
+        yield from owned.happened(tx, account, Happened.SUBMISSION_DELETED, (submission,))
+    return bool(rows)
+
+
+def news(account: AccountId) -> Steps[list[Sent]]:
+    """Submissions of which more is known than what is written, as they are now."""
+    rows = yield (
+        f"SELECT {_COLUMNS} FROM submission WHERE account = ? AND unsettled = 1"  # noqa: S608
+        " ORDER BY submission LIMIT ?",
+        (account, LOOKED_AT),
+    )
+    found = []
+    for old in map(_sent, rows):
+        new = yield from _now(old)
+        if new != old:
+            found.append(new)
+    return found
+
+
+def note(tx: Tx, account: AccountId) -> Steps[None]:
+    """Write down what is new."""
+    yield from _change(tx, account, (yield from news(account)))
+
+
+def _change(tx: Tx, account: AccountId, changed: Sequence[Sent]) -> Steps[None]:
+    for item in changed:
+        yield (
+            "UPDATE submission SET undo = ?, delivery = ?, unsettled = ? WHERE account = ?"
+            " AND submission = ?",
+            (
+                item.undo, _encode(item.delivery).decode(), int(item.unsettled), account, item.id,
+            ),
+        )  # fmt: skip
+        yield from owned.happened(tx, account, Happened.SUBMISSION_CHANGED, (item.id,))
+
+
+def reports(account: AccountId, queue_id: QueueId) -> Steps[list[int]]:
+    """The emails in the account that are reports on a message, as long as they lie where they came."""
+    story = yield from trace.find(queue_id)
+    found: list[int] = []
+    for event in () if story is None else story.events:
+        number = event.facts.get("report")
+        if event.kind != "reported" or not isinstance(number, int):
+            continue
+        report = yield from trace.find(QueueId(number))
+        placed = report.facts.get("placed") if report is not None else None
+        for place in placed if isinstance(placed, list) else ():
+            rows = yield (
+                "SELECT email FROM placement WHERE account = ? AND mailbox = ? AND uid = ?",
+                (account, place["mailbox"], place["uid"]),
+            )
+            found += [email for (email,) in rows]
+    return found
+
+
+def _now(old: Sent) -> Steps[Sent]:
+    loaded = yield from load(old.queue_id)
+    story = yield from trace.find(old.queue_id)
+    ends: dict[str, tuple[str, str]] = {}
+    for event in () if story is None else story.events:
+        to, end = event.facts.get("to"), _ENDS.get(event.kind)
+        if end is not None and isinstance(to, str):
+            said = event.facts.get("reply") or _as_reply(str(event.facts.get("status", "")))
+            ends[to] = end, str(said)
+    rows = {} if loaded is None else {str(r.recipient.forward_path): r for r in loaded[1]}
+    legs = []
+    for leg in old.delivery:
+        if leg.delivered != QUEUED:
+            legs.append(leg)
+            continue
+        told = [
+            _of_row(rows[path]) if path in rows and not rows[path].state.settled
+            else ends.get(path, (UNKNOWN, leg.reply))
+            for path in leg.targets or (leg.address,)
+        ]  # fmt: skip
+        worst = min(told, key=lambda one: (QUEUED, NO, UNKNOWN, YES).index(one[0]))
+        legs.append(Leg(leg.address, *worst, leg.targets))
+    waits = loaded is not None and _untouched(*loaded)
+    undo = FINAL if old.undo == PENDING and not waits else old.undo
+    return msgspec.structs.replace(old, undo=undo, delivery=tuple(legs))
+
+
+def _untouched(message: QueueMessage, recipients: Sequence[QueueRecipient]) -> bool:
+    """Whether a message waits for its time, and nobody has it in hand."""
+    return bool(message.release_at) and all(
+        item.state is State.WAITING and not item.attempts for item in recipients
+    )
+
+
+def _told(outcome: Outcome | None, made: Plan) -> tuple[str, str]:
+    if outcome is None:
+        when = f" and waits until {format_moment(made.release_at)}" if made.release_at else ""
+        return QUEUED, f"250 2.0.0 Accepted{when}"
+    status = outcome.status
+    if isinstance(outcome, Delivered):
+        return YES, f"250 {status.code} {status.text}"
+    return NO, f"550 {status.code} {status.text}"
+
+
+def _of_row(row: QueueRecipient) -> tuple[str, str]:
+    """With the forecast of the queue."""
+    at = row.next_try_at
+    when = f"; next try {format_moment(at)}" if 0 < at < FAR and row.state is State.WAITING else ""
+    status: Status | None = row.status
+    if status is None:
+        return QUEUED, f"250 2.0.0 Accepted{when}"
+    if status.remote is not None:
+        return QUEUED, " ".join(str(status.remote).split())
+    return QUEUED, f"450 {status.code} {status.text}{when}"
+
+
+def _as_reply(status: str) -> str:
+    code = {"2": "250", "4": "450", "5": "550"}.get(status[:1], "250")
+    return f"{code} {status}".strip()
+
+
+def _sent(row: Row) -> Sent:
+    number, identity, email, thread, queue_id, envelope, send_at, undo, delivery = row
+    return Sent(
+        number, identity, email, thread, QueueId(queue_id), msgspec.json.decode(envelope), send_at,
+        undo, _legs(delivery),
+    )  # fmt: skip
