@@ -136,7 +136,8 @@ async def enable(session: Session, command: commands.Command) -> Answer:
     assert isinstance(argument, commands.Enable)
     new = [name for name in argument.capabilities if name in ENABLES]
     fresh = [name for name in dict.fromkeys(new) if not ENABLES[name] & session.extras]
-    session.say(b"* ENABLED%b\r\n" % b"".join(b" " + name.encode() for name in fresh))
+    said = (name.replace("IMAP4REV2", "IMAP4rev2").encode() for name in fresh)  # as it is announced
+    session.say(b"* ENABLED%b\r\n" % b"".join(b" " + name for name in said))
     for name in fresh:
         session.use(ENABLES[name])
     return ok()

@@ -10,7 +10,7 @@ from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.flags import COMMON, list_of_flags, permanent_flags
 from postillon.access.imap.objects import mailbox_id
-from postillon.access.imap.places import place
+from postillon.access.imap.places import old_name, place
 from postillon.access.imap.view import View
 from postillon.account.changes import MailboxChanges
 from postillon.account.errors import MailboxNotFound, NotAllowed
@@ -108,7 +108,8 @@ async def _open(session: Session, command: commands.Command, *, read_only: bool)
     if session.rev2:
         view.forget_recent()
     session.view = view
-    await _describe(session, view, mailbox, session.name((*where.above, *mailbox.path)))
+    name = session.name((*where.above, *mailbox.path))
+    await _describe(session, view, mailbox, name + old_name(session, argument.mailbox, name))
     if known is not None and known.uid_validity == view.uid_validity:
         await _resynchronise(session, view, known)
     if read_only:
@@ -130,6 +131,7 @@ async def _describe(session: Session, view: View, mailbox: Mailbox, name: bytes)
         b"* OK [PERMANENTFLAGS %b] Flags that are kept\r\n"
         b"* OK [UIDVALIDITY %d] UIDs are valid\r\n* OK [UIDNEXT %d] Next UID\r\n"
         b"* OK [HIGHESTMODSEQ %d] Highest\r\n* OK [MAILBOXID (%b)] Its id\r\n"
+        b"* OK [URLMECH INTERNAL] URLs of its messages\r\n"
         % (
             list_of_flags(view.keywords),
             view.exists,

@@ -14,6 +14,7 @@ from postillon.account.errors import AccountNotFound, MailboxNotFound
 from postillon.account.mailboxes import Mailbox, Path
 from postillon.account.rights import Right
 from postillon.directory.principals import PrincipalKind
+from postillon.protocol.imap.writer import mailbox as mailbox_name
 
 if TYPE_CHECKING:
     from postillon.access.imap.server import ImapServer
@@ -46,6 +47,17 @@ class Place:
 async def place(session: Session, raw: bytes) -> Place:
     """The place of a name as the client sent it. Raises BadName, or MailboxNotFound for others'."""
     return await place_of(session.server, session.account, session.path(raw))
+
+
+def old_name(session: Session, raw: bytes, name: bytes) -> bytes:
+    """OLDNAME for a LIST response, where the client has spelt a name in another form than ours.
+
+    RFC 9051 section 6.3.9.7. raw: as it was sent; name: as it is written. b"" where they agree.
+    """
+    if not session.rev2 or raw.isascii():
+        return b""
+    given = mailbox_name(raw)
+    return b"" if given == name else b' ("OLDNAME" (%b))' % given
 
 
 async def place_of(server: ImapServer, account: Account, path: Path) -> Place:

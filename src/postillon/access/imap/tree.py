@@ -10,7 +10,7 @@ from postillon.access.imap import acl, metadata
 from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.objects import mailbox_id
-from postillon.access.imap.places import OTHERS, SHARED, Place, place, shared
+from postillon.access.imap.places import OTHERS, SHARED, Place, old_name, place, shared
 from postillon.account.account import Account
 from postillon.account.errors import MailboxNotFound
 from postillon.account.mailboxes import Mailbox, MailboxKind, Path
@@ -339,6 +339,7 @@ async def create(session: Session, command: commands.Command) -> Answer:
     raw = argument.mailbox
     where = await place(session, raw[:-1] if raw.endswith(b"/") else raw)
     made = await where.account.create(where.path, role)
+    _say_spelling(session, raw, (*where.above, *made.path))
     other = 0 if where.account.own else where.account.id
     return ok("Created", b"MAILBOXID (%b)" % mailbox_id(made.id, other))
 
@@ -348,7 +349,16 @@ async def delete(session: Session, command: commands.Command) -> Answer:
     assert isinstance(argument, commands.Name)
     where, mailbox = await _there(session, argument.mailbox)
     await where.account.delete(mailbox.id)
+    _say_spelling(session, argument.mailbox, (*where.above, *mailbox.path), b"\\NonExistent")
     return ok()
+
+
+def _say_spelling(session: Session, raw: bytes, path: Path, attribute: bytes = b"") -> None:
+    """How a name is written that the client has spelt in another way (RFC 9051 section 6.3.9.7)."""
+    name = session.name(path)
+    old = old_name(session, raw.removesuffix(b"/"), name)
+    if old:
+        session.say(b'* LIST (%b) "/" %b%b\r\n' % (attribute, name, old))
 
 
 async def rename(session: Session, command: commands.Command) -> Answer:
