@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -136,6 +137,7 @@ class Reading(Acting):
         """What the text index says, asked in another thread. None: it cannot say.
 
         It knows the whole account and gives ids; `places` says which of them lie where one may read.
+        How well they fit is the owner's alone: that depends on every message there is.
         """
         if self._actor is not None:
             readable = grants.anywhere(self.id, self._actor, Right.READ)
@@ -147,7 +149,7 @@ class Reading(Acting):
             facts = await self.facts()
             # An account that was restored begins another epoch; an index is never ahead of its own.
             if marks.epoch == facts.epoch and marks.modseq <= facts.modseq:
-                return found
+                return found if self.own else [one and replace(one, scores={}) for one in found]
         return [None] * len(questions)
 
     async def places(self, mailbox: MailboxId, hits: Hits) -> list[tuple[Uid, EmailId]]:

@@ -16,7 +16,7 @@ from postillon.account.indexing import MAX_LINES, Indexer, SearchConfig
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import scan
 from postillon.store.operation import Steps, Tx
-from support.imap import LOGIN, Client, House, house
+from support.imap import LOGIN, OTHER, Client, House, house
 
 
 async def put(here: House, *texts: str, mailbox: int = INBOX_ID) -> None:
@@ -226,3 +226,65 @@ def test_the_better_fit_comes_first(tmp_path: Path) -> None:
         assert answer == b"* SORT 9 10"
 
     running(tmp_path, scene)
+
+
+SEARCHES = (
+    "SEARCH TEXT harbour",
+    "SEARCH BODY inside",
+    "SEARCH NOT TEXT harbour",
+    "SEARCH SUBJECT about OR TEXT lantern TEXT meadow",
+    "SEARCH HEADER Subject secret",
+    "SEARCH TEXT nobody",
+    "SEARCH RETURN (MIN MAX COUNT ALL) TEXT about",
+    "SEARCH RETURN (ALL RELEVANCY) FUZZY TEXT harbour",
+    "SEARCH RETURN (ALL RELEVANCY) FUZZY TEXT lantern FUZZY TEXT meadow",
+    "SEARCH RETURN (ALL RELEVANCY) OR FUZZY TEXT lantern FUZZY TEXT harb",
+    "SORT (RELEVANCY) UTF-8 OR FUZZY TEXT lantern FUZZY TEXT harbour",
+    "SORT RETURN (ALL RELEVANCY) (REVERSE RELEVANCY) UTF-8 FUZZY BODY inside",
+    "THREAD REFERENCES UTF-8 TEXT harbour",
+)
+VISIBLE = ("harbour", "lantern meadow", "lantern lantern lantern", "meadow harbour")
+HIDDEN = ("harbour secret", "nobody", "lantern", "harbour harbour harbour meadow", "about inside")
+
+
+async def test_what_is_not_shared_changes_no_answer_to_whom_a_mailbox_is_shared_with(
+    tmp_path: Path,
+) -> None:
+    """The index is of the whole account: neither words, numbers nor scores of hidden mail get out."""
+    async with house(tmp_path) as here:
+        owner = await here.client()
+        await owner.ok("CREATE Shown")
+        await owner.ok(f"SETACL Shown {OTHER} lr")
+        await owner.ok("CREATE Listed")
+        await owner.ok(f"SETACL Listed {OTHER} l")  # seen, not read
+        shown = await here.account.find(("Shown",))
+        listed = await here.account.find(("Listed",))
+        assert shown is not None
+        assert listed is not None
+        await put(here, *VISIBLE[:3], mailbox=shown.id)
+        await here.index()
+        await put(here, VISIBLE[3], mailbox=shown.id)  # which is not in the index yet
+
+        async def answers() -> list[list[bytes]]:
+            guest = await here.client("Other Users/ada@example.org/Shown", OTHER)
+            return [await guest.do(search) for search in SEARCHES]
+
+        before = await answers()
+        assert before[0][0] == b"* SEARCH 1 4"
+        for mailbox in (listed.id, INBOX_ID):
+            for _ in range(3):
+                await put(here, *HIDDEN, mailbox=mailbox)
+        assert await answers() == before
+        await here.index()
+        after = await answers()
+        for search, old, new in zip(SEARCHES, before, after, strict=True):
+            assert old == new, search
+        # Nor by another way to search (RFC 7377), or one that names what cannot be read.
+        guest = await here.client(who=OTHER)
+        everywhere = '(subtree "Other Users/ada@example.org")'
+        found = await guest.ok(f"ESEARCH IN {everywhere} RETURN (COUNT) TEXT harbour")
+        assert len(found) == 1
+        assert b"Shown" in found[0]
+        assert found[0].endswith(b"COUNT 2")
+        [refused] = await guest.do('SELECT "Other Users/ada@example.org/Listed"')
+        assert refused.startswith(b"NO [NOPERM]")
