@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,15 @@ from postillon.store.sqlite import SqliteStore
 from postillon.store.textindexes import TextIndexes
 from support.accounts import append, message
 from support.jmap_mail import MailClient, Refused, mail_client
+from support.stores import KINDS, using
 
 INBOX, TRASH, ARCHIVE = "F1", "F5", "F6"
+
+
+@pytest.fixture(params=KINDS, autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[None]:
+    with using(request.param):
+        yield
 
 
 @pytest_asyncio.fixture
@@ -121,9 +128,8 @@ async def test_a_new_email_refers_to_a_new_mailbox(client: MailClient) -> None:
     assert set(found[1][1]["created"]["e"]) == {"id", "blobId", "threadId", "size"}
 
 
-@pytest.mark.parametrize(
-    ("email", "kind", "properties"),
-    [
+async def test_an_email_that_cannot_be_is_refused(client: MailClient) -> None:
+    cases: list[tuple[dict[str, Any], str, list[str] | None]] = [
         ({}, "invalidProperties", ["mailboxIds"]),
         ({"mailboxIds": {}}, "invalidProperties", ["mailboxIds"]),
         ({"mailboxIds": {"F1": False}}, "invalidProperties", ["mailboxIds"]),
@@ -141,22 +147,19 @@ async def test_a_new_email_refers_to_a_new_mailbox(client: MailClient) -> None:
             "blobNotFound",
             None,
         ),
-    ],
-)
-async def test_an_email_that_cannot_be_is_refused(
-    client: MailClient, email: dict[str, Any], kind: str, properties: list[str] | None
-) -> None:
-    found = await client("Email/set", create={"e": email})
-    error = found["notCreated"]["e"]
-    assert error["type"] == kind
-    assert error.get("properties") == properties
-    assert found["created"] is None
-    assert found["oldState"] == found["newState"]
+    ]
+    for email, kind, properties in cases:
+        found = await client("Email/set", create={"e": email})
+        error = found["notCreated"]["e"]
+        assert error["type"] == kind
+        assert error.get("properties") == properties
+        assert found["created"] is None
+        assert found["oldState"] == found["newState"]
 
 
-@pytest.mark.parametrize(
-    ("patch", "kind"),
-    [
+async def test_a_change_that_cannot_be_is_refused(client: MailClient) -> None:
+    email = await client.email(subject="old")
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"subject": "new"}, "invalidProperties"),
         ({"keywords/$seen": False}, "invalidProperties"),
         ({"keywords": {"a": True}, "keywords/b": True}, "invalidPatch"),
@@ -165,15 +168,11 @@ async def test_an_email_that_cannot_be_is_refused(
         ({"mailboxIds": {}}, "invalidProperties"),
         ({"mailboxIds/F99": True}, "invalidProperties"),
         ({"nonsense": True}, "invalidProperties"),
-    ],
-)
-async def test_a_change_that_cannot_be_is_refused(
-    client: MailClient, patch: dict[str, Any], kind: str
-) -> None:
-    email = await client.email(subject="old")
-    found = await client("Email/set", update={email: patch})
-    assert found["notUpdated"][email]["type"] == kind
-    assert found["updated"] is None
+    ]
+    for patch, kind in cases:
+        found = await client("Email/set", update={email: patch})
+        assert found["notUpdated"][email]["type"] == kind
+        assert found["updated"] is None
 
 
 async def test_what_does_not_change_may_be_given(client: MailClient) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,15 @@ import pytest_asyncio
 
 from postillon.account.rights import Right
 from support.jmap_mail import MailClient, Refused, mail_client
+from support.stores import KINDS, using
 
 INBOX, DRAFTS, TRASH = "F1", "F2", "F5"
+
+
+@pytest.fixture(params=KINDS, autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[None]:
+    with using(request.param):
+        yield
 
 
 @pytest_asyncio.fixture
@@ -53,9 +60,8 @@ async def test_a_tree_is_made_in_one_call_whatever_the_order(client: MailClient)
     assert set(found["destroyed"]) == set(ids.values())
 
 
-@pytest.mark.parametrize(
-    ("given", "properties"),
-    [
+async def test_what_cannot_be_is_refused(client: MailClient) -> None:
+    cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["name"]),
         ({"name": ""}, ["name"]),
         ({"name": "a\u0001b"}, ["name"]),
@@ -70,13 +76,10 @@ async def test_a_tree_is_made_in_one_call_whatever_the_order(client: MailClient)
         ({"name": "x", "isSubscribed": 1}, ["isSubscribed"]),
         ({"name": "x", "id": "F9"}, ["id"]),
         ({"name": "x", "totalEmails": 1}, ["totalEmails"]),
-    ],
-)
-async def test_what_cannot_be_is_refused(
-    client: MailClient, given: dict[str, Any], properties: list[str]
-) -> None:
-    error = (await client("Mailbox/set", create={"m": given}))["notCreated"]["m"]
-    assert (error["type"], error["properties"]) == ("invalidProperties", properties)
+    ]
+    for given, properties in cases:
+        error = (await client("Mailbox/set", create={"m": given}))["notCreated"]["m"]
+        assert (error["type"], error["properties"]) == ("invalidProperties", properties)
 
 
 async def test_properties_change(client: MailClient) -> None:
