@@ -19,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def chosen(given: argparse.Namespace) -> list[Scenario]:
 
 def kinds(given: argparse.Namespace) -> list[type[Server]]:
     keys = given.servers.split(",") if given.servers else None
-    return [kind for kind in SERVERS if keys is None or kind.key in keys]
+    return [kind for kind in SERVERS if (kind.key in keys if keys is not None else kind.usual)]
 
 
 def run(given: argparse.Namespace, folder: Path) -> Results:
@@ -79,25 +80,22 @@ def run(given: argparse.Namespace, folder: Path) -> Results:
         sum(map(len, bench.mail)), machine_busy(),
     )  # fmt: skip
     servers: list[Server] = []
-    try:
+    with ExitStack() as open_:
         for kind in kinds(given):
             try:
                 server = kind(folder, given.cache)
-                servers.append(server)
+                open_.callback(server.close)
                 server.start()
                 results.add("fill", server.key, said("fill", server, fill(bench, server)))
+                servers.append(server)
             except (Unavailable, OSError, RuntimeError) as error:
                 results.failures[kind.title] = str(error)[-300:]
                 print(f"{kind.key}: {error}", file=sys.stderr, flush=True)
-        alive = [server for server in servers if server.title not in results.failures]
-        results.servers = [(s.key, s.title, s.version(), s.settings) for s in alive]
+        results.servers = [(s.key, s.title, s.version(), s.settings) for s in servers]
         results.scenarios = [("fill", "APPEND of all, 100 in one command")]
         for scenario in chosen(given):
             results.scenarios.append((scenario.key, scenario.title))
-            measure(given, bench, results, alive, scenario)
-    finally:
-        for server in servers:
-            server.close()
+            measure(given, bench, results, servers, scenario)
     results.busy |= machine_busy()
     return results
 

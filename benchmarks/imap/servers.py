@@ -30,6 +30,7 @@ class Server(ABC):
     title: str
     settings: str
     indexes = True  # whether it has an index of text here
+    usual = True  # whether it takes part unless others are named
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder / self.key
@@ -289,6 +290,7 @@ class DovecotMaildir(Dovecot):
     key = "maildir"
     title = "Dovecot (Maildir)"
     location = "maildir:/mail/%n"
+    usual = False  # it takes minutes to fill
     settings = "the same with Maildir."
 
 
