@@ -273,6 +273,7 @@ export function refresh(): Promise<void> {
     return refreshing;
   }
   refreshing = (async () => {
+    await null; // so that it is under way before it can be over
     try {
       do {
         again = false;

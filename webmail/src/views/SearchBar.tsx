@@ -91,6 +91,7 @@ export function SearchBar() {
   const [text, setText] = useState(route.value.search);
   const [shown, show] = useState(false);
   const [at, setAt] = useState(-1);
+  const [, again] = useState(0); // more people are known
   const field = useRef<HTMLInputElement>(null);
   const id = useId();
   const search = route.value.search;
@@ -129,7 +130,7 @@ export function SearchBar() {
         spellcheck={false} role="combobox" aria-expanded={found.length > 0} aria-controls={`${id}-list`} aria-autocomplete="list"
         aria-activedescendant={at >= 0 && found[at] ? `${id}-${at}` : undefined} title={`${t("search")} (/)`}
         onFocus={() => {
-          void learn();
+          void learn().then(() => again((n) => n + 1));
           show(true);
           setAt(-1);
         }}

@@ -162,6 +162,7 @@ export function MenuButton(props: {
         title={props.label} onClick={() => show(!shown)}
       >
         {props.icon && <Icon name={props.icon} />}
+        {props.text && <span class="sr-only">{props.label}: </span>}
         {props.text}
       </button>
       {shown && (
