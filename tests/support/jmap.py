@@ -109,6 +109,7 @@ async def caller(
         def heard(changes: Sequence[tuple[int, int]], topics: Sequence[str]) -> None:
             at.accounts.hub.notify(changes)
             pusher.hear(topics)
+            submitter.hear(topics)
 
         at.store.on_commit(heard)
         await pusher.start()

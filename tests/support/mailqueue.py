@@ -226,6 +226,7 @@ async def office(
     )  # fmt: skip
     made.open()
     store.on_commit(lambda changes, topics: made.runner.wake() if "queue" in topics else None)
+    store.on_commit(lambda changes, topics: made.submitter.hear(topics))
     try:
         await made.runner.start()
         yield made

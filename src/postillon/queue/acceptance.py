@@ -134,6 +134,7 @@ class Accepted(msgspec.Struct, frozen=True):
     outcomes: tuple[Outcome | None, ...]
     message: QueueMessage | None = None  # the rows, where something is left to do
     rows: tuple[QueueRecipient, ...] = ()
+    placed: frozenset[int] = frozenset()  # the accounts that have it now
 
 
 async def look_up(submission: Submission, recipients: Recipients) -> list[Lookup]:
@@ -259,6 +260,7 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
     ref = tx.blob(blob)
     outcomes: dict[int, Outcome] = {}
     placed: list[dict[str, object]] = []
+    into: list[int] = []
     for item in made.local:
         outcome: Outcome
         if item.loop:
@@ -267,6 +269,7 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
             outcome, where = yield from deliver_copy(tx, made.copy, item.target, ref)
         outcomes[item.n] = outcome
         if where is not None:
+            into.append(item.target.account)
             placed.append(
                 {"to": str(item.target.address), "mailbox": where.mailbox, "uid": where.uid}
             )
@@ -305,7 +308,7 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
             told.update(numbers if isinstance(answer, Failed) else ())
     rows = [row for row in rows if row.n not in told and _matters(row, envelope)]
     if not rows:
-        return Accepted(submission.queue_id, answers)
+        return Accepted(submission.queue_id, answers, placed=frozenset(into))
     message = QueueMessage(
         submission.queue_id, ref, made.copy.digest, submission.header, envelope.reverse_path,
         submission.submitter, made.lane, envelope.body, envelope.smtputf8,
@@ -318,7 +321,7 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
         yield from lined_up(tx, key, hosts)
     if any(row.state is not State.CLAIMED and row.waits_for is None for row in rows):
         tx.announce(TOPIC)
-    return Accepted(submission.queue_id, answers, message, tuple(rows))
+    return Accepted(submission.queue_id, answers, message, tuple(rows), frozenset(into))
 
 
 def _row_left(made: Plan, item: Local, outcome: Outcome) -> QueueRecipient | None:

@@ -16,6 +16,7 @@ from postillon.log import SILENT, Log
 from postillon.mail.address import Address
 from postillon.mail.outcome import Delivered
 from postillon.meter import SILENT_METER, Meter
+from postillon.queue import vacations
 from postillon.queue.acceptance import (
     Accepted,
     Plan,
@@ -30,6 +31,7 @@ from postillon.queue.ids import new_queue_id
 from postillon.queue.runner import QueueRunner
 from postillon.queue.schedule import milliseconds
 from postillon.queue.trace import IdTaken
+from postillon.queue.vacations import Vacations
 from postillon.route.recipient import Lookup, Recipients
 from postillon.setting import MIB
 from postillon.store.operation import Brief, NewBlob, Steps, Store, Tx
@@ -62,10 +64,15 @@ class Submitter:
         self._log = log
         self._meter = meter
         self._lease = milliseconds(config.lease)
+        self._vacations = Vacations(store, recipients, config, clock)
 
     @property
     def config(self) -> QueueConfig:
         return self._config
+
+    def hear(self, topics: Sequence[str]) -> None:
+        """Something was announced, by this process or another one."""
+        self._vacations.hear(topics)
 
     async def lookup(self, address: Address) -> Lookup:
         """Where an address leads, for somebody who may relay."""
@@ -82,6 +89,7 @@ class Submitter:
         """
         lookups = await look_up(submission, self._recipients)
         made = await self._plan(submission, lookups)
+        answers = await self._vacations.answers(made)
         runner = self._runner
         if made.rows and runner is not None:
             runner.offer(made)
@@ -90,10 +98,14 @@ class Submitter:
             accepted = yield from accept(tx, made, self._lease)
             if beside is not None:
                 yield from beside(tx, made, accepted)
+            if answers:
+                yield from vacations.send(tx, accepted, answers, 1)
             return accepted
 
+        blobs = (NewBlob(submission.content), *(answer.blob for answer in answers))
+
         try:
-            accepted = await self._store.write(Brief(operation), NewBlob(submission.content))
+            accepted = await self._store.write(Brief(operation), *blobs)
         except IdTaken:
             return await self.submit(
                 structs.replace(submission, queue_id=new_queue_id(self._clock())), beside

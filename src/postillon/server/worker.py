@@ -216,6 +216,7 @@ class Assembly:
             self.accounts.hub.notify_all()
         self.accounts.hub.notify(changes)
         self.pusher.hear(topics)
+        self.submitter.hear(topics)
         if TOPIC in topics or EVERYTHING in topics:
             self.runner.wake()
 

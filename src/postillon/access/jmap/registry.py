@@ -15,6 +15,7 @@ from postillon.access.jmap import (
     submissions,
     subscriptions,
     threads,
+    vacations,
 )
 from postillon.access.jmap.capability import Capability
 from postillon.access.jmap.context import Method
@@ -29,6 +30,7 @@ MODULES: tuple[ModuleType, ...] = (
     snippets,
     identities,
     submissions,
+    vacations,
 )
 
 
