@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from postillon.account.keywords import (
@@ -29,6 +30,9 @@ KEPT = SEEN | ANSWERED | FLAGGED | DRAFT
 ATTACHED, LOOKED = 32, 64  # has an attachment; whether it has is known
 MAX_SIZE = 2**32 - 1
 NO_DATE = -(2**62)  # `sent` where there is no Date
+
+
+Row = tuple[int, int, int, int | None, int]
 
 
 class Entry(NamedTuple):
@@ -128,34 +132,49 @@ class Roll:
 
     # Filling
 
-    def load(self, entries: Iterable[tuple[int, int, int, int | None, int]]) -> None:
-        """All emails, by id, into an empty roll; they are in no mailbox yet."""
-        for entry in entries:
-            self._append(*entry)
-        rows = sorted(range(len(self.emails)), key=self.threads.__getitem__)
+    def load(self, entries: Sequence[Row]) -> None:
+        """All emails as (email, thread, received, sent, size), by id, into an empty roll.
+
+        They are in no mailbox yet. Column by column: a loop over all rows takes five times as long.
+        """
+        size = len(entries)
+        self.emails = array("q", map(itemgetter(0), entries))
+        self.threads = array("q", map(itemgetter(1), entries))
+        self.received = array("q", map(itemgetter(2), entries))
+        self.sent = array("q", (NO_DATE if row[3] is None else row[3] for row in entries))
+        self.sizes = array("I", (min(row[4], MAX_SIZE) for row in entries))
+        self.flags = array("B", bytes(size))
+        self.homes = array("q", bytes(8 * size))
+        self.words = array("I", bytes(self.words.itemsize * size))
+        rows = sorted(range(size), key=self.threads.__getitem__)
         self._by_thread = array("I", rows)
-        self.idle = len(rows)
+        self.idle = size
 
     def place(self, placements: Iterable[tuple[int, int, int, str | None]]) -> None:
         """All placements that are seen as (mailbox, email, flags, keywords), after `load`."""
-        found: dict[int, list[int]] = {}
-        homes, flags, words = self.homes, self.flags, self.words
+        found: dict[int, array[int]] = {}
+        homes, flags, words, spelt = self.homes, self.flags, self.words, self._spelt
+        row_of = dict(zip(self.emails, range(len(self.emails)), strict=True))
         for mailbox, email, some, keywords in placements:
-            row = self._row(email)
+            row = row_of.get(email)
             if row is None:
                 continue
-            found.setdefault(mailbox, []).append(row)
             home = homes[row]
             if home == NOWHERE:
                 homes[row] = mailbox
                 self.idle -= 1
-            elif home != mailbox:
+            elif home == mailbox:
+                continue  # damaged: it can be in a mailbox once
+            else:
                 self._several[row] = tuple(sorted({*self.mailboxes(row), mailbox}))
                 homes[row] = SEVERAL
-            flags[row] = flags[row] & ~KEPT | some & KEPT
-            words[row] = self._spelling(keywords)
-        for mailbox, rows in found.items():
-            rows = sorted(set(rows))
+            if mailbox not in found:
+                found[mailbox] = array("I")
+            found[mailbox].append(row)
+            flags[row] = some & KEPT
+            words[row] = spelt[keywords] if keywords in spelt else self._spelling(keywords)
+        for mailbox, placed in found.items():
+            rows = sorted(placed)
             rows.sort(key=self.received.__getitem__)
             self._orders[mailbox] = array("I", rows)
 
