@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from postillon.account import rights
 from postillon.account.account import Account
 from postillon.account.arriving import ToAppend
+from postillon.account.changes import Kind
 from postillon.account.errors import AccountError, AccountNotFound, MailboxNotFound, NotAllowed
 from postillon.account.flags import FlagMode
 from postillon.account.ids import MailboxId, Uid
@@ -65,6 +66,8 @@ CALLS: dict[str, tuple[Right | None, Call]] = {
     "mailbox": (L, lambda s, m: s.seen.mailbox(m)),
     "deleted_octets": (R, lambda s, m: s.seen.deleted_octets(m)),
     "annotations": (R, lambda s, m: s.seen.annotations(m)),
+    "known_url_key": (R, lambda s, m: s.seen.known_url_key(m)),
+    "url_key": (R, lambda s, m: s.seen.url_key(m, b"k" * 32)),
     "granted": (L | Right.ADMINISTER, lambda s, m: s.seen.granted(m)),
     "subscriptions": (NEVER, lambda s, m: s.seen.subscriptions()),
     "uids": (R, lambda s, m: s.seen.uids(m)),
@@ -108,7 +111,8 @@ INTO: dict[str, Call] = {  # the mailbox is where something is put
 }
 # These answer with nothing instead of an error, and are asked below; or change nothing that is seen.
 QUIET = {
-    "mailboxes", "find", "of_role", "hits", "places", "ahead", "contents", "sweep", "own",
+    "mailboxes", "find", "of_role", "hits", "places", "ahead", "contents", "sweep", "own", "news",
+    "touched", "every_annotation", "reset_url_keys",
 }  # fmt: skip
 LEAK_NOTHING = (MailboxNotFound, AccountNotFound)
 
@@ -197,6 +201,29 @@ def test_the_text_index_is_asked_by_readers_alone(
             await scene.seen.places(scene.work, _Hits())  # type: ignore[arg-type]
 
     runner.run(ask())
+
+
+def test_what_has_changed_is_told_to_readers_alone(
+    stage: tuple[asyncio.Runner, Scene],
+) -> None:
+    runner, scene = stage
+
+    async def share(right: Right) -> None:
+        for mailbox in await scene.ada.mailboxes():
+            await scene.ada.grant(mailbox.id, scene.bob, right)
+
+    async def told(right: Right) -> tuple[bool, bool]:
+        await share(right)
+        news, touched = await scene.seen.news(0), await scene.seen.touched(0)
+        kinds = {kind for of_one in touched.mailboxes.values() for kind in of_one}
+        return Kind.CREATED in news.kinds, Kind.CREATED in kinds
+
+    runner.run(share(rights.NONE))
+    for question in (scene.seen.news, scene.seen.touched):
+        with pytest.raises(AccountNotFound):
+            runner.run(question(0))
+    assert runner.run(told(Right.LOOKUP)) == (False, False)
+    assert runner.run(told(R)) == (True, True)
 
 
 class _Hits:

@@ -26,8 +26,10 @@ class News(msgspec.Struct, frozen=True):
 def since(account: AccountId, modseq: int | None, actor: int | None) -> Steps[News]:
     """modseq: None asks for no changes. actor: who sees them, None for the owner.
 
-    Raises AccountNotFound.
+    Raises AccountNotFound, also where the actor sees nothing any more.
     """
+    if actor is not None and not (yield from grants.anywhere(account, actor, Right.LOOKUP)):
+        raise AccountNotFound(account)
     rows = yield "SELECT epoch, modseq FROM account WHERE account = ?", (account,)
     if not rows:
         raise AccountNotFound(account)
