@@ -111,7 +111,7 @@ def measure(
     for _ in range(min(scenario.rounds or given.rounds, given.rounds)):
         for server in servers:
             where = f"{server.title}, {scenario.title}"
-            if where in results.failures or (scenario.restart == "index" and not server.indexes):
+            if where in results.failures or not server.can(scenario.restart, scenario.sessions):
                 continue
             try:
                 prepare(server, scenario)

@@ -43,6 +43,7 @@ class Scenario:
     measure: Callable[[Bench, Server], Figures]
     restart: str = ""
     rounds: int | None = None  # None: as many as asked for
+    sessions: int = 0  # that wait, where that is what is measured
     quick: bool = True
 
 
@@ -181,14 +182,14 @@ SORTS = (
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("select", "SELECT", select),
     Scenario("meta-first", "FLAGS, ENVELOPE, BODYSTRUCTURE, dates, sizes: the first time",
-             commanded(META), restart="cold"),
+             commanded(META), restart="cold", rounds=2),
     Scenario("meta", "the same again", commanded(META)),
     Scenario("flags", "FETCH FLAGS", commanded("FETCH 1:* (FLAGS)")),
     Scenario("headers", "all headers", commanded(HEADERS)),
     Scenario("bodies", "all bodies", commanded(BODIES)),
     Scenario("search-flags", "SEARCH UNSEEN UNFLAGGED", searched("SEARCH UNSEEN UNFLAGGED")),
     Scenario("sort-cold", "SORT (REVERSE DATE), the first time",
-             commanded("SORT (REVERSE DATE) UTF-8 ALL"), restart="cold"),
+             commanded("SORT (REVERSE DATE) UTF-8 ALL"), restart="cold", rounds=2),
     *(Scenario(key, f"{title}, again", again(command)) for key, command, title in SORTS),
     *(Scenario(f"scan-{key}", f"{title}, without index", searched(command), rounds=1,
                quick=key == "rare")
@@ -203,10 +204,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("idle-tls", "1,000 IDLE sessions under TLS",
              lambda bench, server: idle_memory(server, 1_000, tls=True), restart="fresh", rounds=1),
     Scenario("idle-5000", "5,000 IDLE sessions",
-             lambda bench, server: idle_memory(server, 5_000), restart="fresh", rounds=1, quick=False),
+             lambda bench, server: idle_memory(server, 5_000), restart="fresh", rounds=1, quick=False,
+             sessions=5_000),
     Scenario("idle-5000-tls", "5,000 IDLE sessions under TLS",
              lambda bench, server: idle_memory(server, 5_000, tls=True), restart="fresh",
-             rounds=1, quick=False),
+             rounds=1, quick=False, sessions=5_000),
     Scenario("push", "from delivery to IDLE, 20 sessions waiting",
              lambda bench, server: push(server, 20), restart="fresh", rounds=1),
     Scenario("push-1000", "the same with 1,000", lambda bench, server: push(server, 1_000), rounds=1),

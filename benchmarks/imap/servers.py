@@ -30,6 +30,7 @@ class Server(ABC):
     title: str
     settings: str
     indexes = True  # whether it has an index of text here
+    most = 5_000  # sessions it is asked to keep
     usual = True  # whether it takes part unless others are named
 
     def __init__(self, folder: Path, cache: Path) -> None:
@@ -81,6 +82,10 @@ class Server(ABC):
                 return
             time.sleep(0.05)
         raise Unavailable(f"{self.title} does not answer: {self.words()[-3000:]}")
+
+    def can(self, restart: str, sessions: int) -> bool:
+        """Whether it takes part in a scenario."""
+        return (restart != "index" or self.indexes) and sessions <= self.most
 
     def settle(self) -> None:
         """Wait until it has nothing to do: indexes filled, logs moved."""
@@ -338,6 +343,7 @@ class Cyrus(Unpacked):
     key = "cyrus"
     title = "Cyrus"
     indexes = False
+    most = 1_000  # with a process of 3 MB for each
     packages = ("cyrus-imapd",)
     main = "cyrus-imapd"
     settings = (
