@@ -12,7 +12,6 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from postillon.directory import principals
 from postillon.directory.errors import TooMany
 from postillon.protocol.jmap.webpush import ClientKeys, new_key
 from postillon.store.operation import Row, Steps, Tx
@@ -142,26 +141,6 @@ def claim(tx: Tx, subscription: PushSubscription, told: str) -> Steps[bool]:
         " RETURNING subscription",
         (told, subscription.principal, subscription.id, subscription.told),
     )
-    return bool(rows)
-
-
-def good(subscription: PushSubscription, now: int) -> Steps[bool]:
-    """Whether its credential is there still, and its owner may sign in."""
-    principal = yield from principals.get(subscription.principal)
-    if principal is None or not principal.may_sign_in:
-        return False
-    kind, _, number = subscription.credential.partition(":")
-    if kind == "session":
-        rows = yield (
-            "SELECT 1 FROM session WHERE session = ? AND principal = ? AND expires_at > ?",
-            (int(number), subscription.principal, now),
-        )
-    else:  # a password that was changed has a later beginning
-        rows = yield (
-            "SELECT 1 FROM credential WHERE principal = ? AND credential = ? AND created_at <= ?"
-            " AND (expires_at IS NULL OR expires_at > ?)",
-            (subscription.principal, int(number or 1), subscription.created_at, now),
-        )
     return bool(rows)
 
 

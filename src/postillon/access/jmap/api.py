@@ -14,11 +14,24 @@ from postillon.account.errors import (
     NotAllowed,
     OwnersRights,
 )
+from postillon.directory.scopes import MAIL, SEND
 from postillon.meter import SILENT_METER, Meter
 from postillon.protocol.jmap import references
 from postillon.protocol.jmap.errors import MethodError
 from postillon.protocol.jmap.request import Call, Request
 from postillon.store.operation import StoreError, StoreFull, StoreStopped
+
+SUBMISSION = "urn:ietf:params:jmap:submission"
+EITHER = frozenset({MAIL, SEND})
+
+
+def _scopes(name: str, capability: str) -> frozenset[str]:
+    """What a token must have been made for, one of these."""
+    if name == "EmailSubmission/set":
+        return frozenset({SEND})
+    if capability == SUBMISSION or name == "Core/echo" or name.startswith("PushSubscription/"):
+        return EITHER
+    return frozenset({MAIL})
 
 
 class Api:
@@ -62,6 +75,8 @@ class Api:
         capability, method = found
         if capability not in context.using:
             raise MethodError("unknownMethod", f"the request does not use {capability}")
+        if not context.identity.scopes & _scopes(name, capability):
+            raise MethodError("forbidden", "the token was not made for this")
         return method
 
     def _unexpected(self, error: Exception, call: Call) -> MethodError:

@@ -13,6 +13,7 @@ from postillon.account.account import Account
 from postillon.account.accounts import Accounts
 from postillon.clock import Clock
 from postillon.directory.directory import Directory
+from postillon.directory.standing import stands
 from postillon.log import Log
 from postillon.protocol.jmap.errors import MethodError
 from postillon.protocol.jmap.request import Call, Limits
@@ -21,6 +22,7 @@ from postillon.store.operation import Store
 if TYPE_CHECKING:
     from postillon.queue.submit import Submitter
 
+STANDING_MS = 60_000  # a connection goes on no longer after its credential is gone
 Method = Callable[["Context", dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -37,6 +39,25 @@ class Services:
     limits: Limits
     clock: Clock
     log: Log
+
+
+class Standing:
+    """Asks now and then whether whoever has been let in would be let in still."""
+
+    def __init__(self, services: Services, identity: Identity) -> None:
+        self._services = services
+        self._identity = identity
+        self._since = self._asked = services.clock()
+
+    async def ends(self) -> bool:
+        """Whether the credential is gone. Looks into the store at most once in STANDING_MS."""
+        now = self._services.clock()
+        if now - self._asked < STANDING_MS:
+            return False
+        self._asked = now
+        who = self._identity
+        steps = stands(who.principal, who.credential, self._since, now)
+        return not await self._services.store.query(steps)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from postillon.access.authority import Identity, problem
-from postillon.access.jmap.context import Services
+from postillon.access.jmap.context import Services, Standing
 from postillon.access.jmap.states import States
 
 SHORTEST_PING_S, LONGEST_PING_S = 5, 900
@@ -23,6 +23,7 @@ async def events(
 ) -> web.StreamResponse:
     """The handler, for whoever has been let in. Raises HTTPBadRequest."""
     types, close, ping = _asked(request)
+    standing = Standing(services, identity)
     states = States(services.accounts, identity.principal, types)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -34,6 +35,8 @@ async def events(
         ends = monotonic() + LONGEST_S
         while monotonic() < ends:
             found = await states.next(ping or SIGN_OF_LIFE_S)
+            if await standing.ends():
+                break
             if found is not None:
                 await response.write(
                     b"event: state\nid: %b\ndata: %b\n\n" % (states.id.encode(), _encode(found))

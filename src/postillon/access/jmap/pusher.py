@@ -25,6 +25,7 @@ from postillon.account.ids import AccountId, ModSeq
 from postillon.clock import Clock
 from postillon.directory import push
 from postillon.directory.push import PushSubscription
+from postillon.directory.standing import stands
 from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
 from postillon.net.outward import Forbidden, Outward, OutwardError
@@ -195,7 +196,10 @@ class Pusher:
 
     async def _look(self, subscription: PushSubscription) -> None:
         """Tell one subscription what there is to tell."""
-        if not await self._store.query(push.good(subscription, self._clock())):
+        good = stands(
+            subscription.principal, subscription.credential, subscription.created_at, self._clock()
+        )
+        if not await self._store.query(good):
             await self._remove(subscription)
             return
         states = States(self._accounts, subscription.principal, subscription.types)

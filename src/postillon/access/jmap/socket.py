@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 
 from postillon.access.authority import Identity, problem
 from postillon.access.jmap.api import Api
-from postillon.access.jmap.context import Context, Services
+from postillon.access.jmap.context import Context, Services, Standing
 from postillon.access.jmap.registry import CAPABILITIES
 from postillon.access.jmap.states import States
 from postillon.protocol.jmap import ijson
@@ -20,6 +20,7 @@ from postillon.protocol.jmap.request import Call, exceeded, read
 
 SUBPROTOCOL = "jmap"
 HEARTBEAT_S = 60.0
+LOOK_S = 60.0  # between two looks at whether the client would be let in still
 LONGEST_S = 24 * 3_600.0
 _encode = msgspec.json.Encoder().encode
 
@@ -41,6 +42,7 @@ class Talk:
         )
         self._states: States | None = None
         self._pushing: asyncio.Task[None] | None = None
+        self._standing = Standing(services, identity)
 
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Raises HTTPBadRequest for who does not speak it."""
@@ -51,6 +53,8 @@ class Talk:
         try:
             async with asyncio.timeout(LONGEST_S):
                 async for message in self._socket:
+                    if await self._standing.ends():
+                        break
                     if message.type is WSMsgType.TEXT:
                         await self._heard(message.data.encode("utf-8", "surrogatepass"))
                     elif message.type is WSMsgType.BINARY:
@@ -112,7 +116,10 @@ class Talk:
 
     async def _push(self, states: States) -> None:
         while True:
-            found = await states.next(None)
+            found = await states.next(LOOK_S)
+            if await self._standing.ends():
+                await self._socket.close()
+                return
             if found is not None:
                 await self._say({**found, "pushState": states.id})
 

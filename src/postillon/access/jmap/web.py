@@ -149,6 +149,8 @@ class JmapWeb:
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         identity = await self.identify(request)
+        if MAIL not in identity.scopes:
+            raise problem(web.HTTPForbidden, "This token was not made for reading mail")
         account = await self._account(identity, request.match_info["account"])
         blobs = Blobs(self._services.accounts, account, identity.principal)
         try:

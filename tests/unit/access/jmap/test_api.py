@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from postillon.access.jmap.registry import CAPABILITIES
 from postillon.access.jmap.web import disposition, ranged
 from postillon.account.flags import FlagMode
 from postillon.account.grants import ANYONE
 from postillon.account.rights import Right
+from postillon.directory import sessions
+from postillon.directory.sessions import Opening
 from support.accounts import append
 from support.jmap import CORE, Caller, caller
 
@@ -223,3 +226,33 @@ def test_ranges_are_read(field: str, found: Any) -> None:
 def test_a_file_name_cannot_leave_its_field() -> None:
     assert disposition('a"b\\c.png', "image/png").startswith('inline; filename="a_b_c.png"')
     assert disposition("", "text/html") == "attachment"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "refused"),
+    [
+        ("mail", {"EmailSubmission/set"}),
+        ("send", {"Email/get", "Blob/copy"}),
+        ("mail send", set()),
+    ],
+)
+async def test_a_token_is_good_for_what_it_was_made_for(
+    ada: Caller, scopes: str, refused: set[str]
+) -> None:
+    owner = await ada.at.directory.by_login("ada@example.org")
+    assert owner is not None
+    opening = Opening("c", "c", scopes, "", "127.0.0.1", 3_600_000, 3_600_000)
+    now = ada.at.time()
+    tokens = await ada.at.do(lambda tx: sessions.open_(tx, owner.id, opening, now))
+    names = ["Core/echo", "Email/get", "Blob/copy", "EmailSubmission/set"]
+    request = {"using": list(CAPABILITIES), "methodCalls": [[name, {}, name] for name in names]}
+    headers = {"Authorization": f"Bearer {tokens.access}"}
+    async with ada.client.post("/jmap/api", json=request, headers=headers) as answer:
+        found = (await answer.json())["methodResponses"]
+    forbidden = {
+        call for said, given, call in found if said == "error" and given["type"] == "forbidden"
+    }
+    assert forbidden == refused
+    own = f"a{owner.id}"
+    async with ada.client.get(f"/jmap/download/{own}/Bm1/x", headers=headers) as answer:
+        assert answer.status == (404 if "mail" in scopes else 403)

@@ -309,6 +309,6 @@ async def test_a_push_service_inside_is_never_talked_to(tmp_path: Path) -> None:
 
 
 def test_what_was_made_by_an_app_password_is_known_by_its_kind() -> None:
-    """`push.good` reads credentials as `access.authority` writes them."""
+    """`directory.standing` reads credentials as `access.authority` writes them."""
     assert app_passwords.APP == "app"
     assert from_base64url(base64url(b"abc")) == b"abc"
