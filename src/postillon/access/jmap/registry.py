@@ -11,6 +11,8 @@ from postillon.access.jmap import (
     emails,
     identities,
     mailboxes,
+    principals,
+    quotas,
     snippets,
     submissions,
     subscriptions,
@@ -31,6 +33,8 @@ MODULES: tuple[ModuleType, ...] = (
     identities,
     submissions,
     vacations,
+    quotas,
+    principals,
 )
 
 
