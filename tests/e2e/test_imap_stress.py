@@ -50,12 +50,21 @@ CHAIN = ("UID MOVE {n} Left", "MOVE {n} Right", "UID FETCH 1:* (FLAGS)", "NOOP",
          "UID MOVE 1:{n} Right", "STORE {n} +FLAGS (\\Seen)", "EXPUNGE")  # fmt: skip
 
 
-async def entered(server: Server, mailbox: str, *, qresync: bool) -> Mirror:
+# Told of everything at once, other mailboxes too, but never in the middle of the numbers it counts by.
+NOTIFY = (
+    "NOTIFY SET (selected-delayed (MessageNew (UID FLAGS) MessageExpunge FlagChange))"
+    " (personal (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange))"
+)
+
+
+async def entered(server: Server, mailbox: str, *, qresync: bool, notify: bool = False) -> Mirror:
     client = Client(await connect(server.host, server.port("imap")))
     await client.response()
     await client.ok(f'LOGIN {LOGINS[0]} "{PASSWORD}"')
     if qresync:
         await client.ok("ENABLE QRESYNC")
+    if notify:
+        await client.ok(NOTIFY)
     mirror = Mirror(client, qresync=qresync)
     await mirror.do(f"SELECT {mailbox}")
     return mirror
@@ -81,7 +90,7 @@ async def stress(server: Server, connections: int, seconds: float, seed: int) ->
         letter = b"Subject: letter %d\r\n\r\nbody\r\n" % number
         await first.client.ok(f"APPEND {('Left', 'Right')[number % 2]} {{}}", letter)
     mirrors = [
-        await entered(server, ("INBOX", "Left")[n % 3 == 0], qresync=n % 4 == 1)
+        await entered(server, ("INBOX", "Left")[n % 3 == 0], qresync=n % 4 == 1, notify=n % 2 == 1)
         for n in range(connections)
     ]
     until = asyncio.get_running_loop().time() + seconds

@@ -25,8 +25,6 @@ class Mirror:
 
     async def do(self, command: str) -> None:
         verb = command.split(" ")[0]
-        if verb == "SELECT":
-            self.uids, self.flags = [], {}
         found = await self.client.do(command)
         assert not found[-1].startswith(b"BAD") or b"no message of this number" in found[-1], found
         for response in found[:-1]:
@@ -44,7 +42,9 @@ class Mirror:
 
     def hear(self, response: bytes, *, forbidden: bool) -> None:
         number, _, what = response[2:].partition(b" ")
-        if number == b"VANISHED":
+        if what.startswith(b"[CLOSED]"):  # what comes from here on is of another mailbox
+            self.uids, self.flags = [], {}
+        elif number == b"VANISHED":
             assert self.qresync, response
             assert not forbidden, response
             self.vanish(what)
