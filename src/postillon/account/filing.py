@@ -30,7 +30,7 @@ from postillon.account.keywords import (
     split_keywords,
 )
 from postillon.account.mailboxes import DOOMED
-from postillon.account.ranges import lists
+from postillon.account.ranges import select_emails
 from postillon.account.rights import TAKE_OUT, Right
 from postillon.account.sync import Eyes
 from postillon.store.operation import Row, Steps, Tx
@@ -282,16 +282,15 @@ def _places(account: AccountId, emails: Sequence[int]) -> Steps[dict[int, list[_
         (account, DOOMED),
     )
     going = {mailbox for (mailbox,) in doomed}
-    for texts, some in lists(list(dict.fromkeys(emails))):
-        rows = yield (
-            "SELECT p.email, p.mailbox, p.uid, p.flags, p.keywords, e.size FROM placement p"  # noqa: S608
-            " JOIN email e ON e.account = p.account AND e.email = p.email"
-            f" WHERE p.account = ? AND p.email IN ({texts})",
-            (account, *some),
-        )
-        for email, *rest in sorted(rows, key=lambda row: row[:3]):
-            if rest[0] not in going:
-                found.setdefault(email, []).append(_Place(*rest))
+    rows = yield from select_emails(
+        "p.email, p.mailbox, p.uid, p.flags, p.keywords, e.size",
+        account,
+        list(dict.fromkeys(emails)),
+        "JOIN email e ON e.account = p.account AND e.email = p.email",
+    )
+    for email, *rest in sorted(rows, key=lambda row: row[:3]):
+        if rest[0] not in going:
+            found.setdefault(email, []).append(_Place(*rest))
     return found
 
 

@@ -19,7 +19,7 @@ from postillon.account.keywords import (
     join_keywords,
     split_keywords,
 )
-from postillon.account.ranges import Ranges, lists, placements_in
+from postillon.account.ranges import Ranges, lists, placements_in, select_emails
 from postillon.account.rights import ALL, Right, settable
 from postillon.store.operation import Steps, Tx
 
@@ -154,27 +154,25 @@ def _follow(
     """
     records: list[Record] = []
     shown: set[int] = set()
-    for marks, some in lists(list(after)):
-        rows = yield (
-            "SELECT email, mailbox, uid, flags, keywords FROM placement WHERE account = ?"  # noqa: S608
-            f" AND email IN ({marks}) AND mailbox <> ?",
-            (account, *some, mailbox),
+    rows = yield from select_emails(
+        "p.email, p.mailbox, p.uid, p.flags, p.keywords", account, list(after), "",
+        "k.mailbox <> ?", mailbox,
+    )  # fmt: skip
+    for email, other, uid, flags, keywords in rows:
+        new, words = after[email]
+        new = new & ~DELETED | flags & DELETED
+        if not flags & DELETED:
+            shown.add(email)
+        if (new, words) == (flags, keywords):
+            continue
+        yield (
+            "UPDATE placement SET flags = ?, keywords = ?, modseq = ?"
+            " WHERE account = ? AND mailbox = ? AND uid = ?",
+            (new, words, modseq, account, other, uid),
         )
-        for email, other, uid, flags, keywords in rows:
-            new, words = after[email]
-            new = new & ~DELETED | flags & DELETED
-            if not flags & DELETED:
-                shown.add(email)
-            if (new, words) == (flags, keywords):
-                continue
-            yield (
-                "UPDATE placement SET flags = ?, keywords = ?, modseq = ?"
-                " WHERE account = ? AND mailbox = ? AND uid = ?",
-                (new, words, modseq, account, other, uid),
-            )
-            unseen = (not new & SEEN) - (not flags & SEEN)
-            yield from add(account, other, modseq, total=0, unseen=unseen, deleted=0, octets=0)
-            records.append((Kind.CHANGED, other, uid, email))
+        unseen = (not new & SEEN) - (not flags & SEEN)
+        yield from add(account, other, modseq, total=0, unseen=unseen, deleted=0, octets=0)
+        records.append((Kind.CHANGED, other, uid, email))
     return records, shown
 
 

@@ -18,7 +18,7 @@ from postillon.account.ids import AccountId, EmailId, MailboxId
 from postillon.account.keywords import DELETED, FLAG_OF_KEYWORD, split_keywords
 from postillon.account.mailbox_edits import MailboxEdit
 from postillon.account.mailboxes import DOOMED, Mailbox
-from postillon.account.ranges import lists
+from postillon.account.ranges import lists, select_emails
 from postillon.account.reading import Reading
 from postillon.account.roll import Counts, Roll
 from postillon.account.rolls import Rolls
@@ -129,6 +129,20 @@ class Objects(Reading):
             eyes = yield from self._eyes()
             found = yield from _emails(self.id, wanted, eyes, whole)
             return found, State(facts.epoch, facts.modseq)
+
+        return await self._store.query(steps())
+
+    async def every_email(self, most: int) -> list[int]:
+        """Ids of emails, ascending, at most so many."""
+
+        def steps() -> Steps[list[int]]:
+            eyes = yield from self._eyes()
+            rows = yield (
+                "SELECT email FROM email WHERE account = ? ORDER BY email LIMIT ?",
+                (self.id, most),
+            )
+            seen = yield from _emails(self.id, [email for (email,) in rows], eyes, False)
+            return sorted(seen)
 
         return await self._store.query(steps())
 
@@ -356,15 +370,11 @@ def _emails(
     going = {mailbox for (mailbox,) in doomed}
     places: dict[int, list[Row]] = {}
     found: dict[int, EmailObject] = {}
+    placed = yield from select_emails("p.email, p.mailbox, p.flags, p.keywords", account, ids)
+    for row in placed:
+        if not row[2] & DELETED and row[1] not in going and eyes.reads(row[1]):
+            places.setdefault(row[0], []).append(row)
     for texts, some in lists(ids):
-        rows = yield (
-            "SELECT email, mailbox, flags, keywords FROM placement WHERE account = ?"  # noqa: S608
-            f" AND email IN ({texts})",
-            (account, *some),
-        )
-        for row in rows:
-            if not row[2] & DELETED and row[1] not in going and eyes.reads(row[1]):
-                places.setdefault(row[0], []).append(row)
         rows = yield (
             f"SELECT {_ALL if whole else _FEW} FROM email WHERE account = ? AND email IN ({texts})",  # noqa: S608
             (account, *some),

@@ -114,3 +114,29 @@ def placements_in(
         "p.uid, p.email, p.flags, p.keywords, p.modseq", "", account, mailbox, ranges, where
     )
     return [Placement(*row) for row in rows]
+
+
+def select_emails(
+    columns: str,
+    account: AccountId,
+    emails: Sequence[int],
+    more: str = "",
+    where: str = "",
+    *values: int,
+) -> Steps[list[Row]]:
+    """Rows of `placement p` of these emails, wherever they lie.
+
+    more, where: as for `select_in`, with the values of its parameters. The index finds where they
+    lie (`k`) and the key what is there: asked for both at once, SQLite reads all of the account.
+    """
+    condition = f" AND {where}" if where else ""
+    found: list[Row] = []
+    for marks, some in lists(emails):
+        rows = yield (
+            f"SELECT {columns} FROM placement k CROSS JOIN placement p {more} WHERE k.account = ?"  # noqa: S608
+            f" AND k.email IN ({marks}) AND p.account = k.account AND p.mailbox = k.mailbox"
+            f" AND p.uid = k.uid{condition}",
+            (account, *some, *values),
+        )
+        found += rows
+    return found

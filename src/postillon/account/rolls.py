@@ -16,7 +16,7 @@ from postillon.account.errors import AccountNotFound
 from postillon.account.ids import AccountId
 from postillon.account.keywords import DELETED
 from postillon.account.mailboxes import DOOMED
-from postillon.account.ranges import lists
+from postillon.account.ranges import lists, select_emails
 from postillon.account.roles import Role
 from postillon.account.roll import Entry, Roll
 from postillon.store.operation import Row, Steps, Store, T
@@ -141,15 +141,10 @@ def _take_up(account: AccountId, roll: Roll, emails: list[int]) -> Steps[bool]:
             roll.add(Entry(*row))
     doomed = yield from _doomed(account)
     shown: dict[int, list[Row]] = {}
-    for marks, some in lists(emails):
-        rows = yield (
-            "SELECT email, mailbox, flags, keywords FROM placement WHERE account = ?"  # noqa: S608
-            f" AND email IN ({marks})",
-            (account, *some),
-        )
-        for row in rows:
-            if not row[2] & DELETED and row[1] not in doomed:
-                shown.setdefault(row[0], []).append(row)
+    rows = yield from select_emails("p.email, p.mailbox, p.flags, p.keywords", account, emails)
+    for row in rows:
+        if not row[2] & DELETED and row[1] not in doomed:
+            shown.setdefault(row[0], []).append(row)
     for email in emails:
         if roll.knows(email):
             found = shown.get(email)

@@ -16,7 +16,7 @@ from postillon.account.changes import TOMBSTONES, Kind
 from postillon.account.ids import AccountId
 from postillon.account.keywords import DELETED
 from postillon.account.mailboxes import DOOMED
-from postillon.account.ranges import lists
+from postillon.account.ranges import lists, select_emails
 from postillon.account.rights import Right
 from postillon.account.roll import Roll
 from postillon.store.operation import Row, Steps
@@ -328,18 +328,13 @@ def _emails(
 ) -> Steps[dict[int, _Email]]:
     wanted = sorted(ids)
     rows: list[Row] = []
-    placed: list[Row] = []
     for marks, some in lists(wanted):
         rows += yield (
             "SELECT email, thread, created, seen_changed FROM email WHERE account = ?"  # noqa: S608
             f" AND email IN ({marks})",
             (account, *some),
         )
-        placed += yield (
-            "SELECT email, mailbox, flags FROM placement WHERE account = ?"  # noqa: S608
-            f" AND email IN ({marks})",
-            (account, *some),
-        )
+    placed = yield from select_emails("p.email, p.mailbox, p.flags", account, wanted)
     doomed = yield from _doomed(account)
     shown = {
         email

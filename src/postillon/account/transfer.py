@@ -11,7 +11,14 @@ from postillon.account.counters import add, charge, next_modseq, require_mailbox
 from postillon.account.errors import EmailGone
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
 from postillon.account.keywords import DELETED, SEEN
-from postillon.account.ranges import EVERYTHING, Ranges, lists, select_in, tables
+from postillon.account.ranges import (
+    EVERYTHING,
+    Ranges,
+    lists,
+    select_emails,
+    select_in,
+    tables,
+)
 from postillon.account.rights import ALL, Right, settable
 from postillon.store.operation import Row, Steps, Tx
 
@@ -101,16 +108,7 @@ def move(
 
 def placed_in(account: AccountId, mailbox: MailboxId, emails: Sequence[int]) -> Steps[list[Row]]:
     """(uid, email, flags, size) of those of these emails that are in a mailbox."""
-    found: list[Row] = []
-    for marks, some in lists(emails):
-        rows = yield (
-            # The sign keeps SQLite from reading the whole mailbox instead.
-            f"SELECT {_FACTS} FROM placement p {_JOIN} WHERE p.account = ? AND +p.mailbox = ?"  # noqa: S608
-            f" AND p.email IN ({marks})",
-            (account, mailbox, *some),
-        )
-        found += rows
-    return found
+    return (yield from select_emails(_FACTS, account, emails, _JOIN, "+k.mailbox = ?", mailbox))
 
 
 def expunge(
@@ -185,17 +183,9 @@ def remove(tx: Tx, account: AccountId, mailbox: MailboxId, rows: Sequence[Row]) 
 
 def _hidden(account: AccountId, emails: list[int]) -> Steps[list[Record]]:
     """Records for those of which only placements with \\Deleted are left."""
-    found: list[Record] = []
-    shown: set[int] = set()
-    for marks, some in lists(emails):
-        rows = yield (
-            "SELECT email, mailbox, uid, flags FROM placement WHERE account = ?"  # noqa: S608
-            f" AND email IN ({marks})",
-            (account, *some),
-        )
-        shown |= {row[0] for row in rows if not row[3] & DELETED}
-        found += [(Kind.HIDDEN, row[1], row[2], row[0]) for row in rows]
-    return [item for item in found if item[3] not in shown]
+    rows = yield from select_emails("p.email, p.mailbox, p.uid, p.flags", account, emails)
+    shown = {row[0] for row in rows if not row[3] & DELETED}
+    return [(Kind.HIDDEN, row[1], row[2], row[0]) for row in rows if row[0] not in shown]
 
 
 def _nothing(account: AccountId, mailbox: MailboxId, target: MailboxId) -> Steps[CopyResult]:
