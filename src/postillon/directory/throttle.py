@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeVar
 
@@ -128,6 +129,7 @@ class Throttle:
         return min(longest, 2.0 ** min(beyond - 1, 30))
 
 
+@lru_cache(maxsize=4_096)
 def network(address: str) -> tuple[str, bool]:
     """The network an address counts for, and whether it is loopback. Any text is accepted."""
     try:

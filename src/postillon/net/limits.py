@@ -6,6 +6,7 @@ A place is an IPv4 address or an IPv6 /64: whoever has one address of a /64 has 
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 IPV6_PREFIX = 64  # bits; the smallest net a customer is given (RFC 6177)
@@ -30,6 +31,7 @@ def place_of(ip: str) -> str:
     return f"{IPv6Address(int(address) >> bits << bits)}/{IPV6_PREFIX}"
 
 
+@lru_cache(maxsize=4_096)
 def is_loopback(ip: str) -> bool:
     try:
         return ip_address(ip).is_loopback

@@ -55,6 +55,8 @@ class Proxies:
         return found
 
     def trusts(self, address: str) -> bool:
+        if not self._trusted:
+            return False
         try:
             ip = ip_address(address.partition("%")[0])
         except ValueError:

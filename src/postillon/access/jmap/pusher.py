@@ -87,20 +87,15 @@ class Pusher:
         self._log = log
         self._meter = meter
         self._key: ec.EllipticCurvePrivateKey | None = None
+        self.public_key = ""  # as clients give it to their push service (RFC 9749 section 3)
         self._watched: dict[int, _Watched] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._waiting: dict[Key, _Waiting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def public_key(self) -> str:
-        """As clients give it to their push service (RFC 9749 section 3); "" before `start`."""
-        return (
-            "" if self._key is None else webpush.base64url(webpush.encoded(self._key.public_key()))
-        )
-
     async def start(self) -> None:
         self._key = await self._store.write(push.server_key)
+        self.public_key = webpush.base64url(webpush.encoded(self._key.public_key()))
         self._begin(self._refresh())
 
     async def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from postillon.access.authority import Identity, problem
 from postillon.access.jmap.api import Api
-from postillon.access.jmap.context import Context, Services, Standing
+from postillon.access.jmap.context import Services, Standing
 from postillon.access.jmap.registry import CAPABILITIES
 from postillon.access.jmap.states import States
 from postillon.protocol.jmap import ijson
@@ -29,7 +30,11 @@ class Talk:
     """One connection. session_state: what the session says of its state now."""
 
     def __init__(
-        self, services: Services, identity: Identity, api: Api, session_state: str
+        self,
+        services: Services,
+        identity: Identity,
+        api: Api,
+        session_state: Callable[[], Awaitable[str]],
     ) -> None:
         self._services = services
         self._identity = identity
@@ -90,16 +95,16 @@ class Talk:
         """Section 4.3.3."""
         asked = read(given, CAPABILITIES.keys(), self._services.limits)
         responses, context = await self._api.run(asked, self._identity)
-        found = {"@type": "Response", **self._response(responses, context)}
+        found = {"@type": "Response", **await self._response(responses)}
         if asked.created_ids is not None:
             found["createdIds"] = context.created
         number = given.get("id")
         return {**found, "requestId": number} if isinstance(number, str) else found
 
-    def _response(self, responses: list[Call], context: Context) -> dict[str, Any]:
+    async def _response(self, responses: list[Call]) -> dict[str, Any]:
         return {
             "methodResponses": [[item.name, item.arguments, item.call_id] for item in responses],
-            "sessionState": self._session_state,
+            "sessionState": await self._session_state(),
         }
 
     async def _enable(self, given: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from postillon.access.jmap.blobs import BlobNotFound, Blobs, Opened, of_upload
 from postillon.access.jmap.context import Context, Services
 from postillon.access.jmap.events import events
 from postillon.access.jmap.registry import CAPABILITIES
-from postillon.access.jmap.session import API, SESSION, session
+from postillon.access.jmap.session import API, SESSION, Sessions
 from postillon.access.jmap.socket import Talk
 from postillon.access.jmap.uploading import TooLarge, receive
 from postillon.account.account import Account
@@ -59,6 +60,7 @@ class JmapWeb:
         self._services = services
         self._authority = authority
         self._api = Api(services, meter=meter)
+        self._sessions = Sessions(services)
         self._spool = spool
         self._log = log
         self._running: Counter[int] = Counter()  # requests by principal
@@ -86,7 +88,7 @@ class JmapWeb:
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
         identity = await self.identify(request)
-        found = await session(self._services, identity, origin(request))
+        found = await self._sessions.of(identity, origin(request))
         return _json(found, headers={"Cache-Control": "no-cache, no-store, must-revalidate"})
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
@@ -96,10 +98,10 @@ class JmapWeb:
                 body = await self._body(request)
                 asked = parse(body, CAPABILITIES.keys(), self._services.limits)
                 responses, context = await self._api.run(asked, identity)
-                found = await session(self._services, identity, origin(request))
+                state = await self._sessions.state(identity, origin(request))
         except RequestError as error:
             return refused(error)
-        return _json(response_of(responses, context, asked.created_ids is not None, found["state"]))
+        return _json(response_of(responses, context, asked.created_ids is not None, state))
 
     async def _body(self, request: web.Request) -> bytes:
         """Raises RequestError."""
@@ -212,10 +214,10 @@ class JmapWeb:
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         identity = await self.identify(request)
-        found = await session(self._services, identity, origin(request))
+        state = partial(self._sessions.state, identity, origin(request))
         try:
             with self._counted(self._listening, identity, PUSHES):
-                talk = Talk(self._services, identity, self._api, found["state"])
+                talk = Talk(self._services, identity, self._api, state)
                 return await talk.run(request)
         except RequestError as error:
             return refused(error, 429)
