@@ -160,6 +160,8 @@ class Notices:
     async def tell(self, session: Session) -> None:
         """What has changed since it was told last."""
         for account in list(self._accounts.values()):
+            if account.id not in self._marks:
+                continue  # it was given up meanwhile
             try:
                 touched = await account.touched(self._marks[account.id])
             except AccountNotFound:  # nothing in it is shared with us any more
