@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LOGINS = (
     "ada@example.org", "bob@example.net", "carol@example.org", "dora@example.org", "eve@example.org",
 )  # fmt: skip
-WAIT_MS = 8_000
+WAIT_MS = 20_000  # a busy machine is no fault
 
 Open = Callable[..., "Page"]
 
@@ -45,8 +45,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def browser(server: Server) -> Iterator[Browser]:
     """Not for the session: while it lives the thread has an event loop; other tests want their own."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
@@ -72,10 +73,14 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
         width: int = 1280,
         height: int = 800,
         path: str = "/",
+        workers: Literal["allow", "block"] = "block",
         **more: Any,
     ) -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, locale="en-GB", **more
+            viewport={"width": width, "height": height},
+            locale="en-GB",
+            service_workers=workers,
+            **more,
         )
         context.set_default_timeout(WAIT_MS)
         contexts.append(context)

@@ -165,5 +165,5 @@ export function htmlToText(root: Node): string {
     }
   };
   walk(root, null, false);
-  return out.replace(/(?<!^--)[ \t]+$/gm, "").replace(/\n{3,}/g, "\n\n").replace(/^\n+|\n+$/g, "");
+  return out.replace(/\u00a0/g, " ").replace(/(?<!^--)[ \t]+$/gm, "").replace(/\n{3,}/g, "\n\n").replace(/^\n+|\n+$/g, "");
 }
