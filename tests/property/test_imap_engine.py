@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postillon.protocol.imap import mutf7, names
+from postillon.protocol.imap import mutf7, names, urls
 from postillon.protocol.imap.commands import Command
 from postillon.protocol.imap.engine import Chunk, Event, ImapEngine, Refusal, Upload
 from postillon.protocol.imap.pattern import Pattern
@@ -18,7 +18,9 @@ WORDS = [
     b"BODY.PEEK[HEADER.FIELDS (", b"+FLAGS", b"(\\Seen $x)", b"OR", b"NOT", b"SINCE", b"1-Feb-2020",
     b"RETURN", b"(MIN)", b"CHARSET", b"UTF-8", b'"', b'"x y"', b"\\", b"(", b")", b"{3}", b"{3+}",
     b"{12+}", b"~{3}", b"{99999999}", b"{99999999+}", b"{0}", b"*", b"%", b"NIL", b"ID", b"ENABLE",
-    b"CREATE", b"(USE (\\Sent))",
+    b"CREATE", b"(USE (\\Sent))", b"CATENATE (", b"URL", b"TEXT", b"/x/;UID=1", b"REPLACE", b"NOTIFY",
+    b"SET", b"(selected (", b"MessageNew (UID)", b"MessageExpunge))", b"(mailboxes", b"UPDATE",
+    b"GENURLAUTH", b"URLFETCH", b"INTERNAL",
     b'" 7-Feb-1994 22:43:04 -0800"', b"&", b"=2F", b"\xc3\xbc", b"\0", b"\r",
 ]  # fmt: skip
 GLUE = [b" ", b"", b"\r\n", b"\n", b" "]
@@ -66,6 +68,27 @@ def test_any_octets_give_commands_or_refusals(data: bytes) -> None:
     speak([b"a SEARCH " + data + b"\r\n"])
     speak([b"a FETCH 1 (" + data + b"\r\n"])
     speak([b"a LIST " + data + b"\r\n"])
+    speak([b"a NOTIFY SET " + data + b"\r\n"])
+    speak([b"a APPEND x CATENATE (" + data + b"\r\n"])
+    speak([b"a URLFETCH " + data + b"\r\n"])
+
+
+PIECES = [
+    b"imap://", b"ada%40a.b", b"@", b"host", b":143", b"/", b"INBOX", b";UIDVALIDITY=", b";UID=", b"1",
+    b"0", b";SECTION=", b"1.2.MIME", b"HEADER.FIELDS%20(", b")", b"%7B9%7D", b"%0D%0A", b"%FF", b"%",
+    b";PARTIAL=", b"0.1", b".", b";EXPIRE=", b"2020-01-01T00:00:00Z", b"9999-12-31T23:59:59-01:00",
+    b";URLAUTH=", b"user+", b"authuser", b":internal:", b"0" * 32, b"]", b"\0", b"?",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=3), max_size=20))
+def test_any_octets_are_a_url_or_are_refused(pieces: list[bytes]) -> None:
+    try:
+        url = urls.parse(b"".join(pieces))
+    except urls.BadUrl:
+        return
+    assert url.uid
+    assert url.access is None or url.access.rump
 
 
 @given(st.text(max_size=40).filter(lambda t: not any(0xD800 <= ord(c) <= 0xDFFF for c in t)))
