@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from postillon.account import grants
@@ -54,6 +56,11 @@ class Originals:
         """Octets of the blob alone, where the offsets of parts are. Raises BlobLost."""
         return await self._store.fetch(original.ref, start, stop)
 
+    async def keywords(self, email: int) -> frozenset[str]:
+        """Those that no flag stands for."""
+        rows = await self._store.query(_keywords(self._account, email))
+        return frozenset(word for (words,) in rows for word in (words or "").split(" ") if word)
+
     def _find(self, email: EmailId) -> Steps[Original | None]:
         if self._actor is not None:
             try:
@@ -66,6 +73,15 @@ class Originals:
             (self._account, email),
         )
         return _original(rows[0]) if rows else None
+
+
+def _keywords(account: AccountId, email: int) -> Steps[Sequence[Row]]:
+    return (
+        yield (
+            "SELECT keywords FROM placement WHERE account = ? AND email = ?",
+            (account, email),
+        )
+    )
 
 
 def _original(row: Row) -> Original:

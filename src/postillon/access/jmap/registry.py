@@ -11,6 +11,7 @@ from postillon.access.jmap import (
     emails,
     identities,
     mailboxes,
+    mdns,
     principals,
     quotas,
     snippets,
@@ -35,6 +36,7 @@ MODULES: tuple[ModuleType, ...] = (
     vacations,
     quotas,
     principals,
+    mdns,
 )
 
 
