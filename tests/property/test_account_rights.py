@@ -74,6 +74,7 @@ CALLS: dict[str, tuple[Right | None, Call]] = {
     "placements": (R, lambda s, m: s.seen.placements(m, EVERYTHING)),
     "emails": (R, lambda s, m: s.seen.emails(m, EVERYTHING)),
     "emails_apart": (R, lambda s, m: s.seen.emails_apart(m, EVERYTHING)),
+    "located": (R, lambda s, m: s.seen.located(m, EVERYTHING)),
     "listings": (R, lambda s, m: s.seen.listings(m, EVERYTHING)),
     "sort_facts": (R, lambda s, m: s.seen.sort_facts(m, EVERYTHING, header=True)),
     "keywords": (R, lambda s, m: s.seen.keywords(m)),

@@ -179,6 +179,36 @@ def rows_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[lis
     return [_email_row(row) for row in rows]
 
 
+class Located(msgspec.Struct, frozen=True, gc=False):
+    """Where the octets of an email lie, and the little that is told with them."""
+
+    uid: Uid
+    email: EmailId
+    flags: int
+    keywords: str | None
+    modseq: ModSeq
+    saved_at: int
+    thread: ThreadId
+    size: int
+    received_at: int
+    prefix: bytes
+    structure: bytes
+    ref: BlobRef
+
+
+def located_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[list[Located]]:
+    """Of the emails of these UIDs that are there, ascending."""
+    rows = yield from select_in(
+        "p.uid, p.email, p.flags, p.keywords, p.modseq, p.saved_at, e.thread, e.size,"
+        " e.received_at, e.prefix, e.structure, e.pack, e.start, e.length",
+        "JOIN email e ON e.account = p.account AND e.email = p.email",
+        account,
+        mailbox,
+        ranges,
+    )
+    return [Located(*(*row[:11], BlobRef(*row[11:]))) for row in rows]
+
+
 class Listing(msgspec.Struct, frozen=True, gc=False):
     """What a list of messages shows of one; `envelope` and `bodystructure` as IMAP writes them."""
 

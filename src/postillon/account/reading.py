@@ -21,7 +21,7 @@ from postillon.account import (
 from postillon.account import flags as flagging
 from postillon.account.acting import Acting
 from postillon.account.changes import MailboxChanges, Placement
-from postillon.account.emails import EmailRow, Listing, SortFacts
+from postillon.account.emails import EmailRow, Listing, Located, SortFacts
 from postillon.account.errors import AccountNotFound, EmailGone, MailboxNotFound, NotAllowed
 from postillon.account.grants import Grant
 from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, Uid
@@ -128,6 +128,10 @@ class Reading(Acting):
     async def listings(self, mailbox: MailboxId, ranges: Ranges) -> list[Listing]:
         """As `emails`, only what lists of messages show."""
         return await self._read(mailbox, emails.listings_in(self.id, mailbox, ranges))
+
+    async def located(self, mailbox: MailboxId, ranges: Ranges) -> list[Located]:
+        """As `emails`, only what their octets need."""
+        return await self._read(mailbox, emails.located_in(self.id, mailbox, ranges))
 
     async def emails_apart(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """As `emails`, in another thread: for thousands."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from postillon.mail.octets import Octets
 
 T = TypeVar("T")
@@ -23,8 +25,7 @@ Statement = tuple[str, Sequence[Any]]
 Steps = Generator[Statement, list[Row], T]
 
 
-@dataclass(frozen=True, slots=True)
-class BlobRef:
+class BlobRef(msgspec.Struct, frozen=True, gc=False):
     """Where octets lie: pack, offset of the record, length of the payload (all octets, from 0)."""
 
     pack: int
@@ -123,9 +124,7 @@ class Store(Protocol):
         Raises BlobLost. Large reads do not hold up the loop.
         """
 
-    async def fetch_together(
-        self, wanted: Sequence[tuple[BlobRef, int]]
-    ) -> Sequence[bytes | None]:
+    async def fetch_together(self, wanted: Sequence[tuple[BlobRef, int]]) -> Sequence[bytes | None]:
         """The first so many octets of each blob, in few reads where they lie close to each other.
 
         A whole blob is verified as by `fetch`. None: ask `fetch`, which says what is wrong.

@@ -101,7 +101,7 @@ def record_size(blob: NewBlob) -> int:
     return RECORD.size + len(blob.envelope) + len(blob.content)
 
 
-def parse(data: bytes | memoryview) -> tuple[int, int, int] | None:
+def parse(data: bytes) -> tuple[int, int, int] | None:
     """(length of the envelope, stored length, raw length), or None if no record begins here."""
     if len(data) < RECORD.size:
         return None
@@ -281,16 +281,17 @@ class PackReader:
         A whole blob has its CRC checked. None where `read` would raise, and sometimes else.
         """
         found: list[bytes | None] = [None] * len(wanted)
-        order = sorted(range(len(wanted)), key=lambda n: (wanted[n][0].pack, wanted[n][0].offset))
+        places = [
+            (ref.pack, ref.offset, ref.offset + RECORD.size + GUESS + stop, n)
+            for n, (ref, stop) in enumerate(wanted)
+        ]
+        places.sort()
         run: list[int] = []
-        begin = end = 0
-        for n in order:
-            ref, stop = wanted[n]
-            reach = ref.offset + RECORD.size + GUESS + stop
-            near = run and ref.pack == wanted[run[0]][0].pack and ref.offset <= end + NEAR
-            if not near or reach - begin > TOGETHER:
+        held = begin = end = 0
+        for pack, offset, reach, n in places:
+            if pack != held or offset > end + NEAR or reach - begin > TOGETHER:
                 self._read_run(wanted, run, begin, end, found)
-                run, begin, end = [], ref.offset, reach
+                run, held, begin, end = [], pack, offset, reach
             run.append(n)
             end = max(end, reach)
         self._read_run(wanted, run, begin, end, found)
@@ -322,17 +323,25 @@ class PackReader:
 
 def _octets_in(view: memoryview, at: int, length: int, stop: int) -> bytes | None:
     """The first `stop` octets of the blob of a record that begins at `at`; None: it cannot be said."""
-    lengths = parse(view[at : at + RECORD.size])
-    if lengths is None or lengths[2] != length:
+    if at + RECORD.size > len(view):
         return None
-    body = at + RECORD.size + lengths[0]
+    magic, version, codec, _, envelope, stored, raw, crc = RECORD.unpack_from(view, at)
+    if (
+        magic != RECORD_MAGIC
+        or version != RECORD_VERSION
+        or codec != RAW
+        or not stored == raw == length
+    ):
+        return None
+    body = at + RECORD.size + envelope
     end = body + min(stop, length)
     if end > len(view):
         return None
-    if stop >= length:
-        crc = zlib.crc32(view[at + RECORD.size : end], zlib.crc32(view[at : at + SUMMED]))
-        if crc.to_bytes(4, "big") != view[at + SUMMED : at + RECORD.size]:
-            return None
+    whole = stop >= length
+    if whole and crc != zlib.crc32(
+        view[at + RECORD.size : end], zlib.crc32(view[at : at + SUMMED])
+    ):
+        return None
     return bytes(view[body:end])
 
 

@@ -74,6 +74,7 @@ class Plan:
         kinds = frozenset(attributes)
         self._placements = not self._texts and kinds <= _OF_PLACEMENTS
         self._listings = not (self._texts or self._placements) and kinds <= _OF_LISTINGS
+        self._located = bool(self._texts) and kinds <= _OF_LOCATED
         # Attributes first, so that sections, which may be long, end the response.
         self._writers = [self._writer(item) for item in attributes]
         self._by_uid = session.uid_only
@@ -101,6 +102,8 @@ class Plan:
             return await self._account.placements(view.mailbox, ranges)  # type: ignore[return-value]
         if self._listings:
             return await self._account.listings(view.mailbox, ranges)  # type: ignore[return-value]
+        if self._located:
+            return await self._account.located(view.mailbox, ranges)  # type: ignore[return-value]
         return await self._account.emails(view.mailbox, ranges)
 
     async def tell(self, numbers: Sequence[int], rows: Sequence[EmailRow]) -> None:
@@ -312,10 +315,10 @@ def _label(item: Section) -> bytes:
 
 
 _OF_PLACEMENTS = frozenset((Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ, Attribute.EMAIL_ID))
-_OF_LISTINGS = _OF_PLACEMENTS | {
-    Attribute.SIZE, Attribute.INTERNALDATE, Attribute.ENVELOPE, Attribute.STRUCTURE,
-    Attribute.SAVED, Attribute.THREAD_ID,
+_OF_LOCATED = _OF_PLACEMENTS | {
+    Attribute.SIZE, Attribute.INTERNALDATE, Attribute.SAVED, Attribute.THREAD_ID,
 }  # fmt: skip
+_OF_LISTINGS = _OF_LOCATED | {Attribute.ENVELOPE, Attribute.STRUCTURE}
 
 _WRITERS: dict[Attribute, Callable[[_Row], bytes]] = {
     Attribute.UID: lambda row: b"UID %d" % row.uid,
