@@ -16,7 +16,7 @@ from postillon.mail.outcome import Deferred, Outcome, Status, reply
 from postillon.queue import destinations
 from postillon.queue.config import Mail, QueueConfig, QueueRule
 from postillon.queue.ids import new_queue_id
-from postillon.queue.rows import Lane, State
+from postillon.queue.rows import MESSAGE_COLUMNS, Lane, State
 from postillon.queue.submit import Submission
 from postillon.setting import hours, minutes
 from support.mailqueue import MESSAGE, RELAYED, Office, office
@@ -55,14 +55,13 @@ async def backlog(here: Office, count: int, destination: str = "remote.example")
     first = await here.submit(f"first@{destination}")
     [(queue_id,)] = here.rows("SELECT queue_id FROM queue_message")
     assert queue_id == first.queue_id
+    rest = MESSAGE_COLUMNS.partition(",")[2]
 
     def operation(tx):  # type: ignore[no-untyped-def]
         for n in range(1, count):
             yield (
-                "INSERT INTO queue_message SELECT queue_id + ?, pack, start, length, digest, prefix,"
-                " reverse_path, submitter, lane, body, smtputf8, ret_full, envid, hops,"
-                " accepted_at, expires_at, held, crashes, about FROM queue_message"
-                " WHERE queue_id = ?",
+                f"INSERT INTO queue_message ({MESSAGE_COLUMNS}) SELECT queue_id + ?, {rest}"
+                " FROM queue_message WHERE queue_id = ?",
                 (n, queue_id),
             )
             yield (
