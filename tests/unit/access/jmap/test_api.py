@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from postillon.account.grants import ANYONE
 from postillon.account.rights import Right
 from postillon.directory import sessions
 from postillon.directory.sessions import Opening
+from postillon.protocol.jmap.request import Limits
 from support.accounts import append
 from support.jmap import CORE, Caller, caller
 
@@ -256,3 +258,28 @@ async def test_a_token_is_good_for_what_it_was_made_for(
     own = f"a{owner.id}"
     async with ada.client.get(f"/jmap/download/{own}/Bm1/x", headers=headers) as answer:
         assert answer.status == (404 if "mail" in scopes else 403)
+
+
+async def test_requests_at_a_time_are_bounded(tmp_path: Path) -> None:
+    async with caller(tmp_path, Limits(max_concurrent_requests=1)) as ada:
+        waiting = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b'{"using":['
+            await waiting.wait()
+            yield b'"urn:ietf:params:jmap:core"],"methodCalls":[]}'
+
+        headers = ada.headers({"Content-Type": "application/json"})
+        first = asyncio.create_task(ada.client.post("/jmap/api", data=slow(), headers=headers))
+        body = b'{"using":[],"methodCalls":[]}'
+        async with asyncio.timeout(10):
+            while True:  # until the first one has arrived
+                status, found = await ada.post(body)
+                if status != 200:
+                    break
+        assert found["type"] == "urn:ietf:params:jmap:error:limit"
+        assert found["limit"] == "maxConcurrentRequests"
+        waiting.set()
+        async with await first as answer:
+            assert answer.status == 200
+        assert (await ada.post(body))[0] == 200
