@@ -283,6 +283,15 @@ class Account(Reading):
             lambda tx: grants.change(tx, self.id, (mailbox,), grantee, rights, mode),
         )
 
+    async def share(self, mailbox: MailboxId, wanted: Mapping[int, Right]) -> None:
+        """Give several people or groups exactly these rights, all or none. Raises as `grant`."""
+
+        def operation(tx: Tx) -> Steps[None]:
+            for grantee, rights in wanted.items():
+                yield from grants.change(tx, self.id, (mailbox,), grantee, rights)
+
+        await self._write(mailbox, Right.ADMINISTER, operation)
+
     async def grant_all(
         self, grantee: int, rights: Right, mode: FlagMode, top: MailboxId = grants.NEW
     ) -> None:

@@ -193,6 +193,16 @@ def at(account: AccountId, mailbox: MailboxId) -> Steps[list[Grant]]:
     return [Grant(grantee, Right(rights)) for grantee, rights in rows]
 
 
+def every(account: AccountId) -> Steps[list[tuple[int, int, Right]]]:
+    """What is granted in an account: (mailbox, grantee, rights), without what awaits new ones."""
+    rows = yield (
+        "SELECT mailbox, grantee, rights FROM granted WHERE account = ? AND mailbox <> ?"
+        " ORDER BY mailbox, grantee",
+        (account, NEW),
+    )
+    return [(mailbox, grantee, Right(rights)) for mailbox, grantee, rights in rows]
+
+
 def change(
     tx: Tx,
     account: AccountId,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from postillon.access.jmap import mailbox_query, names
+from postillon.access.jmap import mailbox_query, names, sharing
 from postillon.access.jmap.context import Context, Method
 from postillon.access.jmap.mail import (
     CAPABILITY,
@@ -89,7 +89,10 @@ async def get(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
     wanted = standard.GetArguments.parse(arguments, context.limits)
     objects = await open_objects(context, wanted.account_id)
     properties = PROPERTIES if wanted.properties is None else ("id", *wanted.properties)
-    check_properties(properties, PROPERTIES.__contains__, "properties")
+    there = {*PROPERTIES, *([sharing.PROPERTY] if sharing.known(context) else ())}
+    check_properties(properties, there.__contains__, "properties")
+    if wanted.properties is None and sharing.known(context):
+        properties = (*properties, sharing.PROPERTY)
     found, state, _ = await shown(objects)
     missing: list[str] = []
     if wanted.ids is None:
@@ -102,6 +105,8 @@ async def get(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
                 missing.append(given)
             else:
                 chosen.append(item)
+    if sharing.PROPERTY in properties:
+        await sharing.add(context, objects.id, chosen)
     listed = [{name: item[name] for name in properties} for item in chosen]
     return standard.get_response(wanted.account_id, state, listed, missing)
 
@@ -207,6 +212,7 @@ async def _update(
     old = found.get(identity)
     if old is None:
         raise SetError("notFound")
+    changed, shares = sharing.split(context, changed)
     new = patch.apply(old, changed)
     for name, value in changed.items():
         if value is None and "/" not in name and name in old:
@@ -217,8 +223,12 @@ async def _update(
             "these are not the client's to change", *sorted(different - SETTABLE)
         )
     edit = _edit(context, {name: new[name] for name in different})
+    mailbox = MailboxId(names.number(names.MAILBOX, identity) or 0)
+    if shares:
+        await sharing.change(context, objects.id, mailbox, shares)
     try:
-        await objects.edit_mailbox(MailboxId(names.number(names.MAILBOX, identity) or 0), edit)
+        if different or not shares:
+            await objects.edit_mailbox(mailbox, edit)
     except errors.MailboxNotFound:
         if edit.parent is None:
             raise

@@ -112,3 +112,41 @@ async def test_the_session_says_whose_account_is_whose(ada: Caller) -> None:
     told = session["accounts"][own]["accountCapabilities"]
     assert told[PRINCIPALS]["currentUserPrincipalId"] == f"P{own[1:]}"
     assert told[f"{PRINCIPALS}:owner"]["principalId"] == f"P{own[1:]}"
+
+
+async def test_a_mailbox_is_shared_and_taken_back(ada: Caller) -> None:
+    bob = await ada.at.directory.by_login(BOB)
+    assert bob is not None
+    person = f"P{bob.id}"
+
+    async def mailboxes(name: str, **arguments: Any) -> Any:
+        owner = await ada.at.directory.by_login(ADA)
+        assert owner is not None
+        whole = {"accountId": f"a{owner.id}", **arguments}
+        using = [CORE, "urn:ietf:params:jmap:mail", PRINCIPALS]
+        [[_, answer, _]] = await ada.call([name, whole, "0"], using=using)
+        return answer
+
+    async def shares() -> Any:
+        return (await mailboxes("Mailbox/get", ids=["F1"]))["list"][0]["shareWith"]
+
+    assert await shares() is None
+    rights = {"mayReadItems": True, "mayAddItems": True}
+    done = await mailboxes("Mailbox/set", update={"F1": {f"shareWith/{person}": rights}})
+    assert done["updated"] == {"F1": None}
+    found = await shares()
+    assert {name for name, value in found[person].items() if value} == set(rights)
+    change = {f"shareWith/{person}/mayAddItems": False}
+    assert (await mailboxes("Mailbox/set", update={"F1": change}))["updated"] == {"F1": None}
+    ada.login = BOB
+    [seen] = (await mailboxes("Mailbox/get"))["list"]
+    assert (seen["shareWith"], seen["myRights"]["mayAddItems"]) == (None, False)
+    refused = await mailboxes("Mailbox/set", update={"F1": {"shareWith": None}})
+    assert refused["notUpdated"]["F1"]["type"] == "forbidden"
+    ada.login = ADA
+    for bad in ({"P999": rights}, {"x": rights}, {person: {"mayFly": True}}, {person: 1}):
+        refused = await mailboxes("Mailbox/set", update={"F1": {"shareWith": bad}})
+        assert refused["notUpdated"]["F1"]["properties"] == ["shareWith"]
+    assert list(await shares()) == [person]
+    assert (await mailboxes("Mailbox/set", update={"F1": {"shareWith": None}}))["updated"]
+    assert await shares() is None
