@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from postillon.net.tls import self_signed
 from postillon.protocol.jmap.webpush import base64url, encoded, from_base64url, new_key
 from support.accounts import append
 from support.jmap import BOB, Caller, Nowhere, caller
+from support.stores import KINDS, using
 
 
 class PushService:
@@ -70,8 +71,14 @@ async def service(tmp_path: Path) -> AsyncIterator[PushService]:
     await runner.cleanup()
 
 
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest) -> Iterator[None]:
+    with using(request.param):
+        yield
+
+
 @pytest.fixture
-async def ada(tmp_path: Path, service: PushService) -> AsyncIterator[Caller]:
+async def ada(database: None, tmp_path: Path, service: PushService) -> AsyncIterator[Caller]:
     trusting = ssl.create_default_context(cafile=str(tmp_path / "push.crt"))
     outward = Outward(
         Nowhere(), agent="test", permitted=lambda address: True, ports=None, tls=trusting
