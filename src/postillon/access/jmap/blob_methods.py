@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from postillon.access.jmap import blobs, names
-from postillon.access.jmap.blobs import BlobNotFound, Blobs
+from postillon.access.jmap.blobs import MEDIA_TYPE, OCTETS, UPLOADS_KEPT, BlobNotFound, Blobs
 from postillon.access.jmap.capability import Capability
 from postillon.access.jmap.context import Context, Method, Services
 from postillon.account.errors import TooManyUploads
@@ -40,11 +39,6 @@ MAX_SOURCES = 100  # parts of one blob; at least 64 (section 3.1)
 TYPES = ("Email", "Mailbox", "Thread")
 DIGESTS = {"sha": hashlib.sha1, "sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 DATA, TEXT, BASE64, SIZE = "data", "data:asText", "data:asBase64", "size"
-KEPT = 20  # times the largest upload that one account may keep unused, as in `web`
-OCTETS = "application/octet-stream"
-_MEDIA_TYPE = re.compile(
-    r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(?:;[ -~]{0,200})?"
-)
 
 
 async def upload(context: Context, given: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +90,7 @@ class _Maker:
         if wrong:
             raise invalid_properties("there are no such properties", *wrong)
         kind, parts = value.get("type"), value.get("data")
-        if kind is not None and not (isinstance(kind, str) and _MEDIA_TYPE.fullmatch(kind)):
+        if kind is not None and not (isinstance(kind, str) and MEDIA_TYPE.fullmatch(kind)):
             raise invalid_properties("must be a media type", "type")
         if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
             raise invalid_properties("must be an array of objects", "data")
@@ -109,7 +103,7 @@ class _Maker:
             if len(content) > most:
                 raise SetError("tooLarge", maxSize=most)
         services, principal = self.context.services, self.context.identity.principal
-        uploads = services.accounts.uploads(self.account, principal, most * KEPT)
+        uploads = services.accounts.uploads(self.account, principal, most * UPLOADS_KEPT)
         try:
             kept = await uploads.add(bytes(content), kind or OCTETS)
         except TooManyUploads as error:

@@ -20,6 +20,11 @@ from postillon.mail.mime import scan
 from postillon.mail.part import Part, PartPath, part_at
 
 MAX_NESTING = 5  # messages in messages that an id may lead through; ours
+UPLOADS_KEPT = 20  # uploads of the largest size that one account may keep unused
+OCTETS = "application/octet-stream"  # what nobody has named
+MEDIA_TYPE = re.compile(
+    r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(?:;[ -~]{0,200})?"
+)
 AT_ONCE = 256 * 1024  # octets of a blob read at a time
 _ID = re.compile(
     r"B([mu])(0|[1-9]\d{0,18})((?:_[1-9]\d{0,5}){0,100})((?:-[1-9]\d{0,5}(?:_[1-9]\d{0,5}){0,100})*)"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from postillon.access.jmap import blobs
-from postillon.access.jmap.blobs import BlobNotFound, Blobs
+from postillon.access.jmap.blobs import UPLOADS_KEPT, BlobNotFound, Blobs
 from postillon.access.jmap.capability import Capability
 from postillon.access.jmap.context import Context, Method
 from postillon.account.errors import TooManyUploads
@@ -16,7 +16,6 @@ from postillon.protocol.jmap.standard import Arguments
 from postillon.store.operation import BlobLost
 
 CAPABILITY = "urn:ietf:params:jmap:core"
-KEPT = 20  # times the largest upload that one account may keep unused, as in `web`
 
 
 async def echo(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +38,7 @@ async def copy(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     except MethodError:
         raise MethodError("fromAccountNotFound") from None
     opener = Blobs(context.accounts, source, principal)
-    uploads = context.accounts.uploads(account.id, principal, limits.max_size_upload * KEPT)
+    uploads = context.accounts.uploads(account.id, principal, limits.max_size_upload * UPLOADS_KEPT)
     copied: dict[str, str] = {}
     failed: dict[str, Any] = {}
     for name in dict.fromkeys(ids):

@@ -16,7 +16,15 @@ from aiohttp import web
 
 from postillon.access.authority import Authority, Identity, origin, problem
 from postillon.access.jmap.api import Api
-from postillon.access.jmap.blobs import BlobNotFound, Blobs, Opened, of_upload
+from postillon.access.jmap.blobs import (
+    MEDIA_TYPE,
+    OCTETS,
+    UPLOADS_KEPT,
+    BlobNotFound,
+    Blobs,
+    Opened,
+    of_upload,
+)
 from postillon.access.jmap.context import Context, Services
 from postillon.access.jmap.events import events
 from postillon.access.jmap.registry import CAPABILITIES
@@ -33,15 +41,10 @@ from postillon.protocol.jmap.request import Call, exceeded, parse
 from postillon.store.operation import StoreFull, StoreStopped
 
 PUSHES, MAX_PUSHES = "maxConcurrentPush", 30  # connections of one caller that wait for changes
-UPLOADS_KEPT = 20  # uploads of the largest size that one account may keep unused
 FOREVER = "private, immutable, max-age=31536000"  # a blob id names the same octets for ever
-_MEDIA_TYPE = re.compile(
-    r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(?:;[ -~]{0,200})?"
-)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 # What a browser shows without running anything in it; the rest is offered for saving.
 SHOWN = re.compile(r"image/(?:png|jpeg|gif|webp|avif|bmp)|text/plain|application/pdf|audio/|video/")
-OCTETS = "application/octet-stream"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -120,7 +123,7 @@ class JmapWeb:
         account = await self._account(identity, request.match_info["account"])
         most = self._services.limits.max_size_upload
         kind = request.headers.get("Content-Type", OCTETS)
-        kind = kind if _MEDIA_TYPE.fullmatch(kind) else OCTETS
+        kind = kind if MEDIA_TYPE.fullmatch(kind) else OCTETS
         try:
             with self._counted(self._uploading, identity, "maxConcurrentUpload"):
                 if (request.content_length or 0) > most:
@@ -160,7 +163,7 @@ class JmapWeb:
         except BlobNotFound:
             raise problem(web.HTTPNotFound, "There is no such blob") from None
         kind = request.query.get("accept", "") or blob.media_type
-        kind = kind if _MEDIA_TYPE.fullmatch(kind) else OCTETS
+        kind = kind if MEDIA_TYPE.fullmatch(kind) else OCTETS
         etag = f'"{blob.id}"'
         headers = {
             "Content-Type": kind,
