@@ -90,7 +90,7 @@ class Watch:
         self.requests: list[str] = []
         self.windows: list[object] = []
         page.context.on("request", lambda request: self.requests.append(request.url))
-        page.context.on("page", self.windows.append)
+        page.context.on("page", lambda opened: self.windows.append(opened))
         page.on("dialog", lambda dialog: (self.windows.append(dialog), dialog.dismiss()))
 
     def assert_quiet(self, outside: Outside, known: int) -> None:

@@ -113,7 +113,7 @@ def test_a_second_factor_is_set_up_asked_for_and_turned_off(open_page: Open) -> 
     expect(card.get_by_role("img", name=re.compile("QR code"))).to_be_visible()
     secret = card.locator(".secret").inner_text().replace(" ", "")
     now = int(page.evaluate("Date.now()"))
-    card.get_by_label("Code").fill(code_of(secret, step_at(now)))
+    card.get_by_label("Code", exact=True).fill(code_of(secret, step_at(now)))
     card.get_by_role("button", name="Turn on").click()
     recovery = card.locator(".recovery code").all_inner_texts()
     assert len(recovery) >= 8

@@ -69,7 +69,7 @@ function SelectionBar({ n }: { n: number }) {
   return (
     <div class="selection-bar" role="toolbar" aria-label={t("selection")}>
       <IconButton icon="close" label={t("select_none")} onClick={() => (selection.value = new Set())} keys="Esc" />
-      <strong>{t("n_selected", { n })}</strong>
+      <h1>{t("n_selected", { n })}</h1>
       <span class="gap" />
       {role !== "archive" && <IconButton icon="archive" label={t("archive")} keys="e" onClick={() => archive(rows())} />}
       <IconButton icon="trash" label={t("delete")} keys="#" onClick={() => void remove(rows())} />
