@@ -39,6 +39,8 @@ LONGEST_RETRY_S = 3_600.0  # that a push service may ask for
 TTL_S = 86_400  # how long a push service keeps what it cannot deliver
 ACCOUNTS_AT_ONCE = 8  # in one message, which has little room
 GONE = (404, 410)  # the subscription is over (RFC 8030 section 7.3)
+CODES_AN_HOUR, HOUR_MS = 50, 3_600_000  # for one principal, by each worker
+MAX_COUNTED = 10_000  # principals
 AGENT = "Postillon"
 _encode = msgspec.json.Encoder().encode
 Key = tuple[int, int]  # principal and subscription
@@ -91,6 +93,7 @@ class Pusher:
         self._watched: dict[int, _Watched] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._waiting: dict[Key, _Waiting] = {}
+        self._codes: dict[int, list[int]] = {}  # when codes were sent, by principal
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -117,6 +120,16 @@ class Pusher:
                 self._begin(self._watch_all())
             elif kind == push.TOPIC and number.isascii() and number.isdigit():
                 self._begin(self._watch(int(number)))
+
+    def may_verify(self, principal: int) -> bool:
+        """Counts those who want a code to be sent: nobody makes us knock at doors without end."""
+        since = self._clock() - HOUR_MS
+        lately = [at for at in self._codes.pop(principal, ()) if at > since]
+        allowed = len(lately) < CODES_AN_HOUR
+        self._codes[principal] = [*lately, self._clock()] if allowed else lately
+        while len(self._codes) > MAX_COUNTED:
+            del self._codes[next(iter(self._codes))]
+        return allowed
 
     def verify(self, subscription: PushSubscription) -> None:
         """Send the code that proves that the client is there, soon."""
@@ -191,11 +204,7 @@ class Pusher:
 
     async def _look(self, subscription: PushSubscription) -> None:
         """Tell one subscription what there is to tell."""
-        good = stands(
-            subscription.principal, subscription.credential, subscription.created_at, self._clock()
-        )
-        if not await self._store.query(good):
-            await self._remove(subscription)
+        if not await self._good(subscription):
             return
         states = States(self._accounts, subscription.principal, subscription.types)
         try:
@@ -213,6 +222,18 @@ class Pusher:
         if found is not None:
             self._begin(self._tell(subscription, found["changed"]))
 
+    async def _good(self, subscription: PushSubscription) -> bool:
+        """Whether it is there still. One whose credential has gone is removed."""
+        principal, now = subscription.principal, self._clock()
+        found = await self._store.query(push.every(principal, now))
+        if all(item.id != subscription.id for item in found):
+            return False
+        good = stands(principal, subscription.credential, subscription.created_at, now)
+        if not await self._store.query(good):
+            await self._remove(subscription)
+            return False
+        return True
+
     async def _tell(self, subscription: PushSubscription, changed: dict[str, Any]) -> None:
         key = (subscription.principal, subscription.id)
         waiting = self._waiting.get(key)
@@ -223,7 +244,8 @@ class Pusher:
         self._waiting[key] = waiting = _Waiting(changed)
         try:
             while waiting.changed:
-                portion = dict(list(waiting.changed.items())[:ACCOUNTS_AT_ONCE])
+                some = list(waiting.changed.items())[:ACCOUNTS_AT_ONCE]
+                portion = {account: dict(states) for account, states in some}  # more may come
                 content = {"@type": "StateChange", "changed": portion}
                 wait = await self._send(subscription, content)
                 if wait is None:
@@ -237,6 +259,8 @@ class Pusher:
                     return
                 await asyncio.sleep(max(wait, self._retries_s[waiting.tries]))
                 waiting.tries += 1
+                if not await self._good(subscription):
+                    return
         finally:
             del self._waiting[key]
 

@@ -113,6 +113,8 @@ async def _create(context: Context, name: str, value: dict[str, Any]) -> dict[st
     keys, types = _keys(value.get("keys")), _types(value.get("types"))
     expires_at = _expires(value.get("expires"), now)
     identity = context.identity
+    if not context.services.pusher.may_verify(identity.principal):
+        raise SetError("rateLimit", "too many subscriptions were made lately")
     try:
         made = await context.services.store.write(
             lambda tx: push.add(

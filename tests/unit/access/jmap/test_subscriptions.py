@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from postillon.access.jmap.pusher import CODES_AN_HOUR, HOUR_MS
 from postillon.account.flags import FlagMode
 from postillon.account.keywords import SEEN
 from postillon.account.roles import INBOX_ID
@@ -24,7 +25,7 @@ from postillon.net.outward import Outward
 from postillon.net.tls import self_signed
 from postillon.protocol.jmap.webpush import base64url, encoded, from_base64url, new_key
 from support.accounts import append
-from support.jmap import BOB, Caller, Nowhere, caller
+from support.jmap import BOB, PASSWORD, Caller, Nowhere, caller
 from support.stores import KINDS, using
 
 
@@ -235,7 +236,11 @@ async def test_a_subscription_goes_with_the_credential_that_made_it(
     async with asyncio.timeout(10):
         while await ada.at.rows("SELECT 1 FROM push_subscription"):
             await asyncio.sleep(0.01)
-    assert service.taken.empty()
+    while not service.taken.empty():  # what was about to be told when the password changed
+        service.taken.get_nowait()
+    await change(ada)
+    await ada.at.credentials.set_password("ada@example.org", PASSWORD)
+    await subscribe(ada, service)  # the next that comes is its code, and no change
 
 
 async def test_nobody_sees_the_subscriptions_of_others(ada: Caller, service: PushService) -> None:
@@ -281,6 +286,20 @@ async def test_a_subscription_that_cannot_be_is_refused(
     [[_, found, _]] = await ada.call(["PushSubscription/set", {"create": {"k": given}}, "0"])
     assert found["notCreated"]["k"]["type"] == "invalidProperties"
     assert found["notCreated"]["k"]["properties"] == properties
+
+
+async def test_nobody_makes_us_knock_at_doors_without_end(
+    ada: Caller, service: PushService
+) -> None:
+    value = {"deviceClientId": "phone", "url": service.url}
+    create = {f"k{n}": value for n in range(CODES_AN_HOUR + 1)}
+    [[_, found, _]] = await ada.call(["PushSubscription/set", {"create": create}, "0"])
+    assert len(found["created"]) == CODES_AN_HOUR
+    [error] = found["notCreated"].values()
+    assert error["type"] == "rateLimit"
+    ada.at.time.now += HOUR_MS
+    [[_, found, _]] = await ada.call(["PushSubscription/set", {"create": {"k": value}}, "0"])
+    assert found["notCreated"] is None
 
 
 @pytest.mark.parametrize("changes", [{"url": "https://x.example/"}, {"keys": None}, {"id": "1"}])
