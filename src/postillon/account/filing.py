@@ -29,7 +29,7 @@ from postillon.account.keywords import (
     join_keywords,
     split_keywords,
 )
-from postillon.account.mailboxes import DOOMED
+from postillon.account.mailboxes import deleted_mailboxes
 from postillon.account.ranges import select_emails
 from postillon.account.rights import TAKE_OUT, Right
 from postillon.account.sync import Eyes
@@ -277,11 +277,7 @@ def destroy(
 def _places(account: AccountId, emails: Sequence[int]) -> Steps[dict[int, list[_Place]]]:
     """All placements of these emails, by mailbox; without those in mailboxes that are going."""
     found: dict[int, list[_Place]] = {}
-    doomed = yield (
-        "SELECT mailbox FROM mailbox WHERE account = ? AND parent = ?",
-        (account, DOOMED),
-    )
-    going = {mailbox for (mailbox,) in doomed}
+    going = yield from deleted_mailboxes(account)
     rows = yield from select_emails(
         "p.email, p.mailbox, p.uid, p.flags, p.keywords, e.size",
         account,
@@ -302,19 +298,19 @@ def _takers(account: AccountId) -> Steps[set[int]]:
     return {mailbox for (mailbox,) in rows}
 
 
-def check_mailboxes(account: AccountId, mailboxes: frozenset[int], eyes: Eyes) -> Steps[None]:
+def check_mailboxes(account: AccountId, places: frozenset[int], eyes: Eyes) -> Steps[None]:
     """Whether an email may come into all of these. Raises MailboxNotFound or NotAllowed."""
     takers = yield from _takers(account)
-    for mailbox in sorted(mailboxes):
+    for mailbox in sorted(places):
         if mailbox not in takers or not eyes.may(mailbox, Right.LOOKUP):
             raise MailboxNotFound(mailbox)
         if not eyes.may(mailbox, Right.INSERT):
             raise NotAllowed(mailbox)
 
 
-def check_marks(keywords: frozenset[str], mailboxes: frozenset[int], eyes: Eyes) -> None:
+def check_marks(keywords: frozenset[str], places: frozenset[int], eyes: Eyes) -> None:
     """Whether an email may come into these with these keywords. Raises NotAllowed."""
-    for mailbox in mailboxes:
+    for mailbox in places:
         if "$seen" in keywords and not eyes.may(mailbox, Right.KEEP_SEEN):
             raise NotAllowed(mailbox)
         if keywords - {"$seen"} and not eyes.may(mailbox, Right.WRITE):

@@ -164,6 +164,12 @@ def of_role(account: AccountId, role: Role) -> Steps[MailboxId | None]:
     return rows[0][0] if rows else None
 
 
+def deleted_mailboxes(account: AccountId) -> Steps[set[int]]:
+    """Mailboxes that are deleted and still being emptied."""
+    rows = yield ("SELECT mailbox FROM mailbox WHERE account = ? AND parent = ?", (account, DOOMED))
+    return {mailbox for (mailbox,) in rows}
+
+
 def find_detail(account: AccountId, detail: str) -> Steps[MailboxId | None]:
     """The mailbox a sub-address means: of the top, of that name without regard to case."""
     wanted = unicodedata.normalize("NFC", detail).casefold()

@@ -17,7 +17,7 @@ from postillon.account.filing import Edit, Update
 from postillon.account.ids import AccountId, EmailId, MailboxId
 from postillon.account.keywords import DELETED, FLAG_OF_KEYWORD, split_keywords
 from postillon.account.mailbox_edits import MailboxEdit
-from postillon.account.mailboxes import DOOMED, Mailbox
+from postillon.account.mailboxes import Mailbox, deleted_mailboxes
 from postillon.account.ranges import lists, select_emails
 from postillon.account.reading import Reading
 from postillon.account.roll import Counts, Roll
@@ -363,11 +363,7 @@ def _emails(
     account: AccountId, wanted: Sequence[int], eyes: Eyes, whole: bool
 ) -> Steps[dict[int, EmailObject]]:
     ids = list(dict.fromkeys(wanted))
-    doomed = yield (
-        "SELECT mailbox FROM mailbox WHERE account = ? AND parent = ?",
-        (account, DOOMED),
-    )
-    going = {mailbox for (mailbox,) in doomed}
+    going = yield from deleted_mailboxes(account)
     places: dict[int, list[Row]] = {}
     found: dict[int, EmailObject] = {}
     placed = yield from select_emails("p.email, p.mailbox, p.flags, p.keywords", account, ids)

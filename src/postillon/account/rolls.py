@@ -15,7 +15,7 @@ from postillon.account.changes import Kind
 from postillon.account.errors import AccountNotFound
 from postillon.account.ids import AccountId
 from postillon.account.keywords import DELETED
-from postillon.account.mailboxes import DOOMED
+from postillon.account.mailboxes import deleted_mailboxes
 from postillon.account.ranges import lists, select_emails
 from postillon.account.roles import Role
 from postillon.account.roll import Entry, Roll
@@ -82,7 +82,7 @@ def read(account: AccountId) -> Steps[Roll]:
         (account,),
     )
     roll.load(emails)
-    doomed = yield from _doomed(account)
+    doomed = yield from deleted_mailboxes(account)
     placements = yield (
         "SELECT mailbox, email, flags, keywords FROM placement WHERE account = ?",
         (account,),
@@ -139,7 +139,7 @@ def _take_up(account: AccountId, roll: Roll, emails: list[int]) -> Steps[bool]:
         )
         for row in sorted(rows):
             roll.add(Entry(*row))
-    doomed = yield from _doomed(account)
+    doomed = yield from deleted_mailboxes(account)
     shown: dict[int, list[Row]] = {}
     rows = yield from select_emails("p.email, p.mailbox, p.flags, p.keywords", account, emails)
     for row in rows:
@@ -151,8 +151,8 @@ def _take_up(account: AccountId, roll: Roll, emails: list[int]) -> Steps[bool]:
             if found is None:
                 roll.set(email, (), 0, None)
             else:
-                mailboxes = tuple(sorted({row[1] for row in found}))
-                roll.set(email, mailboxes, found[0][2], found[0][3])
+                places = tuple(sorted({row[1] for row in found}))
+                roll.set(email, places, found[0][2], found[0][3])
     return True
 
 
@@ -169,8 +169,3 @@ def _trash(account: AccountId) -> Steps[int]:
         (account, Role.TRASH.value),
     )
     return int(rows[0][0]) if rows else 0
-
-
-def _doomed(account: AccountId) -> Steps[set[int]]:
-    rows = yield ("SELECT mailbox FROM mailbox WHERE account = ? AND parent = ?", (account, DOOMED))
-    return {mailbox for (mailbox,) in rows}

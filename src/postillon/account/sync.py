@@ -15,7 +15,7 @@ from typing import NamedTuple
 from postillon.account.changes import TOMBSTONES, Kind
 from postillon.account.ids import AccountId
 from postillon.account.keywords import DELETED
-from postillon.account.mailboxes import DOOMED
+from postillon.account.mailboxes import deleted_mailboxes
 from postillon.account.ranges import lists, select_emails
 from postillon.account.rights import Right
 from postillon.account.roll import Roll
@@ -335,7 +335,7 @@ def _emails(
             (account, *some),
         )
     placed = yield from select_emails("p.email, p.mailbox, p.flags", account, wanted)
-    doomed = yield from _doomed(account)
+    doomed = yield from deleted_mailboxes(account)
     shown = {
         email
         for email, mailbox, flags in placed
@@ -356,8 +356,3 @@ def _emails(
 def _mailboxes(account: AccountId, eyes: Eyes) -> Steps[set[int]]:
     rows = yield ("SELECT mailbox FROM mailbox WHERE account = ? AND parent >= 0", (account,))
     return {mailbox for (mailbox,) in rows if eyes.may(mailbox, Right.LOOKUP)}
-
-
-def _doomed(account: AccountId) -> Steps[set[int]]:
-    rows = yield ("SELECT mailbox FROM mailbox WHERE account = ? AND parent = ?", (account, DOOMED))
-    return {mailbox for (mailbox,) in rows}
