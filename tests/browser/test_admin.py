@@ -23,7 +23,7 @@ PAGES = (
     "overview", "health", "domains", "domains/example.org", "accounts", f"accounts/{PERSON}",
     "aliases", "groups", "queue", f"trace/{PERSON}", "audit", "keys", "settings", "welcome",
 )  # fmt: skip
-WAIT_MS = 8_000
+WAIT_MS = 20_000
 WIDE = {"width": 1280, "height": 860}
 
 

@@ -54,7 +54,7 @@ def test_thunderbird_need_not_name_the_address(server: Server) -> None:
 def test_other_domains_get_nothing(server: Server) -> None:
     path = "/mail/config-v1.1.xml?emailaddress=x@elsewhere.example"
     assert ask(server, path)[0] == 404
-    assert ask(server, "/")[0] == 404
+    assert ask(server, "/nothing")[0] == 404
 
 
 @pytest.mark.parametrize(
