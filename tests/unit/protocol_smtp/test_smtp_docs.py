@@ -16,6 +16,9 @@ ALL = Offer(
     mechanisms=offered(scram=True, binding=b"x"),
     max_recipients=1,
     max_transactions=1,
+    least_by=60,
+    longest_hold=1,
+    hold_until="2026-01-01T00:00:00Z",
 )
 
 
