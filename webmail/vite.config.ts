@@ -37,7 +37,7 @@ function shell(): Plugin {
         .filter((file) => file.type !== "chunk" || !/(compose|editor|settings|admin|texts)/i.test(file.fileName))
         .map((file) => `/${file.fileName}`)
         .sort();
-      worker.code = worker.code.replace('"__SHELL__"', JSON.stringify(["/", ...files]));
+      worker.code = worker.code.replace(/(["'`])__SHELL__\1/, JSON.stringify(["/", ...files]));
     },
   };
 }
