@@ -89,6 +89,10 @@ class Roll:
         at = self._row(email)
         return None if at is None or self.homes[at] == NOWHERE else at
 
+    def row_of_any(self, email: int) -> int | None:
+        """The same, also of one that is hidden or gone."""
+        return self._row(email)
+
     def mailboxes(self, row: int) -> tuple[int, ...]:
         home = self.homes[row]
         if home == SEVERAL:

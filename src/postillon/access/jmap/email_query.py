@@ -71,10 +71,11 @@ async def query_changes(context: Context, arguments: dict[str, Any]) -> dict[str
     touched = {*changed.created, *changed.updated, *changed.destroyed}
     if search.by_thread and touched:
         touched |= _with_threads(changed, found)
+    rows = set(map(found.roll.row_of_any, touched))
     added = [
         {"id": names.name(names.EMAIL, found.email(row)), "index": n}
         for n, row in enumerate(found.rows)
-        if found.email(row) in touched
+        if row in rows
     ]
     gone = touched - set(changed.created)
     if wanted.max_changes is not None and len(gone) + len(added) > wanted.max_changes:
