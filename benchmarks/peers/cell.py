@@ -112,7 +112,15 @@ class Cell:
 
     def remove(self) -> None:
         self.kill()
-        self._folder.rmdir()
+        late = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self._folder.rmdir()
+                return
+            except OSError:  # the last process is gone, and not yet taken off the books
+                if time.monotonic() > late:
+                    raise
+                time.sleep(0.05)
 
 
 def memory(processes: Iterable[int]) -> int:
