@@ -80,6 +80,8 @@ def test_the_settings(open_page: Open, scheme: str) -> None:
 def test_everything_is_reached_by_keyboard(open_page: Open) -> None:
     """The way from the address bar to the list, a message and its reply, without a pointer."""
     page = open_page()
+    page.locator(".row:not(.loading)").first.wait_for()
+    page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")

@@ -51,11 +51,11 @@ def test_dark_and_light_can_be_chosen(open_page: Open) -> None:
     page = open_page(DORA, color_scheme="light")
     settings(page, "General")
     page.get_by_text("Dark", exact=True).click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.get_by_text("As the system").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.emulate_media(color_scheme="dark")
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 def test_an_app_password_lets_a_mail_program_in_until_it_is_deleted(
