@@ -202,8 +202,12 @@ def test_metrics_and_health_are_served(server: Server) -> None:
         client.noop()  # something to count
     with urllib.request.urlopen(f"{base}/healthz", timeout=WAIT_S) as answer:
         assert answer.read() == b"ok\n"
-    with urllib.request.urlopen(f"{base}/metrics", timeout=WAIT_S) as answer:
-        assert b"# TYPE postillon_" in answer.read()
+
+    def counted() -> bool:
+        with urllib.request.urlopen(f"{base}/metrics", timeout=WAIT_S) as answer:
+            return b"# TYPE postillon_" in answer.read()
+
+    until(counted, server)  # figures are written out once a second
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(f"{base}/other", timeout=WAIT_S)
 

@@ -102,6 +102,7 @@ CALLS: dict[str, tuple[Right | None, Call]] = {
     "rename": (L | Right.DELETE_MAILBOX | Right.CREATE, lambda s, m: s.seen.rename(m, ("Other",))),
     "delete": (L | Right.DELETE_MAILBOX, lambda s, m: s.seen.delete(m)),
     "subscribe": (NEVER, lambda s, m: s.seen.subscribe(("Work",))),
+    "share": (L | Right.ADMINISTER, lambda s, m: s.seen.share(m, {s.bob: rights.ALL})),
     "grant": (L | Right.ADMINISTER, lambda s, m: s.seen.grant(m, s.bob, rights.ALL)),
     "grant_all": (NEVER, lambda s, m: s.seen.grant_all(s.bob, rights.ALL, FlagMode.ADD)),
 }

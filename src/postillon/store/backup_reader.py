@@ -120,9 +120,7 @@ class BackupStore:
     async def content_apart(self, ref: BlobRef) -> bytes:
         return await self.apart(self.packs.read, ref)
 
-    async def fetch_together(
-        self, wanted: Sequence[tuple[BlobRef, int]]
-    ) -> Sequence[bytes | None]:
+    async def fetch_together(self, wanted: Sequence[tuple[BlobRef, int]]) -> Sequence[bytes | None]:
         return [None] * len(wanted)
 
     async def ahead(self, refs: Sequence[BlobRef], octets: int) -> None:

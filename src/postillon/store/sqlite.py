@@ -137,9 +137,7 @@ class SqliteStore:
             return self.packs.read(ref, start, stop)
         return await self._loop.run_in_executor(self._pool, self.packs.read, ref, start, stop)
 
-    async def fetch_together(
-        self, wanted: Sequence[tuple[BlobRef, int]]
-    ) -> Sequence[bytes | None]:
+    async def fetch_together(self, wanted: Sequence[tuple[BlobRef, int]]) -> Sequence[bytes | None]:
         if sum(stop for _, stop in wanted) < LARGE:
             return self.packs.read_together(wanted)
         return await self._loop.run_in_executor(self._pool, self.packs.read_together, wanted)

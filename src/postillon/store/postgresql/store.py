@@ -90,9 +90,7 @@ class PostgresStore:
             async with self._readers.connection() as connection:
                 await self._ahead.load(connection, missing, octets)
 
-    async def fetch_together(
-        self, wanted: Sequence[tuple[BlobRef, int]]
-    ) -> Sequence[bytes | None]:
+    async def fetch_together(self, wanted: Sequence[tuple[BlobRef, int]]) -> Sequence[bytes | None]:
         most = max((stop for _, stop in wanted), default=0)
         await self.ahead([ref for ref, _ in wanted], most)
         return [self._ahead.read(ref, 0, stop) for ref, stop in wanted]

@@ -82,7 +82,9 @@ async def test_identities_are_made_changed_and_told_of(ada: Caller) -> None:
         "k": {"email": "sales@example.org", "name": "Sales", "htmlSignature": "<b>S</b>"},
         "no": {"email": "bob@example.org"},
         "bad": {"email": "sales@example.org", "mayDelete": False},
-    }, update={"I0": {"textSignature": "-- \nAda", "replyTo": [{"email": "a@example.net"}]}})  # fmt: skip
+    }, update={
+        "I0": {"textSignature": "-- \nAda", "replyTo": [{"email": "a@example.net"}]},
+    })  # fmt: skip
     number = made["created"]["k"]["id"]
     assert made["notCreated"]["no"]["type"] == "forbiddenFrom"
     assert made["notCreated"]["bad"]["properties"] == ["mayDelete"]
