@@ -24,10 +24,13 @@ WAIT_MS = 20_000  # a busy machine is no fault
 Open = Callable[..., "Page"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the markers are looked at
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     why = missing()
     for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.browser)
         if why and item.path.is_relative_to(here) and item.path.name != "test_budget.py":
             item.add_marker(pytest.mark.skip(reason=f"not tested in a browser: {why}"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -205,6 +206,17 @@ async def test_clocks_may_be_half_a_minute_wrong(tmp_path: Path) -> None:
             assert (await door.session(code=code)).status == status
 
 
+@pytest.fixture
+def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that are delayed come at once: how long the delays are is proved elsewhere."""
+
+    async def sleep(delay: float) -> None:
+        return
+
+    monkeypatch.setattr("postillon.directory.signin.asyncio", SimpleNamespace(sleep=sleep))
+
+
+@pytest.mark.usefixtures("no_delay")
 async def test_codes_cannot_be_tried_one_after_the_other(tmp_path: Path) -> None:
     async with porch(tmp_path) as door:
         browser, token = await signed_in(door)
@@ -394,6 +406,7 @@ async def test_a_script_is_not_told_of_basic(tmp_path: Path) -> None:
         assert len(answer.headers.getall("WWW-Authenticate")) == 2
 
 
+@pytest.mark.usefixtures("no_delay")
 async def test_a_network_that_guesses_is_turned_away_and_the_owner_is_not(tmp_path: Path) -> None:
     async with porch(tmp_path, remote="203.0.113.9") as door:
         browser, token = await signed_in(door)  # from this network
