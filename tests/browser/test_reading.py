@@ -215,8 +215,10 @@ def test_the_source_and_the_headers_are_shown(page: Page) -> None:
 
 
 def test_keys_move_open_and_show_their_help(page: Page) -> None:
+    expect(page.locator("#row-2")).to_be_visible()  # a key moves among what has been loaded
     page.get_by_role("grid", name="Messages").focus()
     page.keyboard.press("j")
+    expect(page.locator("#row-1.at")).to_have_count(1)
     page.keyboard.press("j")
     expect(page.locator("#row-2.at")).to_have_count(1)
     page.keyboard.press("Enter")
