@@ -17,6 +17,7 @@ import msgspec
 
 from postillon.admin.desk import Desk
 from postillon.store.counters import next_id
+from postillon.store.like import escaped
 from postillon.store.operation import Row, Steps, Tx
 
 P = ParamSpec("P")
@@ -111,11 +112,10 @@ def _acts(about: str, before: int, limit: int) -> Steps[list[Act]]:
         conditions.append("audit < ?")
         values.append(before)
     if about:
-        escaped = about.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         conditions.append(
             "(who LIKE ? ESCAPE '\\' OR act LIKE ? ESCAPE '\\' OR subject LIKE ? ESCAPE '\\')"
         )
-        values += [f"%{escaped}%"] * 3
+        values += [f"%{escaped(about)}%"] * 3
     rows = yield (
         "SELECT audit, at, who, via, act, subject, facts FROM audit"  # noqa: S608 - our own words
         f" WHERE {' AND '.join(conditions)} ORDER BY audit DESC LIMIT ?",

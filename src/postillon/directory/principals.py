@@ -19,6 +19,7 @@ from postillon.directory.names import address_of
 from postillon.mail.address import Address, AddressError, parse_address
 from postillon.mail.wording.languages import is_tag
 from postillon.store.counters import next_id
+from postillon.store.like import escaped
 from postillon.store.operation import Row, Steps, Tx
 
 MAX_FOLLOWED = 1_000  # addresses looked at for the groups of somebody; ours
@@ -122,20 +123,16 @@ def page(
     values: list[object] = [*(kind.value for kind in kinds), after]
     if domain:
         conditions.append("login LIKE ? ESCAPE '\\'")
-        values.append(f"%@{_escaped(domain)}")
+        values.append(f"%@{escaped(domain)}")
     if text:
         conditions.append("(login LIKE ? ESCAPE '\\' OR lower(name) LIKE ? ESCAPE '\\')")
-        values += [f"%{_escaped(text.lower())}%"] * 2
+        values += [f"%{escaped(text.lower())}%"] * 2
     rows = yield (
         f"SELECT {_COLUMNS} FROM principal WHERE {' AND '.join(conditions)}"  # noqa: S608
         " ORDER BY login LIMIT ?",
         (*values, limit),
     )
     return list(map(_principal, rows))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def create(

@@ -17,6 +17,7 @@ from postillon.mail.envelope import Notify
 from postillon.mail.outcome import Reply, Status
 from postillon.queue.ids import QueueId, last_queue_id
 from postillon.queue.rows import FAR, Held, status_text
+from postillon.store import like
 from postillon.store.operation import Row, Steps
 
 PAGE = 50_000  # messages whose recipients one read looks at
@@ -213,8 +214,7 @@ def _text(add: Any, text: str) -> None:  # Any: as above
 
 def escaped(text: str) -> str:
     """For LIKE with ESCAPE '\\', in ASCII lower case: `lower` of SQLite knows no other letters."""
-    lowered = ascii_lower(text)
-    return lowered.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return like.escaped(ascii_lower(text))
 
 
 def ascii_lower(text: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from postillon.mail.address import Address
 from postillon.queue.ids import QueueId
+from postillon.store.like import escaped
 from postillon.store.operation import Row, Steps, Tx
 
 MAX_PATHS = 4_000  # characters of forward-paths kept in one row
@@ -99,7 +100,7 @@ def find(queue_id: QueueId) -> Steps[Trace | None]:
 
 def search(text: str, limit: int = 50) -> Steps[list[Trace]]:
     """Messages whose addresses or Message-ID hold the text, newest first, without their events."""
-    pattern = f"%{_escaped(text)}%"
+    pattern = f"%{escaped(text)}%"
     rows = yield (
         _SELECT + "forward_paths LIKE ? ESCAPE '\\' OR reverse_path LIKE ? ESCAPE '\\'"
         " OR message_id LIKE ? ESCAPE '\\' ORDER BY queue_id DESC LIMIT ?",
@@ -135,7 +136,3 @@ def _trace(row: Row, events: Sequence[Row]) -> Trace:
         msgspec.json.decode(facts),
         tuple(TraceEvent(at, kind, msgspec.json.decode(text)) for at, kind, text in events),
     )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

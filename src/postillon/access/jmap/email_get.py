@@ -20,7 +20,7 @@ from postillon.access.jmap.email_json import (
     is_property,
     mailbox_ids,
 )
-from postillon.access.jmap.mail import changes_of, open_objects, point_of, state_of, text_of
+from postillon.access.jmap.mail import changes_response, open_objects, state_of
 from postillon.account.errors import EmailGone
 from postillon.account.objects import EmailObject, Objects
 from postillon.mail.header import unfolded
@@ -129,20 +129,9 @@ def metadata(item: EmailObject, wishes: Wishes) -> dict[str, Any]:
 
 
 async def changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
-    wanted = standard.ChangesArguments.parse(arguments)
-    objects = await open_objects(context, wanted.account_id)
-    epoch = (await objects.state()).epoch
-    since = point_of(wanted.since_state, epoch)
-    found = await changes_of(objects.email_changes, since, wanted.max_changes)
-
-    def ids(numbers: list[int]) -> list[str]:
-        return [names.name(names.EMAIL, number) for number in numbers]
-
-    return standard.changes_response(
-        wanted.account_id, wanted.since_state, text_of(found.until, epoch),
-        created=ids(found.created), updated=ids(found.updated), destroyed=ids(found.destroyed),
-        has_more=found.more,
-    )  # fmt: skip
+    return await changes_response(
+        context, arguments, names.EMAIL, lambda objects: objects.email_changes
+    )
 
 
 async def parse(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:

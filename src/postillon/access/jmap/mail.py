@@ -10,10 +10,13 @@ from postillon.access.jmap.context import Context
 from postillon.account import errors
 from postillon.account.objects import Objects, State
 from postillon.account.sync import CannotTell, Changes, Point
+from postillon.protocol.jmap import standard
 from postillon.protocol.jmap.errors import MethodError, SetError, invalid_arguments
 from postillon.store.operation import BlobLost, StoreFull
 
 CAPABILITY = "urn:ietf:params:jmap:mail"
+
+Telling = Callable[[Point, int | None], Any]
 
 
 async def open_objects(context: Context, account_id: str) -> Objects:
@@ -51,15 +54,33 @@ def text_of(point: Point, epoch: int) -> str:
     return ".".join([names.state(epoch, point.modseq), *map(str, rest)])
 
 
-async def changes_of(
-    telling: Callable[[Point, int | None], Any], since: Point, most: int | None
-) -> Changes:
+async def changes_of(telling: Telling, since: Point, most: int | None) -> Changes:
     """Raises MethodError cannotCalculateChanges."""
     try:
         found: Changes = await telling(since, most)
     except CannotTell:
         raise MethodError("cannotCalculateChanges") from None
     return found
+
+
+async def changes_response(
+    context: Context, arguments: dict[str, Any], kind: str, telling: Callable[[Objects], Telling]
+) -> dict[str, Any]:
+    """A /changes. kind: of the ids (`names`); telling: what knows of the changes."""
+    wanted = standard.ChangesArguments.parse(arguments)
+    objects = await open_objects(context, wanted.account_id)
+    epoch = (await objects.state()).epoch
+    since = point_of(wanted.since_state, epoch)
+    found = await changes_of(telling(objects), since, wanted.max_changes)
+
+    def ids(numbers: list[int]) -> list[str]:
+        return [names.name(kind, number) for number in numbers]
+
+    return standard.changes_response(
+        wanted.account_id, wanted.since_state, text_of(found.until, epoch),
+        created=ids(found.created), updated=ids(found.updated), destroyed=ids(found.destroyed),
+        has_more=found.more,
+    )  # fmt: skip
 
 
 def check_properties(wanted: Sequence[str], known: Callable[[str], bool], argument: str) -> None:

@@ -25,17 +25,7 @@ async def query(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
     objects = await open_objects(context, wanted.account_id)
     found, state = await objects.every_mailbox()
     ids = _results(found, wanted.filter, wanted.sort, wanted.more)
-    position, some = standard.window(
-        ids, wanted.position, wanted.anchor, wanted.anchor_offset, wanted.limit
-    )
-    answer = {
-        "accountId": wanted.account_id,
-        "queryState": state_of(state),
-        "canCalculateChanges": True,
-        "position": position,
-        "ids": list(some),
-    }
-    return {**answer, "total": len(ids)} if wanted.calculate_total else answer
+    return standard.query_response(wanted, state_of(state), ids, can_calculate=True)
 
 
 async def query_changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -99,17 +99,7 @@ async def query(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
             raise MethodError("unsupportedSort", f"there is no order by {level.property}")
         items.sort(key=lambda one: one[level.property], reverse=not level.ascending)
     ids = [str(item["id"]) for item in items]
-    start, shown = standard.window(
-        ids, wanted.position, wanted.anchor, wanted.anchor_offset, wanted.limit
-    )
-    answer = {
-        "accountId": wanted.account_id,
-        "queryState": state,
-        "canCalculateChanges": False,
-        "position": start,
-        "ids": list(shown),
-    }
-    return {**answer, "total": len(ids)} if wanted.calculate_total else answer
+    return standard.query_response(wanted, state, ids, can_calculate=False)
 
 
 async def query_changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -81,17 +81,7 @@ async def query(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
             raise MethodError("unsupportedSort", f"there is no order by {level.property}")
     state, found = await _look(context, wanted.account_id)
     ids = [one for one, item in found.items() if _matches(item, wanted.filter)]
-    start, shown = standard.window(
-        ids, wanted.position, wanted.anchor, wanted.anchor_offset, wanted.limit
-    )
-    answer = {
-        "accountId": wanted.account_id,
-        "queryState": state,
-        "canCalculateChanges": True,
-        "position": start,
-        "ids": list(shown),
-    }
-    return {**answer, "total": len(ids)} if wanted.calculate_total else answer
+    return standard.query_response(wanted, state, ids, can_calculate=True)
 
 
 async def query_changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:

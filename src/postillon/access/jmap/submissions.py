@@ -110,17 +110,8 @@ async def query(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
     await refresh(context, account)
     every = await context.services.store.query(submissions.every(account.id))
     ids = submission_query.matching(every, wanted.filter, wanted.sort)
-    start, shown = standard.window(
-        ids, wanted.position, wanted.anchor, wanted.anchor_offset, wanted.limit
-    )
-    answer = {
-        "accountId": wanted.account_id,
-        "queryState": await owned.state_of(context, account.id),
-        "canCalculateChanges": True,
-        "position": start,
-        "ids": list(shown),
-    }
-    return {**answer, "total": len(ids)} if wanted.calculate_total else answer
+    state = await owned.state_of(context, account.id)
+    return standard.query_response(wanted, state, ids, can_calculate=True)
 
 
 async def query_changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from postillon.access.jmap import names
 from postillon.access.jmap.context import Context, Method
 from postillon.access.jmap.mail import (
     CAPABILITY,
-    changes_of,
+    changes_response,
     check_properties,
     open_objects,
-    point_of,
     state_of,
-    text_of,
 )
 from postillon.account.roll import Roll
 from postillon.account.sync import Eyes
@@ -63,20 +61,9 @@ async def get(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 async def changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
-    wanted = standard.ChangesArguments.parse(arguments)
-    objects = await open_objects(context, wanted.account_id)
-    epoch = (await objects.state()).epoch
-    since = point_of(wanted.since_state, epoch)
-    found = await changes_of(objects.thread_changes, since, wanted.max_changes)
-
-    def ids(numbers: list[int]) -> list[str]:
-        return [names.name(names.THREAD, number) for number in numbers]
-
-    return standard.changes_response(
-        wanted.account_id, wanted.since_state, text_of(found.until, epoch),
-        created=ids(found.created), updated=ids(found.updated), destroyed=ids(found.destroyed),
-        has_more=found.more,
-    )  # fmt: skip
+    return await changes_response(
+        context, arguments, names.THREAD, lambda objects: objects.thread_changes
+    )
 
 
 METHODS: Mapping[str, Method] = {"Thread/get": get, "Thread/changes": changes}

@@ -340,6 +340,21 @@ def window(
     return start, ids[start:stop]
 
 
+def query_response(
+    wanted: QueryArguments, state: str, ids: Sequence[str], *, can_calculate: bool
+) -> dict[str, Any]:
+    """ids: all results in their order. Raises MethodError anchorNotFound (section 5.5)."""
+    start, shown = window(ids, wanted.position, wanted.anchor, wanted.anchor_offset, wanted.limit)
+    answer = {
+        "accountId": wanted.account_id,
+        "queryState": state,
+        "canCalculateChanges": can_calculate,
+        "position": start,
+        "ids": list(shown),
+    }
+    return {**answer, "total": len(ids)} if wanted.calculate_total else answer
+
+
 def get_response(
     account_id: str, state: str, found: Sequence[Mapping[str, Any]], not_found: Sequence[str]
 ) -> dict[str, Any]:
