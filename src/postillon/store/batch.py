@@ -18,6 +18,8 @@ MOST_HERE = (
 )
 OCTETS_HERE = 2 << 20  # of their blobs
 TURNS = 2  # of the loop between the first operation of a batch and its beginning
+PAUSE_S = 0.001  # while another process writes, before it is asked again whether it has done so
+PAUSES = 3  # at most; then the batch begins, and waits in its thread
 
 
 class Job:
@@ -94,8 +96,10 @@ class Turnstile:
 
     Belongs to the loop's thread. A batch begins a few turns of the loop after an operation has joined,
     so that what has arrived meanwhile comes along: a busy loop makes fewer and larger batches, an idle
-    one turns at once, and there is no timer.
+    one turns at once. While another process writes it collects a little longer, as a batch that is
+    written in the loop's thread costs less than one that waits for the lock in its own.
     begin: takes a batch; `passed` is to be called once it is finished.
+    free: whether nobody else writes now.
     """
 
     def __init__(
@@ -104,8 +108,10 @@ class Turnstile:
         begin: Callable[[Batch], None],
         most: int,
         most_octets: int,
+        free: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = loop
+        self._free = free
         self._begin = begin
         self._most = most
         self._most_octets = most_octets
@@ -117,12 +123,12 @@ class Turnstile:
         self._waiting.append(job)
         if not self._closed:
             self._closed = True
-            self._loop.call_soon(self._turn, TURNS)
+            self._loop.call_soon(self._turn, TURNS, PAUSES)
 
     def passed(self) -> None:
         """The batch under way is finished: the next one may begin, behind the answers to this one."""
         if self._waiting:
-            self._loop.call_soon(self._turn, TURNS)
+            self._loop.call_soon(self._turn, TURNS, PAUSES)
             return
         self._closed = False
         if self._idle is not None and not self._idle.done():
@@ -134,9 +140,12 @@ class Turnstile:
             self._idle = self._loop.create_future()
             await self._idle
 
-    def _turn(self, left: int) -> None:
+    def _turn(self, left: int, pauses: int) -> None:
         if left:
-            self._loop.call_soon(self._turn, left - 1)
+            self._loop.call_soon(self._turn, left - 1, pauses)
+            return
+        if pauses and not self._free():
+            self._loop.call_later(PAUSE_S, self._turn, 0, pauses - 1)
             return
         waiting, most, bound = self._waiting, self._most, self._most_octets
         jobs = [waiting.popleft()]

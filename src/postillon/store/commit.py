@@ -1,6 +1,6 @@
 """The parallel commit: batches of operations become durable, one batch after the other.
 
-While a batch is being committed the next one collects; there is no timer. For each batch the thread of
+While a batch is being committed the next one collects. For each batch the thread of
 the store, or for steps 1 and 2 of a light one the loop's thread,
 
 1. appends the blobs to the pack and starts its fdatasync in a second thread,
@@ -93,10 +93,19 @@ class Committer:
         self._finish = finish
         self._stop = stop
         self._stopped = False
+        self._held = False  # the lock of all writers, for the batch that is about to begin
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
         self._syncer = SyncThread(f"store-sync-{owner}")
         self._thread = threading.Thread(target=self._run, name=f"store-{owner}", daemon=True)
         self._thread.start()
+
+    def free(self) -> bool:
+        """Take the lock of all writers for the batch that begins now; False if another has it."""
+        try:
+            self._held = self._held or self._lock.try_acquire()
+        except OSError:
+            return True  # the batch will meet it too, and says so to those who wait
+        return self._held
 
     def begin(self, batch: Batch) -> None:
         """Take the next batch, once the last one is finished. In the loop's thread.
@@ -109,14 +118,15 @@ class Committer:
         try:
             if room and batch.light and not self._stopped:
                 self._append(batch)
-                if self._lock.try_acquire():
-                    try:
-                        self._transact(batch)
-                    finally:
-                        self._lock.release()
+                if self._held or self._lock.try_acquire():
+                    self._held = True
+                    self._transact(batch)
         except Exception as error:  # the thread deals with it
             batch.trouble = error
         finally:
+            if self._held:
+                self._held = False
+                self._lock.release()
             self._inbox.put(batch)
 
     def close(self) -> None:

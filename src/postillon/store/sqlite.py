@@ -98,7 +98,11 @@ class SqliteStore:
             clock=clock, log=log, finish=self._finish_soon, stop=self.stop_soon,
         )  # fmt: skip
         self._turnstile = Turnstile(
-            self._loop, self._committer.begin, config.batch_operations, config.batch_octets
+            self._loop,
+            self._committer.begin,
+            config.batch_operations,
+            config.batch_octets,
+            self._committer.free,
         )
 
     # Reading
