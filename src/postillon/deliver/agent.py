@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from postillon.mail.address import Address
 from postillon.mail.envelope import Body, DeliverBy, Recipient
@@ -12,8 +13,7 @@ from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedMessage:
+class QueuedMessage(msgspec.Struct, frozen=True):
     """A message in hand: what travels is `prefix` and then `content`."""
 
     queue_id: int
@@ -32,8 +32,7 @@ class QueuedMessage:
         return len(self.prefix) + len(self.content)
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """Where the mail for a destination goes now.
 
     `key` names the hosts: destinations with the same key share circuit, limits and connections.

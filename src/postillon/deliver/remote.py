@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from postillon.deliver.agent import QueuedMessage, Site
 from postillon.deliver.config import DeliverConfig

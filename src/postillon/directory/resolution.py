@@ -6,7 +6,7 @@ Order: the exact local part; a sub-address; the catch-all; postmaster and abuse,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from postillon.directory import addresses, domains, principals
 from postillon.directory.addresses import ACCOUNT, ALIAS, AddressEntry
@@ -18,38 +18,32 @@ from postillon.store.operation import Steps
 MAX_FOLLOWED = 1_000  # addresses looked at when ownership is asked for; ours
 
 
-@dataclass(frozen=True, slots=True)
-class ToAccount:
+class ToAccount(msgspec.Struct, frozen=True):
     account: int
     address: Address  # the account's primary one
     detail: str  # of the sub-address, "" when there is none
 
 
-@dataclass(frozen=True, slots=True)
-class ToGroup:
+class ToGroup(msgspec.Struct, frozen=True):
     principal: int
     members: tuple[Address, ...]  # may be empty
 
 
-@dataclass(frozen=True, slots=True)
-class ToAlias:
+class ToAlias(msgspec.Struct, frozen=True):
     targets: tuple[Address, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ToNextHop:
+class ToNextHop(msgspec.Struct, frozen=True):
     next_hop: str  # "" when DNS decides
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownUser:
+class UnknownUser(msgspec.Struct, frozen=True):
     """The domain is ours and nobody answers."""
 
     disabled: bool = False  # somebody would, but is switched off: 5.2.1 rather than 5.1.1
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignDomain:
+class ForeignDomain(msgspec.Struct, frozen=True):
     """Not ours: a matter of relaying."""
 
 

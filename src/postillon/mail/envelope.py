@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, Flag
+
+import msgspec
 
 from postillon.mail.address import Address
 
@@ -29,8 +30,7 @@ class Body(Enum):
     BINARY = "BINARYMIME"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True):
     """A forward-path with its DSN wishes."""
 
     forward_path: Address
@@ -44,8 +44,7 @@ class Recipient:
         return DEFAULT_NOTIFY if self.notify is None else self.notify
 
 
-@dataclass(frozen=True, slots=True)
-class DeliverBy:
+class DeliverBy(msgspec.Struct, frozen=True):
     """Until when a message is of use to its sender (RFC 2852)."""
 
     seconds: int  # from now; below 0 when it is late already
@@ -58,8 +57,7 @@ class DeliverBy:
         return ("R" if self.returns else "N") + ("T" if self.trace else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """One mail transaction. `reverse_path` None is the null sender: never answer it."""
 
     reverse_path: Address | None
@@ -69,7 +67,9 @@ class Envelope:
     size: int | None = None  # octets declared with SIZE=, not yet seen
     ret_full: bool | None = None  # RET=FULL / RET=HDRS; None: not given
     envid: str = ""  # ENVID, xtext-decoded; "" when not given
-    extra: dict[str, str] = field(default_factory=dict)  # other accepted parameters, upper case
+    extra: dict[str, str] = msgspec.field(
+        default_factory=dict
+    )  # other accepted parameters, upper case
     by: DeliverBy | None = None
     hold_for: int | None = None  # seconds (RFC 4865); at most one of both is given
     hold_until: int | None = None  # ms

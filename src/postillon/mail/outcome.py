@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+
+class Reply(msgspec.Struct, frozen=True):
     """An SMTP reply (RFC 5321 section 4.2): code, enhanced code or "" (RFC 2034), lines of text."""
 
     code: int
@@ -47,8 +47,7 @@ def reply(code: int, enhanced: str, *lines: str) -> Reply:
     return Reply(code, enhanced, lines or ("",))
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """Why a delivery ended as it did (RFC 3463), in the words a DSN will repeat."""
 
     code: str  # "4.4.1"
@@ -57,8 +56,7 @@ class Status:
     host: str = ""  # the host that said it, or that could not be reached; "" when none was tried
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """The recipient has it. `relayed` when another server took over the responsibility."""
 
     status: Status
@@ -67,8 +65,7 @@ class Delivered:
     by: bool = False  # relayed to a host that keeps to the time that was given (RFC 2852)
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(msgspec.Struct, frozen=True):
     """Not now. `destination` when the host set, not this recipient, is the reason."""
 
     status: Status
@@ -76,8 +73,7 @@ class Deferred:
     retry_after: timedelta | None = None  # a hint of the other side; the queue bounds it
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """Never: the sender is told."""
 
     status: Status

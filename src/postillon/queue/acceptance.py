@@ -7,9 +7,10 @@ durable: trace row, local placements, and rows for the recipients that must wait
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from postillon.account.ids import AccountId
 from postillon.deliver.local import DELIVERED, LOOP, Copy, deliver_copy, loops, prepare

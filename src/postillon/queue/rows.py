@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum, IntFlag
 
 import msgspec
@@ -59,8 +58,7 @@ class Told(IntFlag):
     END = 4
 
 
-@dataclass(frozen=True, slots=True)
-class QueueMessage:
+class QueueMessage(msgspec.Struct, frozen=True):
     """A row of queue_message. Times in ms."""
 
     queue_id: QueueId
@@ -105,8 +103,7 @@ class QueueMessage:
         return format_queue_id(self.queue_id)
 
 
-@dataclass(frozen=True, slots=True)
-class QueueRecipient:
+class QueueRecipient(msgspec.Struct, frozen=True):
     """A row of queue_recipient. Times in ms."""
 
     n: int

@@ -12,8 +12,9 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from postillon.clock import Clock
 from postillon.deliver.agent import DeliveryAgent, Site

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from postillon.account.emails import Placed
 from postillon.mail.outcome import Deferred, Delivered, Outcome
 from postillon.queue import trace
@@ -65,8 +67,7 @@ class InHand:
     numbers: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """How a try of one recipient ended, and when to try again (ms) if it is deferred."""
 
     n: int

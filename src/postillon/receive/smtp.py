@@ -10,10 +10,11 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Literal
+
+from msgspec.structs import replace
 
 from postillon.account.accounts import Accounts
 from postillon.account.ids import AccountId

@@ -11,8 +11,9 @@ import asyncio
 import hashlib
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
+
+import msgspec
 
 from postillon.mail.outcome import Status
 from postillon.net.dns import DnsError, DnsTemporary, Mx, NoSuchName
@@ -33,8 +34,7 @@ MAX_KEY = 200  # characters of a host set's name; a longer one ends in a hash
 UNREACHABLE_DNS = "its mail servers could not be looked up"
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """One server of a destination. `name` is what TLS and reports call it."""
 
     name: str
@@ -43,8 +43,7 @@ class Host:
     preference: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Hosts:
+class Hosts(msgspec.Struct, frozen=True):
     """The servers to try, in order. `key` names the set: domains that share it share limits.
 
     A fixed next hop stands for itself, with its login: what one login earns is not another's.
@@ -69,8 +68,7 @@ class Hosts:
         return f"{text[: MAX_KEY - 18]}..{digest[:16]}"
 
 
-@dataclass(frozen=True, slots=True)
-class NoHosts:
+class NoHosts(msgspec.Struct, frozen=True):
     """Why there is nowhere to go now, or ever."""
 
     status: Status

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from postillon.account.ids import AccountId
 from postillon.directory.resolution import (
@@ -34,8 +35,7 @@ class Resolver(Protocol):
     async def resolve(self, address: Address) -> Resolution: ...
 
 
-@dataclass(frozen=True, slots=True)
-class LocalTarget:
+class LocalTarget(msgspec.Struct, frozen=True):
     """`address` is the account's primary one; `detail` that of a sub-address, "" without one."""
 
     account: AccountId
@@ -43,8 +43,7 @@ class LocalTarget:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteTarget:
+class RemoteTarget(msgspec.Struct, frozen=True):
     address: Address
     destination: str  # see route.routes
 
@@ -52,8 +51,7 @@ class RemoteTarget:
 Target = LocalTarget | RemoteTarget
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(msgspec.Struct, frozen=True):
     """Where an address leads. Either `targets`, each once, or the `refusal` it has earned."""
 
     targets: tuple[Target, ...]

@@ -6,13 +6,12 @@ configuration. MTA-STS and DANE decide here when they come; a policy only ever g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from postillon.route.hop import NextHop, Security
 
 
-@dataclass(frozen=True, slots=True)
-class TlsPolicy:
+class TlsPolicy(msgspec.Struct, frozen=True):
     """What a conversation with one destination needs, and where that is written."""
 
     security: Security

@@ -3,11 +3,11 @@
 import asyncio
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import trustme
+from msgspec.structs import replace
 
 from postillon.deliver import conversation
 from postillon.deliver.agent import QueuedMessage

@@ -1,8 +1,7 @@
 """The client engine, against our own server engine and against servers with manners of their own."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from postillon.mail.address import parse_address
 from postillon.mail.envelope import Body, Envelope, Notify, Recipient

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import email
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from postillon.mail.address import parse_address
 from postillon.mail.envelope import Envelope, Recipient

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from postillon.access.jmap.sending import MAX_RECIPIENTS, MAX_SIZE
 from postillon.mail.address import Address, AddressError, parse_address, quote_local
