@@ -161,11 +161,12 @@ class Objects(Reading):
             (self.id,),
         )
         position: dict[int, int] = dict(rows)
+        seen = eyes.readable
         return [
             MailboxObject(
                 item,
                 position.get(item.id, 0),
-                roll.count(item.id) if eyes.reads(item.id) else Counts(),
+                roll.count(item.id, seen) if eyes.reads(item.id) else Counts(),
             )
             for item in found
         ]

@@ -32,7 +32,10 @@ MAX_SIZE = 2**32 - 1
 NO_DATE = -(2**62)  # `sent` where there is no Date
 
 
+MAX_VIEWS = 8  # kinds of lookers whose counts are kept
+
 Row = tuple[int, int, int, int | None, int]
+Seen = frozenset[int] | None  # the mailboxes that somebody may read; None: all of them
 
 
 class Entry(NamedTuple):
@@ -76,7 +79,7 @@ class Roll:
         self._orders: dict[int, array[int]] = {}  # rows by (received, email), ascending
         self._everything: array[int] | None = None  # the same of all that are in a mailbox
         self._by_thread = array("I")  # rows by (thread, email), ascending
-        self._counts: dict[int, list[int]] | None = None
+        self._counts: dict[Seen, dict[int, list[int]]] = {}  # by who looks
         self.idle = 0  # rows that are in no mailbox
 
     def __len__(self) -> int:
@@ -127,12 +130,15 @@ class Roll:
             return found
         return found | {word for word, bit in FLAG_OF_KEYWORD.items() if flags & bit}
 
-    def count(self, mailbox: int) -> Counts:
-        if self._counts is None:
-            self._counts = {}
+    def count(self, mailbox: int, seen: Seen = None) -> Counts:
+        """As somebody has it who may read the mailboxes `seen`; what others hold counts nowhere."""
+        if seen not in self._counts:
+            if len(self._counts) >= MAX_VIEWS:
+                self._counts.clear()
+            counts = self._counts[seen] = {}
             for rows in self._each_thread():
-                self._weigh(rows, 1)
-        return Counts(*self._counts.get(mailbox, ()))
+                self._weigh(rows, 1, counts, seen)
+        return Counts(*self._counts[seen].get(mailbox, ()))
 
     # Filling
 
@@ -201,20 +207,21 @@ class Roll:
         before = self.mailboxes(row)
         marks, spelling = flags & KEPT, self._spelling(keywords)
         turned = (self.flags[row] ^ marks) & (SEEN | DRAFT)
-        heavy = self._counts is not None and (before != mailboxes or turned)
+        heavy = bool(self._counts) and (before != mailboxes or bool(turned))
         rows = self._thread(self.threads[row]) if heavy else []
-        if heavy:
-            self._weigh(rows, -1)
+        for seen, counts in self._counts.items() if heavy else ():
+            self._weigh(rows, -1, counts, seen)
         self.flags[row] = self.flags[row] & ~KEPT | marks
         self.words[row] = spelling
         if before != mailboxes:
             self._settle(row, before, mailboxes)
-        if heavy:
-            self._weigh(rows, 1)
+        for seen, counts in self._counts.items() if heavy else ():
+            self._weigh(rows, 1, counts, seen)
 
     def forget_mailbox(self, mailbox: int) -> None:
         """A mailbox is gone, with what was in it."""
-        self._counts = self._everything = None
+        self.forget_counts()
+        self._everything = None
         for row in self._orders.get(mailbox, array("I")).tolist():
             before = self.mailboxes(row)
             self._settle(row, before, tuple(one for one in before if one != mailbox), whole=mailbox)
@@ -222,12 +229,12 @@ class Roll:
 
     def forget_counts(self) -> None:
         """Have them made anew: cheaper than moving them when much has changed."""
-        self._counts = None
+        self._counts.clear()
 
     def set_trash(self, mailbox: int) -> None:
         if mailbox != self.trash:
             self.trash = mailbox
-            self._counts = None
+            self.forget_counts()
 
     def _settle(
         self, row: int, before: tuple[int, ...], after: tuple[int, ...], whole: int = 0
@@ -308,20 +315,23 @@ class Roll:
             yield by_thread[start:stop]
             start = stop
 
-    def _weigh(self, rows: Sequence[int], sign: int) -> None:
-        """Count a thread in (1) or out (-1).
+    def _weigh(
+        self, rows: Sequence[int], sign: int, counts: dict[int, list[int]], seen: Seen
+    ) -> None:
+        """Count a thread in (1) or out (-1), as far as it is seen.
 
         A thread is unread in a mailbox where any email of it is; the trash is a world of its own: what
         lies only there counts nowhere else, and nothing from elsewhere counts there.
         """
-        assert self._counts is not None
         everywhere: set[int] = set()
         unread_in: set[int] = set()
         for row in rows:
             mailboxes = self.mailboxes(row)
             unread = not self.flags[row] & (SEEN | DRAFT)
             for mailbox in mailboxes:
-                count = self._counts.setdefault(mailbox, [0, 0, 0, 0, 0])
+                if seen is not None and mailbox not in seen:
+                    continue
+                count = counts.setdefault(mailbox, [0, 0, 0, 0, 0])
                 count[0] += sign
                 everywhere.add(mailbox)
                 if unread:
@@ -329,7 +339,7 @@ class Roll:
                     unread_in.add(mailbox)
         outside = bool(unread_in - {self.trash})
         for mailbox in everywhere:
-            count = self._counts[mailbox]
+            count = counts[mailbox]
             count[2] += sign
             if mailbox in unread_in if mailbox == self.trash else outside:
                 count[3] += sign

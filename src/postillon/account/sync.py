@@ -54,6 +54,11 @@ class Eyes:
     def reads(self, mailbox: int) -> bool:
         return self.rights is None or self.may(mailbox, Right.READ)
 
+    @property
+    def readable(self) -> frozenset[int] | None:
+        """The mailboxes whose emails are seen; None: all of them."""
+        return None if self.rights is None else frozenset(filter(self.reads, self.rights))
+
 
 @dataclass(slots=True)
 class Changes:

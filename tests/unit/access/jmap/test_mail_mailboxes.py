@@ -234,3 +234,30 @@ async def test_others_see_what_was_granted_to_them(client: MailClient) -> None:
     assert (await bob.one(copy, "subject", "keywords")) == {
         "id": copy, "subject": "shared", "keywords": {"$seen": True},
     }  # fmt: skip
+
+
+async def test_unread_mail_in_mailboxes_that_are_not_shared_counts_for_nobody_else(
+    client: MailClient,
+) -> None:
+    other = await client.house.account("bob@example.org")
+    bob = MailClient(client.house, other)
+    thread = {"inReplyTo": ["a@b"], "subject": "s"}
+    await client.email(INBOX, keywords={"$seen": True}, **thread)
+    await client.account.grant(1, other.id, Right.LOOKUP | Right.READ)  # type: ignore[arg-type]
+
+    async def counts(who: MailClient) -> tuple[int, ...]:
+        [found] = (await who("Mailbox/get", accountId=client.id, ids=[INBOX]))["list"]
+        return tuple(
+            found[name] for name in ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
+        )
+
+    assert await counts(client) == await counts(bob) == (1, 0, 1, 0)
+    hidden = await client.email(DRAFTS, **thread)  # the counts that are kept are moved on
+    assert await counts(client) == (1, 0, 1, 1)
+    assert await counts(bob) == (1, 0, 1, 0)
+    await client("Email/set", update={hidden: {f"mailboxIds/{INBOX}": True}})
+    assert await counts(client) == await counts(bob) == (2, 1, 1, 1)
+    await client("Email/set", update={hidden: {f"mailboxIds/{INBOX}": None}})
+    assert await counts(bob) == (1, 0, 1, 0)
+    await client.account.grant(2, other.id, Right.LOOKUP | Right.READ)  # type: ignore[arg-type]
+    assert await counts(bob) == (1, 0, 1, 1)
