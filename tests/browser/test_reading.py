@@ -268,7 +268,7 @@ def test_on_a_phone_there_is_one_pane_at_a_time(open_page: Open) -> None:
 
 def test_what_was_read_is_there_without_a_network(open_page: Open) -> None:
     page = open_page(workers="allow")
-    page.wait_for_function("navigator.serviceWorker.getRegistration().then(one => one?.active)")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     page.reload()  # from here the service worker sees the requests
     row(page, "Invoice 2026-1143").click()
     expect(paper(page).locator("table")).to_be_visible()

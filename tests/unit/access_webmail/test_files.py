@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from postillon.access.webmail.files import read_files
 from postillon.access.webmail.images import kind_of
 from postillon.access.webmail.web import Webmail
 
-PAGE, SCRIPT = b"<!doctype html><title>x</title>" * 20, b"console.log(1);\n" * 200
+INLINE = b"begin();\n"
+PAGE = b"<!doctype html><title>x</title><script>" + INLINE + b"</script>" + b"<p>x</p>" * 20
+SCRIPT = b"console.log(1);\n" * 200
 
 
 @pytest.fixture
@@ -112,3 +116,14 @@ async def test_where_nothing_was_built_that_is_said(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_image_is_what_its_first_octets_say(octets: bytes, kind: str) -> None:
     assert kind_of(octets) == kind
+
+
+async def test_a_page_runs_its_own_script_and_no_other_that_stands_in_it(
+    client: TestClient,
+) -> None:  # type: ignore[type-arg]
+    digest = b64encode(hashlib.sha256(INLINE).digest()).decode()
+    policy = (await client.get("/")).headers["Content-Security-Policy"]
+    assert f"script-src 'self' 'sha256-{digest}';" in policy
+    assert "unsafe-inline" not in policy
+    paper = (await client.get("/paper.html")).headers["Content-Security-Policy"]
+    assert "script-src 'none'" in paper

@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { LANGUAGES, t, type Language } from "../i18n";
 import { drawer, narrow, prefer, preferences, type Theme } from "../state/app";
-import { Icon, IconButton, MenuButton, NoticeBar, QuestionDialog, Spinner } from "../views/common";
+import { Icon, IconButton, Mark, MenuButton, NoticeBar, QuestionDialog, Spinner } from "../views/common";
 import { credentials } from "./api";
 import { AccountPage, Accounts } from "./Accounts";
 import { Audit } from "./Audit";
@@ -38,7 +38,7 @@ export function App() {
   const here = server.value;
   if (setup.value.open) return <><Setup /><NoticeBar /></>;
   if (here === undefined) {
-    return <main class="starting" aria-busy="true"><img src="/icon.svg" alt="" width="56" height="56" /><Spinner /></main>;
+    return <main class="starting" aria-busy="true"><Mark size={56} /><Spinner /></main>;
   }
   if (here === null) return <><SignIn refused={refused.value} /><NoticeBar /></>;
   return <Shell />;
@@ -95,7 +95,7 @@ function Shell() {
       <header class="topbar">
         {narrow.value && <IconButton icon="menu" label={a("administration")} onClick={() => (drawer.value = true)} />}
         <a class="brand" href={hash("overview")}>
-          <img src="/icon.svg" alt="" width="28" height="28" />
+          <Mark size={28} />
           <span>{server.value?.hostname}</span>
         </a>
         <span class="gap" />

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { LANGUAGES, language, type Language } from "../i18n";
 import { prefer } from "../state/app";
 import { OwnCredentials } from "../state/auth";
-import { Field, Icon } from "../views/common";
+import { Field, Icon, Mark } from "../views/common";
 import { call, get, type Domain, type Health } from "./api";
 import { Records } from "./Domains";
 import { Badge, Head, Loading } from "./parts";
@@ -37,7 +37,7 @@ export function Setup() {
   return (
     <main class="signin">
       <div class="signin-card setup">
-        <img src="/icon.svg" alt="" width="56" height="56" />
+        <Mark size={56} />
         <h1>{a("setup_title")}</h1>
         <p class="muted">{a("setup_lead", { hostname: setup.value.hostname ?? "" })}</p>
         <form onSubmit={submit}>

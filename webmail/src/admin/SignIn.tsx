@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { OwnCredentials, SignInError } from "../state/auth";
-import { Field } from "../views/common";
+import { Field, Mark } from "../views/common";
 import { enter, leave, words } from "./state";
 import { a } from "./text";
 
@@ -52,7 +52,7 @@ export function SignIn(props: { refused: boolean }) {
   return (
     <main class="signin">
       <div class="signin-card">
-        <img src="/icon.svg" alt="" width="56" height="56" />
+        <Mark size={56} />
         <h1>{a("administration")}</h1>
         <p class="muted">{location.host}</p>
         <form onSubmit={submit}>

@@ -1,5 +1,6 @@
 /** The administration API (/api/v1) as the server describes it in its OpenAPI document. */
 
+import { early } from "../lib/early";
 import type { OwnCredentials } from "../state/auth";
 
 export class ApiProblem extends Error {
@@ -81,8 +82,9 @@ export async function call<T>(method: string, path: string, body?: unknown, quer
   for (const [name, value] of Object.entries(query)) if (value !== undefined && value !== "") asked.set(name, String(value));
   const text = asked.toString();
   await credentials?.fresh();
+  const url = `/api/v1${path}${text ? `?${text}` : ""}`;
   const send = () =>
-    fetch(`/api/v1${path}${text ? `?${text}` : ""}`, {
+    early(method, url) ?? fetch(url, {
       method,
       headers: {
         ...(credentials ? { Authorization: credentials.authorization() } : {}),

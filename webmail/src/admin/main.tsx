@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { setLanguage } from "../i18n";
+import { begun } from "../lib/early";
 import { preferences } from "../state/app";
 import "../style/base.css";
 import "../style/parts.css";
@@ -9,7 +10,11 @@ import { App } from "./App";
 import { resume } from "./state";
 import { loadTexts } from "./text";
 
-void Promise.all([setLanguage(preferences.value.language), loadTexts(preferences.value.language)]).then(() => {
-  render(<App />, document.getElementById("app")!);
-  return resume();
+const { language } = preferences.value;
+
+/** Until it is known who is there, the page shows what stands in its HTML. */
+void Promise.allSettled([begun.then(resume), setLanguage(language), loadTexts(language)]).then(() => {
+  const app = document.getElementById("app")!;
+  app.replaceChildren();
+  render(<App />, app);
 });

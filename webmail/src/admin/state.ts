@@ -46,10 +46,13 @@ export async function enter(given: OwnCredentials): Promise<void> {
 }
 
 export async function resume(): Promise<void> {
-  setup.value = await call<SetupState>("GET", "/setup").catch(() => ({ open: false }));
+  const [state, found] = await Promise.all([
+    call<SetupState>("GET", "/setup").catch(() => ({ open: false })),
+    OwnCredentials.resume().catch(() => null),
+  ]);
+  setup.value = state;
   try {
-    const found = setup.value.open ? null : await OwnCredentials.resume();
-    if (found) await enter(found);
+    if (found && !state.open) await enter(found);
     else server.value = null;
   } catch {
     server.value = null;

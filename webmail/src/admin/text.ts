@@ -1,6 +1,6 @@
 /** The texts of administration, as `t` has those of mail. */
 
-import { language, number, type Language, type Text } from "../i18n";
+import { language, number, plural, type Language, type Text } from "../i18n";
 import { en, type AdminCatalogue, type AdminKey } from "./texts.en";
 
 const LOADERS: Record<Language, () => Promise<AdminCatalogue>> = {
@@ -10,18 +10,16 @@ const LOADERS: Record<Language, () => Promise<AdminCatalogue>> = {
 };
 
 let catalogue: AdminCatalogue = en;
-let rules = new Intl.PluralRules("en");
 
 export async function loadTexts(wanted: Language): Promise<void> {
   catalogue = await LOADERS[wanted]();
-  rules = new Intl.PluralRules(wanted);
 }
 
 /** {name} is replaced by values.name, and {n} chooses the plural form. */
 export function a(key: AdminKey, values: Record<string, string | number> = {}): string {
   void language.value;
   const found: Text = catalogue[key] ?? en[key];
-  const text = typeof found === "string" ? found : (found[rules.select(Number(values.n ?? 0))] ?? found.other ?? "");
+  const text = typeof found === "string" ? found : (found[plural(Number(values.n ?? 0))] ?? found.other ?? "");
   return text.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
     return typeof value === "number" ? number(value) : (value ?? "");

@@ -2,8 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { en, type Catalogue, type Key } from "./en";
+import { shortMoment } from "./moments";
 
 export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français" } as const;
+/** Between thousands. Written here because the first number of Intl takes longer than all rows of a list. */
+const GROUPED: Record<Language, string> = { en: ",", de: ".", fr: "\u202f" };
 export type Language = keyof typeof LANGUAGES;
 export type Text = string | Partial<Record<Intl.LDMLPluralRule, string>>;
 
@@ -15,7 +18,6 @@ const LOADERS: Record<Language, () => Promise<Catalogue>> = {
 
 export const language = signal<Language>("en");
 let catalogue: Catalogue = en;
-let rules = new Intl.PluralRules("en");
 
 export function preferredLanguage(): Language {
   for (const wanted of navigator.languages) {
@@ -27,8 +29,6 @@ export function preferredLanguage(): Language {
 
 export async function setLanguage(wanted: Language): Promise<void> {
   catalogue = await LOADERS[wanted]();
-  rules = new Intl.PluralRules(wanted);
-  formats.clear();
   language.value = wanted;
   document.documentElement.lang = wanted;
 }
@@ -38,22 +38,29 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   void language.value; // whoever shows a text shows it anew in another language
   const found: Text = catalogue[key] ?? en[key];
   const text =
-    typeof found === "string" ? found : (found[rules.select(Number(values.n ?? 0))] ?? found.other ?? "");
+    typeof found === "string" ? found : (found[plural(Number(values.n ?? 0))] ?? found.other ?? "");
   return text.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name];
     return typeof value === "number" ? number(value) : (value ?? "");
   });
 }
 
-const formats = new Map<string, Intl.DateTimeFormat>();
+const made = new Map<string, unknown>();
+
+/** What Intl makes is dear, and made once for each language. */
+function once<T>(name: string, make: (language: Language) => T): T {
+  const key = `${language.value} ${name}`;
+  let found = made.get(key) as T | undefined;
+  if (!found) made.set(key, (found = make(language.value)));
+  return found;
+}
+
+export function plural(n: number): Intl.LDMLPluralRule {
+  return once("plural", (name) => new Intl.PluralRules(name)).select(n);
+}
 
 function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  let found = formats.get(name);
-  if (!found) {
-    found = new Intl.DateTimeFormat(language.value === "en" ? navigatorEnglish() : language.value, options);
-    formats.set(name, found);
-  }
-  return found;
+  return once(name, (wanted) => new Intl.DateTimeFormat(wanted === "en" ? navigatorEnglish() : wanted, options));
 }
 
 /** The English of the browser, so that days and months stand as its owner reads them. */
@@ -62,20 +69,15 @@ function navigatorEnglish(): string {
 }
 
 export function number(value: number): string {
-  return new Intl.NumberFormat(language.value).format(value);
+  if (Number.isInteger(value) && value >= 0) return String(value).replace(/\B(?=(\d{3})+$)/g, GROUPED[language.value]);
+  return once("number", (name) => new Intl.NumberFormat(name)).format(value);
 }
 
 /** For a row: the time today, the day this year, else the date. */
 export function shortDate(iso: string, now = new Date()): string {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return "";
-  if (date.toDateString() === now.toDateString()) {
-    return format("time", { hour: "2-digit", minute: "2-digit" }).format(date);
-  }
-  if (date.getFullYear() === now.getFullYear()) {
-    return format("day", { day: "numeric", month: "short" }).format(date);
-  }
-  return format("date", { day: "2-digit", month: "2-digit", year: "numeric" }).format(date);
+  return shortMoment(date, now, language.value, navigatorEnglish());
 }
 
 export function longDate(iso: string): string {
@@ -99,7 +101,8 @@ export function size(octets: number): string {
     value /= 1000;
     unit += 1;
   }
-  return new Intl.NumberFormat(language.value, {
-    style: "unit", unit: UNITS[unit]!, unitDisplay: "short", maximumFractionDigits: value < 10 ? 1 : 0,
-  }).format(value);
+  const digits = value < 10 ? 1 : 0;
+  return once(`size ${unit} ${digits}`, (name) => new Intl.NumberFormat(name, {
+    style: "unit", unit: UNITS[unit]!, unitDisplay: "short", maximumFractionDigits: digits,
+  })).format(value);
 }

@@ -1,12 +1,10 @@
 /** A thin client of JMAP (RFC 8620): method calls, uploads, downloads, and the errors of all three. */
 
+import { early } from "../lib/early";
+import { asOurs, bodyOf, CORE, MAIL, type Call } from "./first";
 import type { Account, Id, Session, StateChange } from "./types";
 
-export const CORE = "urn:ietf:params:jmap:core";
-export const MAIL = "urn:ietf:params:jmap:mail";
-export const SUBMISSION = "urn:ietf:params:jmap:submission";
-export const VACATION = "urn:ietf:params:jmap:vacationresponse";
-export const QUOTA = "urn:ietf:params:jmap:quota";
+export { MAIL, QUOTA, SUBMISSION, VACATION, type Call } from "./first";
 
 /** Gives the Authorization field, and gets a new one when it is no longer taken. */
 export interface Credentials {
@@ -34,7 +32,6 @@ export class MethodError extends Error {
   }
 }
 
-export type Call = [method: string, args: Record<string, unknown>, id: string];
 type Answer = [method: string, args: Record<string, unknown>, id: string];
 
 export class Answers {
@@ -82,12 +79,8 @@ export class JmapClient {
 
   async refreshSession(): Promise<void> {
     const answer = await this.fetch(this.base, { headers: { Accept: "application/json" } });
-    this.session = (await answer.json()) as Session;
-    if (new URL(this.base).origin !== location.origin) return;
-    // Our own server is asked where the page came from, whatever a proxy between makes of its name.
-    for (const name of ["apiUrl", "downloadUrl", "uploadUrl", "eventSourceUrl"] as const) {
-      this.session[name] = this.session[name].replace(/^https?:\/\/[^/]+/, "");
-    }
+    const found = (await answer.json()) as Session;
+    this.session = new URL(this.base).origin === location.origin ? asOurs(found) : found;
   }
 
   accountFor(capability: string): Id {
@@ -108,19 +101,12 @@ export class JmapClient {
     return typeof found === "number" ? found : otherwise;
   }
 
-  /** Several calls in one request. `using` is told from the names of the methods. */
+  /** Several calls in one request. */
   async request(calls: Call[]): Promise<Answers> {
-    const using = new Set([CORE, MAIL]);
-    for (const [method] of calls) {
-      if (/^(Identity|EmailSubmission)\//.test(method)) using.add(SUBMISSION);
-      if (method.startsWith("VacationResponse/")) using.add(VACATION);
-      if (method.startsWith("Quota/")) using.add(QUOTA);
-    }
-    const wanted = [...using].filter((capability) => this.has(capability));
     const answer = await this.fetch(this.absolute(this.session.apiUrl), {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: JSON.stringify({ using: wanted, methodCalls: calls }),
+      body: bodyOf(this.session, calls),
     });
     const body = (await answer.json()) as { methodResponses: Answer[]; sessionState: string };
     return new Answers(body.methodResponses);
@@ -175,7 +161,8 @@ export class JmapClient {
       const headers = new Headers(options.headers);
       headers.set("Authorization", this.credentials.authorization());
       try {
-        return await fetch(url, { ...options, headers, credentials: "omit", cache: options.cache ?? "no-store" });
+        const asked = early(options.method ?? "GET", url, typeof options.body === "string" ? options.body : "");
+        return await (asked ?? fetch(url, { ...options, headers, credentials: "omit", cache: options.cache ?? "no-store" }));
       } catch (error) {
         if (error instanceof DOMException && error.name === "AbortError") throw error;
         throw new Unreachable();

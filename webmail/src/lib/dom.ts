@@ -9,6 +9,16 @@ export function download(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+/** Does it when the page has nothing else to do, at the latest after two seconds. Returns what calls it off. */
+export function later(run: () => void): () => void {
+  if (!("requestIdleCallback" in globalThis)) {
+    const timer = setTimeout(run, 200);
+    return () => clearTimeout(timer);
+  }
+  const asked = requestIdleCallback(run, { timeout: 2_000 });
+  return () => cancelIdleCallback(asked);
+}
+
 /** Whether keys typed now belong to a field. */
 export function typing(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;

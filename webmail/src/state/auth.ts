@@ -4,6 +4,7 @@
  */
 
 import type { Credentials } from "../jmap/client";
+import { early } from "../lib/early";
 
 export class SignInError extends Error {
   constructor(
@@ -20,6 +21,7 @@ interface Given {
   account?: { login?: string; admin?: boolean };
 }
 
+const REFRESH = "/auth/session/refresh";
 const EARLY_S = 30; // a token is renewed so long before it ends
 
 export class OwnCredentials implements Credentials {
@@ -58,14 +60,14 @@ export class OwnCredentials implements Credentials {
   private async refresh(): Promise<boolean> {
     let answer: Response;
     try {
-      answer = await fetch("/auth/session/refresh", {
+      answer = await (early("POST", REFRESH, "{}") ?? fetch(REFRESH, {
         method: "POST", headers: { "Content-Type": "application/json" }, body: "{}", credentials: "same-origin",
-      });
+      }));
     } catch {
       throw new SignInError("network");
     }
     if (answer.status >= 500) throw new SignInError("network");
-    if (!answer.ok) return false;
+    if (answer.status !== 200) return false; // 204: nobody was signed in
     this.take((await answer.json()) as Given);
     return true;
   }

@@ -5,7 +5,6 @@ import { mediumDate, t } from "../i18n";
 import { MethodError, Refused, SUBMISSION, type Call } from "../jmap/client";
 import type { Address, BodyPart, Email, EmailSubmission, GetResult, Id, Identity, SetResult } from "../jmap/types";
 import { nameOf, sameAddress, unique, written } from "../lib/address";
-import { quotable } from "../lib/html";
 import { escapeHtml, htmlToText, linked } from "../lib/text";
 import { ask, jmap, mailAccount, preferences, say, sayError } from "./app";
 import { refresh } from "./list";
@@ -465,8 +464,17 @@ function quotableBox(html: string): HTMLElement {
 
 // Beginning ----------------------------------------------------------------------------------------
 
-async function begin(start: Start): Promise<void> {
+let quotable: typeof import("../lib/html").quotable;
+
+/** What every text begins with: the names to write as, and the sanitiser, whose code comes when it is wanted. */
+async function ready(): Promise<void> {
+  const code = import("../lib/html");
   if (!identities.value.length) await loadIdentities().catch((error) => sayError("error_identities", error));
+  quotable = (await code).quotable;
+}
+
+async function begin(start: Start): Promise<void> {
+  await ready();
   const before = composer.value;
   if (before) await before.close();
   batch(() => (composer.value = new Composer(start)));
@@ -552,7 +560,7 @@ function carried(email: Email, embedded: string[], all: boolean): Attachment[] {
 }
 
 export async function reply(email: Email, all: boolean): Promise<void> {
-  if (!identities.value.length) await loadIdentities().catch(() => undefined);
+  await ready();
   const own = email.from?.length ? email.from.every(mine) : false;
   const back = own ? (email.to ?? []) : email.replyTo?.length ? email.replyTo : (email.from ?? []);
   const to = unique(all && !own ? [...back, ...(email.to ?? []).filter((one) => !mine(one))] : back);
@@ -571,7 +579,7 @@ export async function reply(email: Email, all: boolean): Promise<void> {
 }
 
 export async function forward(email: Email): Promise<void> {
-  if (!identities.value.length) await loadIdentities().catch(() => undefined);
+  await ready();
   const quoted = contentOf(email);
   const lines: [string, string][] = [
     [t("from"), (email.from ?? []).map(written).join(", ")],
@@ -607,7 +615,7 @@ export async function editDraft(id: Id): Promise<void> {
   try {
     const [email] = await loadEmails([id]);
     if (!email) return;
-    if (!identities.value.length) await loadIdentities().catch(() => undefined);
+    await ready();
     const html = email.htmlBody.some((part) => part.type === "text/html");
     const content = contentOf(email);
     const identity = identities.value.find((one) => email.from?.some((from) => sameAddress(from.email, one.email)));

@@ -5,13 +5,13 @@
 
 import { computed, effect, signal, untracked } from "@preact/signals";
 import { MethodError, SignedOut, Unreachable, type Answers, type Call } from "../jmap/client";
+import { listCalls, PAGE } from "../jmap/first";
 import type { EmailSummary, Filter, GetResult, Id, QueryResult, Thread } from "../jmap/types";
 import { filterOf } from "../lib/search";
 import { client, jmap, mailAccount, preferences, route, sayError } from "./app";
-import { byId, inbox, mailboxes, merge, pathOf, refreshCalls, refreshed, SUMMARY, summaries, threads, tick } from "./mail";
+import { byId, inbox, mailboxes, merge, pathOf, refreshCalls, refreshed, summaries, threads, tick } from "./mail";
 
-export const PAGE = 50;
-const THREAD = ["id", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "receivedAt", "size", "hasAttachment", "preview"];
+export { PAGE } from "../jmap/first";
 
 export interface Row {
   id: Id; // of the message that stands for its conversation
@@ -106,28 +106,7 @@ export class MessageList {
   }
 
   private calls(window: Record<string, unknown>, limit: number): Call[] {
-    const accountId = mailAccount.value;
-    const calls: Call[] = [
-      ["Email/query", {
-        accountId, filter: this.filter, sort: [{ property: "receivedAt", isAscending: false }],
-        collapseThreads: this.collapsed, calculateTotal: true, limit, ...window,
-      }, "query"],
-      ["Email/get", {
-        accountId, "#ids": { resultOf: "query", name: "Email/query", path: "/ids" }, properties: SUMMARY,
-      }, "rows"],
-    ];
-    if (this.collapsed) {
-      calls.push(
-        ["Thread/get", {
-          accountId, "#ids": { resultOf: "rows", name: "Email/get", path: "/list/*/threadId" },
-        }, "conversations"],
-        ["Email/get", {
-          accountId, "#ids": { resultOf: "conversations", name: "Thread/get", path: "/list/*/emailIds" },
-          properties: THREAD,
-        }, "members"],
-      );
-    }
-    return calls;
+    return listCalls({ accountId: mailAccount.value, filter: this.filter, collapsed: this.collapsed, window, limit });
   }
 
   private take(answers: Answers): QueryResult {
@@ -243,6 +222,13 @@ const shownId = computed(() => shownMailbox.value?.id ?? "");
 const searched = computed(() => route.value.search);
 const conversations = computed(() => preferences.value.conversations);
 
+let arriving: Promise<void> | null = null;
+
+/** The rows of the first list, where it is under way; never longer than `ms`. */
+export function firstRows(ms: number): Promise<void> {
+  return Promise.race([arriving ?? Promise.resolve(), new Promise<void>((resolve) => setTimeout(resolve, ms))]);
+}
+
 effect(() => {
   if (!known.value || !client.value) {
     list.value = null;
@@ -259,7 +245,7 @@ effect(() => {
     cursor.value = 0;
     const made = new MessageList(filter, search ? "" : mailbox, collapsed);
     list.value = made;
-    void made.ensure(0, PAGE);
+    arriving = made.ensure(0, PAGE);
   });
 });
 

@@ -2,7 +2,8 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { t } from "../i18n";
-import { type Call, Unreachable, SignedOut } from "../jmap/client";
+import { type Call, type JmapClient, MAIL, Unreachable, SignedOut } from "../jmap/client";
+import { inboxOf, mailboxCalls, sorted, stateCalls, SUMMARY } from "../jmap/first";
 import type {
   ChangesResult, Email, EmailSummary, GetResult, Id, Mailbox, SetResult, Thread,
 } from "../jmap/types";
@@ -12,9 +13,7 @@ export const mailboxes = signal<Mailbox[]>([]);
 /** Grows when a message that is known has changed: rows show what they know anew. */
 export const tick = signal(0);
 
-export const SUMMARY = [
-  "id", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "receivedAt", "size", "hasAttachment", "preview",
-];
+export { SUMMARY } from "../jmap/first";
 const CHANGING = ["id", "mailboxIds", "keywords"];
 const READING = [
   ...SUMMARY, "blobId", "messageId", "inReplyTo", "references", "sender", "cc", "bcc", "replyTo", "sentAt",
@@ -37,7 +36,7 @@ export const byRole = computed(() => {
   return found;
 });
 export const byId = computed(() => new Map(mailboxes.value.map((mailbox) => [mailbox.id, mailbox])));
-export const inbox = computed(() => byRole.value.get("inbox") ?? mailboxes.value[0]);
+export const inbox = computed(() => inboxOf(mailboxes.value));
 
 /** "Projects/Alpha", the names of those above before its own. */
 export function pathOf(mailbox: Mailbox): string {
@@ -66,21 +65,10 @@ export function merge(list: Partial<EmailSummary>[]): void {
   }
 }
 
-export async function loadMailboxes(): Promise<void> {
-  const found = await jmap().call<GetResult<Mailbox>>("Mailbox/get", { accountId: mailAccount.value, ids: null });
-  mailboxes.value = sorted(found.list);
-}
-
-const ORDER = ["inbox", "flagged", "important", "drafts", "sent", "scheduled", "archive", "junk", "trash"];
-
-function sorted(list: Mailbox[]): Mailbox[] {
-  const rank = (mailbox: Mailbox) => {
-    const found = mailbox.role ? ORDER.indexOf(mailbox.role) : -1;
-    return found < 0 ? ORDER.length : found;
-  };
-  return [...list].sort(
-    (a, b) => rank(a) - rank(b) || a.sortOrder - b.sortOrder || a.name.localeCompare(b.name, undefined, { numeric: true }),
-  );
+/** of: whose they are; without it, of the account that is looked at. */
+export async function loadMailboxes(of?: JmapClient): Promise<void> {
+  const answers = await (of ?? jmap()).request(mailboxCalls(of?.accountFor(MAIL) ?? mailAccount.value));
+  mailboxes.value = sorted(answers.get<GetResult<Mailbox>>("0").list);
 }
 
 // Reading ------------------------------------------------------------------------------------------
@@ -246,19 +234,15 @@ export async function destroy(ids: Id[]): Promise<void> {
 /** The calls that bring what is known here up to date, to be sent with those of the list. */
 export function refreshCalls(): Call[] {
   const accountId = mailAccount.value;
-  const calls: Call[] = [["Mailbox/get", { accountId, ids: null }, "mailboxes"]];
-  if (emailState) {
-    calls.push(
-      ["Email/changes", { accountId, sinceState: emailState, maxChanges: 400 }, "changes"],
-      ["Email/get", {
-        accountId, "#ids": { resultOf: "changes", name: "Email/changes", path: "/updated" }, properties: CHANGING,
-      }, "changed"],
-      ["Thread/changes", { accountId, sinceState: threadState, maxChanges: 400 }, "threads"],
-    );
-  } else {
-    calls.push(["Email/get", { accountId, ids: [] }, "state"], ["Thread/get", { accountId, ids: [] }, "threadState"]);
-  }
-  return calls;
+  if (!emailState) return stateCalls(accountId);
+  return [
+    ["Mailbox/get", { accountId, ids: null }, "mailboxes"],
+    ["Email/changes", { accountId, sinceState: emailState, maxChanges: 400 }, "changes"],
+    ["Email/get", {
+      accountId, "#ids": { resultOf: "changes", name: "Email/changes", path: "/updated" }, properties: CHANGING,
+    }, "changed"],
+    ["Thread/changes", { accountId, sinceState: threadState, maxChanges: 400 }, "threads"],
+  ];
 }
 
 /** Takes their answers. True: there is more to ask for. */

@@ -2,21 +2,22 @@
 
 import { effect } from "@preact/signals";
 import { JmapClient, SignedOut, Unreachable, type Credentials } from "../jmap/client";
+import { OWN_SESSION } from "../jmap/first";
 import type { Mailbox, Session } from "../jmap/types";
 import { store, stored } from "../lib/dom";
 import { client, go, otherAccount, sayError } from "./app";
 import { OwnCredentials, SignInError } from "./auth";
 import { forgetAll, loadMailboxes, mailboxes } from "./mail";
 
-export const OWN_SESSION = "/.well-known/jmap";
+export { OWN_SESSION } from "../jmap/first";
 export let credentials: Credentials | null = null;
 
 export async function enter(url: string, given: Credentials): Promise<void> {
   const made = await JmapClient.connect(url, given);
   credentials = given;
   if (url === OWN_SESSION) store("session", made.session);
+  await loadMailboxes(made);
   client.value = made;
-  await loadMailboxes();
 }
 
 /** On load: with the cookie of an earlier time; without a network, with what was kept. */

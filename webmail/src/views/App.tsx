@@ -1,5 +1,6 @@
 import { useEffect } from "preact/hooks";
 import { t } from "../i18n";
+import { later } from "../lib/dom";
 import { lazy } from "../lib/lazy";
 import { client, drawer, go, hashOf, help, narrow, online, phone, route } from "../state/app";
 import { compose, composer, loadIdentities } from "../state/compose";
@@ -11,10 +12,9 @@ import { credentials, leave } from "../state/session";
 import { shownMailbox } from "../state/list";
 import { nameOfMailbox } from "../state/mail";
 import { startNotices } from "../state/notify";
-import { Icon, IconButton, MenuButton, NoticeBar, QuestionDialog, Spinner } from "./common";
+import { Icon, IconButton, Mark, MenuButton, NoticeBar, QuestionDialog, Spinner } from "./common";
 import { ListPane } from "./List";
 import { MailboxPicker } from "./MailboxPicker";
-import { Reader } from "./Reader";
 import { SearchBar } from "./SearchBar";
 import { Sidebar, SidebarDrawer } from "./Sidebar";
 import { SignIn } from "./SignIn";
@@ -22,11 +22,16 @@ import { SignIn } from "./SignIn";
 const ComposeWindow = lazy(() => import("./Compose"));
 const Settings = lazy(() => import("./Settings"), () => <div class="reader-wait"><Spinner /></div>);
 const Help = lazy(() => import("./Help"));
+// With it comes the sanitiser. Whoever opens a message first thing waits for it; else it comes while nothing is done.
+const Reader = lazy(() => import("./Reader"), () => (
+  <section class="reader" aria-busy="true"><div class="reader-wait"><Spinner /></div></section>
+));
+if (route.value.open) void Reader.preload();
 
 export function App() {
   const here = client.value;
   if (here === undefined) {
-    return <main class="starting" aria-busy="true"><img src="/icon.svg" alt="" width="56" height="56" /><Spinner /></main>;
+    return <main class="starting" aria-busy="true"><Mark size={56} /><Spinner /></main>;
   }
   return here === null ? <><SignIn /><NoticeBar /></> : <Mail />;
 }
@@ -34,12 +39,17 @@ export function App() {
 function Mail() {
   useEffect(() => {
     addEventListener("keydown", onKey);
-    const stop = startPush();
-    void loadIdentities().catch(() => undefined);
-    void startNotices();
+    let stop = () => {};
+    const off = later(() => {
+      stop = startPush();
+      void loadIdentities().catch(() => undefined);
+      void Reader.preload().catch(() => undefined);
+      void startNotices();
+    });
     if (location.hash === "#/compose") void compose({});
     return () => {
       removeEventListener("keydown", onKey);
+      off();
       stop();
     };
   }, []);
@@ -62,7 +72,7 @@ function Mail() {
       }}>{t("skip")}</a>
       <header class="topbar">
         <a class="brand" href={hashOf({ mailbox: "" })} aria-label={`Postillon, ${t("to_inbox")}`}>
-          <img src="/icon.svg" alt="" width="28" height="28" />
+          <Mark size={28} />
           <span>Postillon</span>
         </a>
         {settings && narrow.value && (
@@ -86,7 +96,7 @@ function Mail() {
         {settings ? <Settings /> : (
           <>
             <ListPane />
-            {(!phone.value || reading) && <Reader />}
+            {reading ? <Reader /> : !phone.value && <NothingOpen />}
           </>
         )}
       </main>
@@ -100,6 +110,16 @@ function Mail() {
       <QuestionDialog />
       <NoticeBar />
     </div>
+  );
+}
+
+function NothingOpen() {
+  return (
+    <section class="reader empty" aria-label={t("message")}>
+      <Icon name="mail" />
+      <p>{t("nothing_open")}</p>
+      <p class="hint">{t("nothing_open_hint")}</p>
+    </section>
   );
 }
 

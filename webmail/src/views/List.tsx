@@ -99,7 +99,7 @@ function rowHeight(): number {
 
 function Rows({ shown }: { shown: MessageList }) {
   const box = useRef<HTMLDivElement>(null);
-  const [height, setHeight] = useState(0);
+  const [height, setHeight] = useState(innerHeight); // at most; measured as soon as it is there
   const [top, setTop] = useState(0); // of the window, in px of the whole list
   const settle = useRef(0);
   const anchor = useRef(0); // last selected, for a range

@@ -27,7 +27,7 @@ export function openedRow(): Row | null {
   return email ? shown.row(email) : null;
 }
 
-export function Reader() {
+export default function Reader() {
   const opened = route.value.open;
   const collapsed = preferences.value.conversations;
   const [emails, setEmails] = useState<Email[] | null>(null);
@@ -83,15 +83,6 @@ export function Reader() {
     if (id && collapsed && known.current.length && !threads.has(id)) void load(id, false);
   });
 
-  if (!opened) {
-    return (
-      <section class="reader empty" aria-label={t("message")}>
-        <Icon name="mail" />
-        <p>{t("nothing_open")}</p>
-        <p class="hint">{t("nothing_open_hint")}</p>
-      </section>
-    );
-  }
   void tick.value;
   const row = openedRow();
   const all = shownFor === opened ? emails : null;

@@ -9,7 +9,7 @@ import { byId, byRole, mailboxes, nameOfMailbox, pathOf } from "../state/mail";
 import { store, stored } from "../lib/dom";
 import { compose } from "../state/compose";
 import { lookAt } from "../state/session";
-import { Icon, IconButton, MenuButton, type IconName, type Item } from "./common";
+import { Icon, IconButton, Mark, MenuButton, type IconName, type Item } from "./common";
 import { QuotaBar } from "./Quota";
 
 export const DRAGGED = "application/x-postillon-emails";
@@ -248,7 +248,7 @@ export function SidebarDrawer() {
     >
       <div class="drawer-inner" role="dialog" aria-modal="true" aria-label={t("mailboxes")}>
         <div class="drawer-head">
-          <img src="/icon.svg" alt="" width="28" height="28" />
+          <Mark size={28} />
           <strong>Postillon</strong>
           <IconButton icon="close" label={t("close")} onClick={() => (drawer.value = false)} autofocus />
         </div>

@@ -3,7 +3,7 @@ import { LANGUAGES, language, t, type Language } from "../i18n";
 import { prefer } from "../state/app";
 import { FixedCredentials, OwnCredentials, SignInError } from "../state/auth";
 import { enter, OWN_SESSION } from "../state/session";
-import { Check, Field, Icon } from "./common";
+import { Check, Field, Icon, Mark } from "./common";
 
 /** `?server=` names another JMAP server's session resource. */
 const given = new URLSearchParams(location.search).get("server") ?? "";
@@ -59,7 +59,7 @@ export function SignIn() {
   return (
     <main class="signin">
       <div class="signin-card">
-        <img class="signin-mark" src="/icon.svg" alt="" width="56" height="56" />
+        <Mark size={56} />
         <h1>{needsCode ? t("signin_second_title") : t("signin_title")}</h1>
         <p class="muted">{needsCode ? t("signin_second_text") : given ? new URL(given).host : location.host}</p>
         <form onSubmit={submit}>

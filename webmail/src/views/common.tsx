@@ -71,6 +71,17 @@ export function Icon({ name, filled }: { name: IconName; filled?: boolean }) {
   );
 }
 
+/** The sign of Postillon. Drawn here, and not a file that is asked for. */
+export function Mark({ size }: { size: number }) {
+  return (
+    <svg class="mark" viewBox="0 0 64 64" width={size} height={size} aria-hidden="true" focusable="false">
+      <rect width="64" height="64" rx="14" fill="#17456f" />
+      <path d="M13 22.5c0-2 1.6-3.5 3.5-3.5h31c2 0 3.5 1.6 3.5 3.5v19c0 2-1.6 3.5-3.5 3.5h-31c-2 0-3.5-1.6-3.5-3.5z" fill="#f6c445" />
+      <path d="M14.5 21.5 32 35l17.5-13.5" fill="none" stroke="#17456f" stroke-width="3.6" stroke-linecap="round" stroke-linejoin="round" />
+    </svg>
+  );
+}
+
 type ButtonProps = Omit<ComponentProps<"button">, "icon" | "label"> & {
   icon: IconName;
   label: string;

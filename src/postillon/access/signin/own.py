@@ -70,11 +70,16 @@ class OwnSession:
         return response
 
     async def refresh(self, request: web.Request) -> web.Response:
-        """POST /auth/session/refresh: the cookie for another access token."""
+        """POST /auth/session/refresh: the cookie for another access token.
+
+        Without a cookie there is nothing to refuse: 204, and a browser's console stays clean.
+        """
         require_private(request)
         _require_here(request)
         provider = self._provider
         token = request.cookies.get(COOKIE, "")
+        if not token:
+            return web.Response(status=204, headers=NO_STORE)
         kept = token.removeprefix("r:")  # with it: stay signed in when the browser closes
         remember = kept != token
         config, now = provider.config, provider.clock()

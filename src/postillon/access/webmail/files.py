@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,9 @@ TYPES = {
 }
 
 
+_INLINE = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """etag: of the uncompressed content, in its quotes; a compressed form has its own beside it."""
@@ -30,6 +35,7 @@ class File:
     etag: str
     hashed: bool  # its name changes with its content: it may be kept for ever
     compressed: Mapping[str, bytes] = field(default_factory=dict)
+    scripts: tuple[str, ...] = ()  # of a page: what its policy calls those that stand in it
 
     def form(self, accepted: str) -> tuple[str, bytes]:
         """The encoding and octets for an Accept-Encoding field; "" for the plain ones."""
@@ -62,8 +68,15 @@ def read_files(folder: Path = BUILT) -> dict[str, File]:
             f'"{hashlib.sha256(body).hexdigest()[:24]}"',
             name.startswith("assets/"),
             {encoding: form for encoding, form in forms.items() if len(form) < len(body)},
+            _scripts(body) if path.suffix == ".html" else (),
         )
     return found
+
+
+def _scripts(page: bytes) -> tuple[str, ...]:
+    """The hash sources of its inline scripts (CSP level 3 section 2.3.1)."""
+    digests = (hashlib.sha256(script).digest() for script in _INLINE.findall(page))
+    return tuple(f"'sha256-{b64encode(digest).decode()}'" for digest in digests)
 
 
 def _accepted(text: str) -> frozenset[str]:

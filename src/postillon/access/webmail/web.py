@@ -11,7 +11,8 @@ from postillon.access.webmail.images import Images
 
 FOR_EVER = "public, max-age=31536000, immutable"
 ASK_FIRST = "no-cache"  # kept, and used after the server has said that it is still good
-# The page runs only its own files. Images of mail come as blobs that the page itself has fetched.
+# The page runs only its own files, and what stands in it by its hash. Images of mail come as blobs that
+# the page itself has fetched.
 PAGE_POLICY = "; ".join((
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "font-src 'self'",
     "img-src 'self' blob: data:", "media-src blob:", "connect-src 'self'", "frame-src 'self' blob:",
@@ -79,7 +80,7 @@ class Webmail:
             **HEADERS,
             "Cache-Control": FOR_EVER if file.hashed else ASK_FIRST,
             "Content-Type": file.media_type,
-            "Content-Security-Policy": PAPER_POLICY if name == PAPER else PAGE_POLICY,
+            "Content-Security-Policy": _policy(name, file),
             "X-Frame-Options": "SAMEORIGIN" if name == PAPER else "DENY",
             "ETag": etag,
             "Vary": "Accept-Encoding",
@@ -90,3 +91,9 @@ class Webmail:
         if encoding:
             headers["Content-Encoding"] = encoding
         return web.Response(body=body, headers=headers)
+
+
+def _policy(name: str, file: File) -> str:
+    if name == PAPER:
+        return PAPER_POLICY
+    return PAGE_POLICY.replace("script-src 'self'", " ".join(("script-src 'self'", *file.scripts)))
