@@ -226,6 +226,8 @@ def end_all(tx: Tx, principal: int, but: int = 0) -> Steps[int]:
     for (number,) in rows:
         yield ("DELETE FROM access_token WHERE session = ?", (number,))
     yield ("DELETE FROM authorization_code WHERE principal = ? AND session = 0", (principal,))
+    # A device that was let in and has not fetched its tokens yet would begin another one.
+    yield ("DELETE FROM device_code WHERE principal = ?", (principal,))
     yield ("DELETE FROM signed_in WHERE principal = ?", (principal,))
     return len(rows)
 

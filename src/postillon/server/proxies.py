@@ -21,6 +21,10 @@ class Client:
     host: str
 
 
+class Contradiction(Exception):
+    """Two fields name different clients: the proxy has written one, and passed on somebody's other."""
+
+
 class Proxies:
     """trusted: networks whose word is taken."""
 
@@ -38,10 +42,17 @@ class Proxies:
 
         The chain is read from its end: each address that is a trusted proxy tells of the one before
         it. What the first one that is not trusted says of others is not believed.
+
+        Most proxies write one kind of field and pass the other on as the client has sent it, so both
+        must name the same last hop. Raises Contradiction.
         """
         if not self.trusts(peer):
             return Client(peer, secure, "")
-        hops = _forwarded(forwarded) if forwarded else _unofficial(*others)
+        hops = unofficial = _unofficial(*others)
+        if forwarded:
+            hops = _forwarded(forwarded)
+            if unofficial and _last(hops) != _last(unofficial):
+                raise Contradiction
         found = Client(peer, secure, "")
         for hop in reversed(hops):
             address = _address(hop.get("for", ""))
@@ -96,6 +107,10 @@ def _unofficial(addresses: str, proto: str, host: str) -> list[dict[str, str]]:
         hop["proto"] = proto.rpartition(",")[2].strip()
         hop["host"] = host.rpartition(",")[2].strip()
     return found
+
+
+def _last(hops: list[dict[str, str]]) -> str:
+    return _address(hops[-1].get("for", "")) if hops else ""
 
 
 def _address(text: str) -> str:

@@ -15,7 +15,7 @@ from postillon.log import SILENT, Log
 from postillon.meter import SILENT_METER, Meter
 from postillon.net.stream import Stream
 from postillon.server.compression import compressed
-from postillon.server.proxies import Proxies
+from postillon.server.proxies import Contradiction, Proxies
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,6 +39,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 CLOSE = {"Connection": "close"}
+FORWARDED_ONCE = (
+    "let the proxy remove the field of Forwarded and X-Forwarded-For that it does not set"
+)
 # Once a browser has come by TLS it keeps to it (RFC 6797).
 STRICT = {"Strict-Transport-Security": "max-age=31536000"}
 # Clients that are web pages of somebody else; they show who asks by themselves, never by a cookie.
@@ -123,7 +126,11 @@ class WebServer:
         """Who asks, the bounds of a request, and what a fault of ours looks like from outside."""
         if sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEADER:
             return web.Response(status=431, text="Too many header fields.\n")
-        request = self._told(request)
+        try:
+            request = self._told(request)
+        except Contradiction:
+            self._log.warning("forwarded_twice", peer=request.remote, remedy=FORWARDED_ONCE)
+            return web.Response(status=400, text="Forwarded and X-Forwarded-For disagree.\n")
         if request.method == "OPTIONS" and request.path.startswith(SHARED):
             return web.Response(status=204)
         large = (request.content_length or LARGE) >= LARGE and request.can_read_body
@@ -154,7 +161,10 @@ class WebServer:
                 del request[PATIENCE]
 
     def _told(self, request: web.Request) -> web.Request:
-        """The request as it was made to the proxy in front of us, where there is one."""
+        """The request as it was made to the proxy in front of us, where there is one.
+
+        Raises Contradiction.
+        """
         peer = request.remote or ""
         if not self._proxies.trusts(peer):
             return request
@@ -164,9 +174,10 @@ class WebServer:
             request.secure,
             headers.getall("Forwarded", []),
             (
-                headers.get("X-Forwarded-For", ""),
-                headers.get("X-Forwarded-Proto", ""),
-                headers.get("X-Forwarded-Host", ""),
+                # A proxy may add a line of its own behind what the client has sent.
+                ",".join(headers.getall("X-Forwarded-For", [])),
+                ",".join(headers.getall("X-Forwarded-Proto", [])),
+                ",".join(headers.getall("X-Forwarded-Host", [])),
             ),
         )
         request[SECURE] = client.secure  # for the answer, which belongs to this one

@@ -154,6 +154,18 @@ async def test_forwarded_is_believed_only_of_trusted_proxies(asker: Asker) -> No
         assert b'"private": false' in body
 
 
+async def test_of_several_fields_the_last_is_that_of_the_proxy() -> None:
+    forged = ("X-Forwarded-For: 203.0.113.1", "X-Forwarded-Proto: https")
+    added = ("X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: http")
+    async with served(Proxies([ip_network("127.0.0.0/8")])) as behind:
+        _, _, body = await behind.ask("GET /told HTTP/1.1", *forged, *added)
+        assert b'"remote": "198.51.100.7"' in body
+        assert b'"private": false' in body
+        forged = ("Forwarded: for=127.0.0.1;proto=https",)
+        status, _, _ = await behind.ask("GET /told HTTP/1.1", *forged, *added)
+        assert status == 400
+
+
 async def test_one_who_watches_is_told_of_health(asker: Asker) -> None:
     status, _, body = await asker.ask("GET /healthz HTTP/1.1")
     assert (status, body) == (200, b"ok\n")
