@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -63,8 +64,11 @@ function shell(): Plugin {
   };
 }
 
+const paper = createHash("sha256").update(readFileSync("public/paper.html")).digest("hex").slice(0, 16);
+
 export default defineConfig({
   base: "/",
+  define: { __PAPER__: JSON.stringify(`/paper.html?${paper}`) },
   plugins: [boot(), shell(), precompress()],
   build: {
     outDir: process.env.POSTILLON_WEBMAIL_OUT ?? "../src/postillon/access/webmail/built",

@@ -9,7 +9,7 @@ import { listCalls, PAGE } from "../jmap/first";
 import type { EmailSummary, Filter, GetResult, Id, QueryResult, Thread } from "../jmap/types";
 import { filterOf } from "../lib/search";
 import { client, jmap, mailAccount, preferences, route, sayError } from "./app";
-import { byId, inbox, mailboxes, merge, pathOf, refreshCalls, refreshed, summaries, threads, tick } from "./mail";
+import { byId, inbox, knownState, mailboxes, merge, pathOf, refreshCalls, refreshed, summaries, threads, tick } from "./mail";
 
 export { PAGE } from "../jmap/first";
 
@@ -279,6 +279,18 @@ export function refresh(): Promise<void> {
     }
   })();
   return refreshing;
+}
+
+/** When the server is listened to again: asks first whether anything has changed, which is seldom and cheap. */
+export async function catchUp(): Promise<void> {
+  await arriving;
+  const before = knownState();
+  try {
+    if (before && !refreshed(await jmap().request(refreshCalls())) && knownState() === before) return;
+  } catch {
+    // The refresh says what is the matter.
+  }
+  await refresh();
 }
 
 export function rowsOf(ids: Iterable<Id>): Row[] {

@@ -245,6 +245,11 @@ export function refreshCalls(): Call[] {
   ];
 }
 
+/** Of messages and threads as they are known here; "" before the first list. Another one: something has changed. */
+export function knownState(): string {
+  return emailState && `${emailState} ${threadState}`;
+}
+
 /** Takes their answers. True: there is more to ask for. */
 export function refreshed(answers: { maybe<T>(id: string): T | null }): boolean {
   let more = false;

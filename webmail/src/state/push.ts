@@ -2,7 +2,7 @@
 
 import { SignedOut, Unreachable } from "../jmap/client";
 import { client, online } from "./app";
-import { refresh } from "./list";
+import { catchUp, refresh } from "./list";
 import { signal } from "@preact/signals";
 
 const FIRST_WAIT_MS = 1_000;
@@ -35,7 +35,7 @@ export function startPush(): () => void {
           () => {
             wait = FIRST_WAIT_MS;
             live.value = true;
-            void refresh(); // what has happened while nobody listened
+            void catchUp(); // what has happened while nobody listened
           },
           connection.signal,
         );

@@ -8,6 +8,10 @@ import { dark } from "../state/app";
 import { composeTo } from "../state/compose";
 import { blobUrl, imageUrl } from "../state/remote";
 
+declare const __PAPER__: string; // set at build: the page of a message, its content in its address
+const PAPER = __PAPER__;
+void fetch(PAPER).catch(() => undefined); // so that a message waits for nothing but its text
+
 const TALLEST = 60_000; // px of a message; a higher one scrolls in its frame
 const AT_ONCE = 6; // remote images that are fetched together
 
@@ -54,7 +58,7 @@ export function Paper(props: { email: Email; images: boolean; found: (found: Fou
 
   return (
     <iframe
-      ref={frame} class="paper" src="/paper.html" title={t("message_text")} scrolling="no"
+      ref={frame} class="paper" src={PAPER} title={t("message_text")} scrolling="no"
       sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-modals"
       onLoad={() => setReady(!!frame.current?.contentDocument?.body)}
     />

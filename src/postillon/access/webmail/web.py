@@ -76,9 +76,10 @@ class Webmail:
             return web.Response(status=404, text=text)
         encoding, body = file.form(request.headers.get("Accept-Encoding", ""))
         etag = f'{file.etag[:-1]}-{encoding}"' if encoding else file.etag
+        versioned = name == PAPER and request.query_string != ""  # by the client that was built with it
         headers = {
             **HEADERS,
-            "Cache-Control": FOR_EVER if file.hashed else ASK_FIRST,
+            "Cache-Control": FOR_EVER if file.hashed or versioned else ASK_FIRST,
             "Content-Type": file.media_type,
             "Content-Security-Policy": _policy(name, file),
             "X-Frame-Options": "SAMEORIGIN" if name == PAPER else "DENY",
