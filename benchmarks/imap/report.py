@@ -59,13 +59,16 @@ class Results:
 def tables(results: Results) -> str:
     parts = [_about(results)]
     for figure, heading, digits, compared in TABLES:
-        table = _table(results, figure, digits, compared)
-        if table:
-            parts.append(f"**{heading}**\n\n{table}")
-    if results.failures:
-        lines = [f"* {where}: {why}" for where, why in results.failures.items()]
-        parts.append("Not measured:\n\n" + "\n".join(lines))
-    return "\n\n".join(parts)
+        rows = table(results, figure, digits, compared)
+        if rows:
+            parts.append(f"**{heading}**\n\n{rows}")
+    return "\n\n".join([*parts, *missing(results)])
+
+
+def missing(results: Results) -> list[str]:
+    """What was not measured and why, as one paragraph or none."""
+    lines = [f"* {where}: {why}" for where, why in results.failures.items()]
+    return ["Not measured:\n\n" + "\n".join(lines)] if lines else []
 
 
 def _about(results: Results) -> str:
@@ -89,7 +92,7 @@ def _about(results: Results) -> str:
     return "\n".join(lines)
 
 
-def _table(results: Results, figure: str, digits: int, compared: bool) -> str:
+def table(results: Results, figure: str, digits: int, compared: bool) -> str:
     servers = [(key, title) for key, title, _, _ in results.servers]
     rows = []
     for key, title in results.scenarios:
@@ -114,10 +117,13 @@ def _table(results: Results, figure: str, digits: int, compared: bool) -> str:
 def write_docs(results: Results, docs: Path) -> None:
     """The data into docs/figures, the tables between the marks of performance.md."""
     results.save(docs / "figures" / DATA)
-    page = docs / "performance.md"
-    text = page.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} lacks the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{tables(results)}\n\n{END}{after}")
+    put_between(docs / "performance.md", BEGIN, END, tables(results))
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replace what lies between two lines of a page."""
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise SystemExit(f"{page} lacks the lines {begin} and {end}")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")

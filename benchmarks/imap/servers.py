@@ -344,7 +344,7 @@ class Cyrus(Unpacked):
     title = "Cyrus"
     indexes = False
     most = 1_000  # with a process of 3 MB for each
-    packages = ("cyrus-imapd",)
+    packages: tuple[str, ...] = ("cyrus-imapd",)
     main = "cyrus-imapd"
     settings = (
         "its own store, which syncs what it saves; `idled`, no conversations. Passwords are not"

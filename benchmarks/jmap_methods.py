@@ -1,6 +1,6 @@
 """What JMAP's methods of mail cost on a large mailbox: a request in, octets of the answer out.
 
-    python benchmarks/jmap.py --emails 50000 --index
+    python benchmarks/jmap_methods.py --emails 50000 --index
 
 HTTP and signing in are left out. Each line is one request with all its calls, many times over, one
 after the other. CPU is that of the process with all its threads; times are of the wall.

@@ -1,0 +1,1 @@
+"""Postillon and other JMAP servers, side by side on the same mail."""
