@@ -21,7 +21,7 @@ from postillon.account import (
 from postillon.account import flags as flagging  # `flags` is a parameter of half the methods
 from postillon.account.arriving import ToAppend, as_new, fit
 from postillon.account.emails import Placed
-from postillon.account.errors import NotAllowed
+from postillon.account.errors import EmailGone, NotAllowed
 from postillon.account.flags import FlagMode, FlagResult
 from postillon.account.ids import AccountId, MailboxId, Uid
 from postillon.account.keywords import ALL_FLAGS, check_keywords
@@ -113,10 +113,13 @@ class Account(Reading):
         ranges: Ranges,
         target: MailboxId,
         into: Account | None = None,
+        *,
+        least: int = 0,
     ) -> CopyResult:
         """into: whose the target is, opened for the same actor; None: this account.
 
-        Raises MailboxNotFound or OverQuota; then nothing was copied.
+        least: how many emails must still be there. Raises MailboxNotFound, OverQuota, or EmailGone
+        where there are fewer; then nothing was copied.
         """
         other = into or self
 
@@ -124,9 +127,13 @@ class Account(Reading):
             yield from self._require(mailbox, Right.READ)
             rights = yield from other._require(target, Right.INSERT)
             if other.id == self.id:
-                return (yield from transfer.copy(tx, self.id, mailbox, ranges, target, rights))
-            source = self.id, mailbox
-            return (yield from across.copy(tx, source, ranges, (other.id, target), rights))
+                result = yield from transfer.copy(tx, self.id, mailbox, ranges, target, rights)
+            else:
+                source = self.id, mailbox
+                result = yield from across.copy(tx, source, ranges, (other.id, target), rights)
+            if len(result.pairs) < least:
+                raise EmailGone(0)
+            return result
 
         return await self._store.write(operation)
 

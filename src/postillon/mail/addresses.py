@@ -24,6 +24,7 @@ class Mailbox(NamedTuple):
     name: bytes | None  # display name, encoded words kept; None: absent
     local: bytes | None
     domain: bytes | None
+    route: bytes | None = None  # obsolete: `@a,@b` of `<@a,@b:ada@example.org>`
 
 
 GROUP_END = Mailbox(None, None, None)
@@ -82,6 +83,8 @@ class _Reader:
         self._at = -1  # index into _words of the first domain word; -1: no at sign yet
         self._angle: list[bytes] | None = None  # between them
         self._angle_at = -1
+        self._route_start = -1  # where an at sign has opened the brackets
+        self._route: bytes | None = None
         self._inside = False
         self._comment = b""
 
@@ -124,17 +127,21 @@ class _Reader:
         elif text == b"@":
             if self._inside and self._angle is not None:
                 self._angle_at = len(self._angle)
+                if not self._angle:
+                    self._route_start = position - 1
             else:
                 self._at = len(self._words)
         elif text == b":":
             if self._inside and self._angle is not None:  # the end of a source route
-                self._angle, self._angle_at = [], -1
+                if self._route_start >= 0:
+                    self._route = b"".join(self._raw[self._route_start : position - 1].split())
+                self._angle, self._angle_at, self._route_start = [], -1, -1
             elif self._at < 0 and not self._group and self._angle is None:
                 self._found.append(Mailbox(None, b"".join(self._words).strip(), None))
                 self._group = True
                 self._clear()
-        elif text == b"," and self._inside and self._angle_at == 0:
-            pass  # between the hosts of a source route
+        elif text == b"," and self._inside and self._between_hosts(position):
+            pass
         elif text in b",;":
             self._finish()
             if text == b";" and self._group:
@@ -142,6 +149,12 @@ class _Reader:
                 self._group = False
         self._spaced = False
         return position
+
+    def _between_hosts(self, position: int) -> bool:
+        """Whether a comma in brackets, which ends at `position`, is part of a source route."""
+        if self._route_start < 0:
+            return False
+        return self._angle_at == 0 or self._raw[position : position + 2].strip().startswith(b"@")
 
     def _read_comment(self, position: int) -> int:
         start, depth = position, 1
@@ -167,7 +180,8 @@ class _Reader:
         else:
             words, at = self._words, self._at
         if at >= 0:
-            self._found.append(Mailbox(name, _without_gaps(words[:at]), b"".join(words[at:])))
+            local, domain = _without_gaps(words[:at]), b"".join(words[at:])
+            self._found.append(Mailbox(name, local, domain, self._route))
         elif words:
             self._found.append(Mailbox(name, b"".join(words), b""))
         elif name is not None and self._angle is not None:

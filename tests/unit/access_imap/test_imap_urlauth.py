@@ -134,3 +134,14 @@ def test_urls_of_rfc_5092() -> None:
 def test_what_is_no_url_of_a_message_is_refused(raw: bytes) -> None:
     with pytest.raises(urls.BadUrl):
         urls.parse(raw)
+
+
+async def test_a_user_without_a_domain_is_of_the_host(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        ada = await here.client()
+        await ada.ok("APPEND INBOX {}", MESSAGE)
+        url = await _authorized(ada, "imap://ada@example.org/INBOX/;uid=1;urlauth=authuser")
+        assert b"hello" in (await ada.ok(f'URLFETCH "{url}"'))[0]
+        other = "imap://ada@example.net/INBOX/;uid=1;urlauth=authuser"
+        [answer] = await ada.do(f'GENURLAUTH "{other}" INTERNAL')
+        assert answer.startswith(b"BAD")

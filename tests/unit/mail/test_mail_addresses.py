@@ -17,7 +17,6 @@ from postillon.mail.addresses import GROUP_END, MAX_MAILBOXES, Mailbox, parse_ma
         (b"a@b (Ada (the first))", [(b"Ada (the first)", b"a", b"b")]),
         (b'"a b"@c', [(None, b"a b", b"c")]),
         (b"a@[192.0.2.1]", [(None, b"a", b"[192.0.2.1]")]),
-        (b"<@h,@i:a@b>", [(None, b"a", b"b")]),
         (b"a . b @ c . d", [(None, b"a.b", b"c.d")]),
         (b"a@b <a@b>", [(b"a@b", b"a", b"b")]),
         (b"Ada", [(None, b"Ada", b"")]),
@@ -32,8 +31,24 @@ from postillon.mail.addresses import GROUP_END, MAX_MAILBOXES, Mailbox, parse_ma
         (b"(nothing)", []),
     ],
 )  # fmt: skip
-def test_mailboxes(raw: bytes, expected: list[Mailbox]) -> None:
-    assert parse_mailboxes(raw) == expected
+def test_mailboxes(raw: bytes, expected: list[tuple[bytes | None, ...]]) -> None:
+    found = parse_mailboxes(raw)
+    assert [item[:3] for item in found] == expected
+    assert all(item.route is None for item in found)
+
+
+@pytest.mark.parametrize(
+    ("raw", "route"),
+    [
+        (b"<@h:a@b>", b"@h"),
+        (b"Ada <@h,@i:a@b>", b"@h,@i"),
+        (b"<@h , @i,\r\n @j: a@b>", b"@h,@i,@j"),
+        (b"<h:a@b>", None),
+    ],
+)
+def test_source_routes_stand_beside_the_address(raw: bytes, route: bytes | None) -> None:
+    [found] = parse_mailboxes(raw)
+    assert (found.local, found.domain, found.route) == (b"a", b"b", route)
 
 
 def test_groups_have_a_beginning_and_an_end() -> None:

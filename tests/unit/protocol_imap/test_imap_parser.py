@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from postillon.protocol.imap import commands as c
-from postillon.protocol.imap.commands import Attribute, Section, SectionText
+from postillon.protocol.imap.commands import Attribute, Binary, Section, SectionText
 from postillon.protocol.imap.parser import parse
 from postillon.protocol.imap.words import Refused
 
@@ -25,6 +25,10 @@ def argument(text: bytes) -> c.Argument | None:
         (b"FETCH 1 BODY[]", (Section(b"BODY[]"),)),
         (b"FETCH 1 body.peek[1.2.mime]<0.9>", (
             Section(b"BODY[1.2.mime]", (1, 2), SectionText.MIME, partial=(0, 9), peek=True),)),
+        (b"FETCH 1 BODY[]<99999999999.4294967296>", (
+            Section(b"BODY[]", partial=(99_999_999_999, 1 << 32)),)),
+        (b"FETCH 1 BINARY.PEEK[1]<40>", (
+            Binary(b"BINARY[1]<40>", (1,), (40, 1 << 62), peek=True),)),
         (b'FETCH 1 BODY[2.HEADER.FIELDS.NOT (To "x y")]', (
             Section(b'BODY[2.HEADER.FIELDS.NOT (To "x y")]', (2,), SectionText.NOT_FIELDS,
                     (b"to", b"x y")),)),

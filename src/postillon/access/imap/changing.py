@@ -10,6 +10,7 @@ from postillon.access.imap.extras import Extra
 from postillon.access.imap.places import place
 from postillon.account.account import Account
 from postillon.account.changes import Placement
+from postillon.account.errors import EmailGone
 from postillon.account.ids import MailboxId
 from postillon.account.transfer import CopyResult
 from postillon.protocol.imap import commands, numbers
@@ -98,8 +99,10 @@ async def copy(session: Session, command: commands.Command) -> Answer:
     if refused is not None:
         return refused
     into, mailbox = target
-    result = await view.account.copy(view.mailbox, ranges, mailbox, into)
-    if len(result.pairs) < count and not argument.uid:
+    least = 0 if argument.uid else count
+    try:
+        result = await view.account.copy(view.mailbox, ranges, mailbox, into, least=least)
+    except EmailGone:
         return GONE
     return ok("Copied", _copyuid(result))
 

@@ -98,13 +98,16 @@ async def get_quota(session: Session, command: commands.Command) -> Answer:
 
 
 async def get_quota_root(session: Session, command: commands.Command) -> Answer:
-    """All mailboxes of an account share one root, whose name is empty; another's is not shown."""
+    """All mailboxes of an account share one root, whose name is empty; another's is not shown.
+
+    One's own need not be there: so a client learns what would count for it (RFC 9208 section 4.1.2).
+    """
     argument = command.argument
     assert isinstance(argument, commands.Name)
     where = await place(session, argument.mailbox)
-    await where.there()
     name = session.name((*where.above, *where.path))
     if not where.account.own:
+        await where.there()
         session.say(b"* QUOTAROOT %b\r\n" % name)
         return ok()
     session.say(b'* QUOTAROOT %b ""\r\n' % name)

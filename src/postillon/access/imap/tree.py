@@ -125,13 +125,17 @@ async def list_(session: Session, command: commands.Command) -> Answer:
     if "SPECIAL-USE" in argument.selection:
         chosen &= {name for name, entry in tree.entries.items() if entry.mailbox.role in USES}
     recursive = "RECURSIVEMATCH" in argument.selection
+    matched = {name for name in chosen if any(pattern.matches(name) for pattern in patterns)}
+    # What is told of anyway needs no mailbox above it to say so (section 3.5).
     above = _above(chosen) if recursive else set()
+    hints = _above(chosen - matched) - chosen if recursive else set()
     show_subscribed = bool({"SUBSCRIBED"} & (argument.selection | argument.returns))
-    for name in _in_order(tree, chosen | above):
-        if not any(pattern.matches(name) for pattern in patterns):
-            continue
+    matched |= {name for name in hints if any(pattern.matches(name) for pattern in patterns)}
+    for name in _in_order(tree, matched):
         entry = tree.entries.get(name)
         attributes = attributes_of(tree, name)
+        if argument.extended and entry is None:
+            attributes.remove(b"\\Noselect")  # \NonExistent says it (section 3)
         if show_subscribed and name in tree.subscribed:
             attributes.append(b"\\Subscribed")
         info = b' ("CHILDINFO" ("SUBSCRIBED"))' if recursive and name in above else b""
@@ -172,7 +176,7 @@ def attributes_of(tree: Tree, name: str) -> list[bytes]:
 
 
 async def lsub(session: Session, command: commands.Command) -> Answer:
-    """RFC 3501 section 6.3.9: with %, a name above a subscribed one is given as \\Noselect."""
+    """RFC 3501 section 6.3.9: where % ends above a subscribed name, it is given as \\Noselect."""
     argument = command.argument
     assert isinstance(argument, commands.List)
     [raw] = argument.patterns
@@ -182,7 +186,10 @@ async def lsub(session: Session, command: commands.Command) -> Answer:
     pattern = Pattern(argument.reference + raw, utf8=session.utf8)
     tree = await Tree.of(session)
     matched = {name for name in tree.subscribed if pattern.matches(name)}
-    above = {name for name in _above(tree.subscribed - matched) if pattern.matches(name)} - matched
+    above: set[str] = set()
+    if b"%" in raw:
+        above = {name for name in _above(tree.subscribed - matched) if pattern.matches(name)}
+        above -= matched
     for name in _in_order(tree, matched | above):
         entry = tree.entries.get(name)
         there = name in matched and entry is not None and entry.mailbox.selectable

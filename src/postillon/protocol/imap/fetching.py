@@ -31,7 +31,9 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(rb"\[([0-9]+(?:\.[0-9]+)*)?\]")
-_PARTIAL = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
+# RFC 9051 section 9 has 63 bits. BINARY without a length, to the end, is asked for by some clients.
+_PARTIAL = re.compile(rb"<([0-9]{1,18})(?:\.([0-9]{1,18}))?>")
+_TO_THE_END = 1 << 62
 _TEXTS = {text.value.encode(): text for text in SectionText}
 
 
@@ -111,11 +113,9 @@ def _section(reader: Reader, *, peek: bool) -> Section:
     reader.need(b"]")
     partial = None
     found = _PARTIAL.match(reader.text, reader.position)
-    if found is not None:
+    if found is not None and found[2]:
         reader.position = found.end()
-        partial = int(found[1]), int(found[2])
-        if not partial[1]:
-            raise Refused("A partial must not be empty")
+        partial = _partial(found)
     elif reader.text.startswith(b"<", reader.position):
         raise Refused("Malformed partial")
     return Section(label + b"]", path, text, fields, partial, peek)
@@ -134,10 +134,15 @@ def _binary(reader: Reader, name: bytes) -> Binary:
     if found is None:
         return Binary(label, path, None, name == b"BINARY.PEEK" or size, size)
     reader.position = found.end()
-    if not int(found[2]):
-        raise Refused("A partial must not be empty")
-    partial = int(found[1]), int(found[2])
+    partial = _partial(found)
     return Binary(label + b"<%d>" % partial[0], path, partial, name == b"BINARY.PEEK")
+
+
+def _partial(found: re.Match[bytes]) -> tuple[int, int]:
+    length = int(found[2] or _TO_THE_END)
+    if not length:
+        raise Refused("A partial must not be empty")
+    return int(found[1]), length
 
 
 def _path(text: bytes) -> tuple[int, ...]:

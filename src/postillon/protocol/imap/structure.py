@@ -104,13 +104,14 @@ def _addresses(value: bytes, default: bytes = NIL) -> bytes:
 def _written(value: bytes) -> bytes:
     """An address list; b"" when it holds none."""
     found = [
-        b"(%b NIL %b %b)"
+        b"(%b %b %b %b)"
         % (
             NIL if name is None else string(name),
+            NIL if route is None else string(route),
             NIL if local is None else string(local),
             NIL if domain is None else string(domain),
         )
-        for name, local, domain in parse_mailboxes(value)
+        for name, local, domain, route in parse_mailboxes(value)
     ]
     return b"(%b)" % b"".join(found) if found else b""
 

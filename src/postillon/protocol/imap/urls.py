@@ -57,7 +57,7 @@ class ImapUrl:
     section: Section  # the whole message, or what SECTION and PARTIAL say
     mailbox: bytes | None = None  # UTF-8; None: the selected one
     uid_validity: int | None = None
-    user: str | None = None
+    user: str | None = None  # a login; one without a domain is of the host's
     host: str | None = None  # None: this server
     access: Access | None = None
 
@@ -87,10 +87,15 @@ def parse(raw: bytes) -> ImapUrl:
         _section(path["section"], path["first"], path["count"]),
         _decoded(path["mailbox"]) if path["mailbox"] else None,
         _number(path["validity"]) if path["validity"] else None,
-        _text(server["user"]) if server and server["user"] else None,
+        _login(server["user"], server["host"]) if server and server["user"] else None,
         server["host"].lower() if server else None,
         access,
     )
+
+
+def _login(user: str, host: str) -> str:
+    name = _text(user)
+    return name if "@" in name else f"{name}@{host.lower()}"
 
 
 def _access(match: re.Match[str]) -> Access:
