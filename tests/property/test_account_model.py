@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postillon.account import changes
+from postillon.account import flags as flagging
 from postillon.account.account import Account
 from postillon.account.changes import Placement
 from postillon.account.errors import MailboxNotFound, OverQuota
@@ -47,6 +48,15 @@ operations = st.one_of(
     st.tuples(st.just("create"), numbers),
     st.tuples(st.just("delete"), numbers),
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_sizes() -> Iterator[None]:
+    """What is done in long runs, and for many emails at once, begins with these few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flagging, "LONG", 2)
+        patch.setattr(flagging, "FEW", 2)
+        yield
 
 
 @dataclass

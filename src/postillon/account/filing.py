@@ -185,7 +185,8 @@ def _carry_out(
         yield from add(
             account, MailboxId(place.mailbox), modseq, total=0, unseen=unseen, deleted=0, octets=0
         )
-        records.append((Kind.CHANGED, place.mailbox, place.uid, email))
+        kind = Kind.SEEN if unseen else Kind.CHANGED
+        records.append((kind, place.mailbox, place.uid, email))
     for place in plan.leave:
         yield (
             "DELETE FROM placement WHERE account = ? AND mailbox = ? AND uid = ?",
@@ -202,13 +203,6 @@ def _carry_out(
             tx, account, modseq, mailbox, email, plan.flags, plan.keywords, size
         )
         records.append((Kind.CREATED, mailbox, uid, email))
-    if plan.marked:
-        old = plan.marked[0]
-        turned = old.flags ^ plan.flags
-        if turned & SEEN:
-            yield from _note(account, "seen_changed", modseq, email)
-        if turned & ~(SEEN | DELETED) or old.keywords != plan.keywords:
-            yield from _note(account, "content_changed", modseq, email)
     return records
 
 
@@ -237,13 +231,6 @@ def _enter(
         (account, mailbox, uid, email, rows[0][0], flags, keywords, modseq, modseq, tx.now),
     )
     return uid
-
-
-def _note(account: AccountId, column: str, modseq: int, email: int) -> Steps[None]:
-    yield (
-        f"UPDATE email SET {column} = ? WHERE account = ? AND email = ?",  # noqa: S608
-        (modseq, account, email),
-    )
 
 
 def destroy(

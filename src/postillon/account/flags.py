@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 
 import msgspec
 
-from postillon.account.changes import Kind, Placement, Record, record
+from postillon.account.changes import Kind, Placement, Record, record, record_run
 from postillon.account.counters import add, next_modseq, require_mailbox
 from postillon.account.errors import TooManyKeywords
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
@@ -19,9 +19,13 @@ from postillon.account.keywords import (
     join_keywords,
     split_keywords,
 )
-from postillon.account.ranges import Ranges, lists, placements_in, select_emails
+from postillon.account.ranges import Ranges, lists, ranges_of, select_emails, select_in
 from postillon.account.rights import ALL, Right, settable
-from postillon.store.operation import Steps, Tx
+from postillon.store.operation import Row, Steps, Tx
+
+LONG = 16  # placements that follow one another, from which on a statement names them by their ends
+FEW = 64  # emails that are looked up in other mailboxes without asking whether any is in two
+_SET = "UPDATE placement SET flags = ?, keywords = ?, modseq = ? WHERE account = ? AND mailbox = ?"
 
 
 class FlagMode(Enum):
@@ -73,6 +77,41 @@ class _Change:
         return join_keywords(words)
 
 
+class _Group:
+    """Placements with the same flags and keywords, which a change makes into the same again."""
+
+    def __init__(self, flags: int, keywords: str | None, change: _Change) -> None:
+        self.flags, self.keywords = change.flags(flags), change.keywords(keywords)
+        self.turned = flags ^ self.flags
+        self.stays = not self.turned and keywords == self.keywords
+        self.rows: list[Row] = []  # uid, email, flags, keywords, modseq; ascending
+
+    @property
+    def kind(self) -> Kind:
+        """What is recorded of those whose emails are shown by no other placement."""
+        if self.turned & DELETED:
+            return Kind.HIDDEN if self.flags & DELETED else Kind.SHOWN
+        return self.kind_shown
+
+    @property
+    def kind_shown(self) -> Kind:
+        return Kind.SEEN if self.turned & SEEN else Kind.CHANGED
+
+    def placements(self, modseq: ModSeq) -> Iterable[Placement]:
+        """As they are after the change of this MODSEQ."""
+        if self.stays:
+            return (Placement(*row) for row in self.rows)
+        flags, keywords = self.flags, self.keywords
+        return (Placement(row[0], row[1], flags, keywords, modseq) for row in self.rows)
+
+    def runs(self) -> Iterator[list[Row]]:
+        """The rows, cut where a UID is missing among them."""
+        at = 0
+        for low, high in ranges_of([row[0] for row in self.rows]):
+            yield self.rows[at : at + high - low + 1]
+            at += high - low + 1
+
+
 def store_flags(
     tx: Tx,
     account: AccountId,
@@ -89,115 +128,123 @@ def store_flags(
     keywords: as `check_keywords` gives them. rights: flags that they do not cover stay as they are
     (RFC 4314 section 4). Raises MailboxNotFound or TooManyKeywords.
     """
-    found = yield from placements_in(account, mailbox, ranges)
-    if not found:
+    rows = yield from select_in(
+        "p.uid, p.email, p.flags, p.keywords, p.modseq", "", account, mailbox, ranges
+    )
+    if not rows:
         yield from require_mailbox(account, mailbox)
-    change = _Change(mode, flags & ALL_FLAGS, keywords, rights)
     refused: list[Uid] = []
-    stay: list[Placement] = []
-    groups: dict[tuple[int, str | None], list[Placement]] = {}
-    for placement in found:
-        if unchanged_since is not None and placement.modseq > unchanged_since:
-            refused.append(placement.uid)
-            continue
-        after = change.flags(placement.flags), change.keywords(placement.keywords)
-        if after == (placement.flags, placement.keywords):
-            stay.append(placement)
-        else:
-            groups.setdefault(after, []).append(placement)
-    if not groups:
-        return FlagResult(stay, refused, None)
+    if unchanged_since is not None:
+        refused = [row[0] for row in rows if row[4] > unchanged_since]
+        rows = [row for row in rows if row[4] <= unchanged_since]
+    change = _Change(mode, flags & ALL_FLAGS, keywords, rights)
+    groups: dict[tuple[int, str | None], _Group] = {}
+    for row in rows:
+        before = row[2], row[3]
+        group = groups.get(before)
+        if group is None:
+            group = groups[before] = _Group(*before, change)
+        group.rows.append(row)
+    changing = [group for group in groups.values() if not group.stays]
+    if not changing:
+        return FlagResult([Placement(*row) for row in rows], refused, None)
     modseq, _ = yield from next_modseq(account)
-    updated = stay
-    seen: list[int] = []  # emails, by what changed
-    other: list[int] = []
-    turning: dict[int, Kind] = {}  # emails whose \Deleted was set or taken away
-    after_of: dict[int, tuple[int, str | None]] = {}
-    unseen = deleted = 0
-    for (new, words), placements in groups.items():
-        yield from _write(account, mailbox, modseq, new, words, placements)
-        for old in placements:
-            updated.append(Placement(old.uid, old.email, new, words, modseq))
-            turned = old.flags ^ new
-            after_of[old.email] = new, words
-            if turned & SEEN:
-                seen.append(old.email)
-                unseen += -1 if new & SEEN else 1
-            if turned & DELETED:
-                deleted += 1 if new & DELETED else -1
-                turning[old.email] = Kind.HIDDEN if new & DELETED else Kind.SHOWN
-            if turned & ~(SEEN | DELETED) or old.keywords != words:
-                other.append(old.email)
-    yield from _note(account, "seen_changed", modseq, seen)
-    yield from _note(account, "content_changed", modseq, other)
-    yield from add(account, mailbox, modseq, total=0, unseen=unseen, deleted=deleted, octets=0)
-    updated.sort(key=_uid)
-    elsewhere, shown = yield from _follow(account, mailbox, modseq, after_of)
-    records: list[Record] = []
-    for item in updated:
-        if item.modseq == modseq:
-            kind = Kind.CHANGED if item.email in shown else turning.get(item.email, Kind.CHANGED)
-            records.append((kind, mailbox, item.uid, item.email))
-    yield from record(tx, account, modseq, records + elsewhere)
+    elsewhere, shown = yield from _follow(account, mailbox, modseq, changing)
+    yield from add(
+        account, mailbox, modseq, total=0, unseen=-_turned(changing, SEEN),
+        deleted=_turned(changing, DELETED), octets=0,
+    )  # fmt: skip
+    yield from _write(tx, account, mailbox, modseq, changing, shown, elsewhere)
+    updated = [item for group in groups.values() for item in group.placements(modseq)]
+    if len(groups) > 1:
+        updated.sort(key=_uid)
     return FlagResult(updated, refused, modseq)
 
 
-def _follow(
+def _turned(groups: Iterable[_Group], flag: int) -> int:
+    """How many more have this flag than before."""
+    return sum(
+        len(group.rows) if group.flags & flag else -len(group.rows)
+        for group in groups
+        if group.turned & flag
+    )
+
+
+def _write(
+    tx: Tx,
     account: AccountId,
     mailbox: MailboxId,
     modseq: int,
-    after: Mapping[int, tuple[int, str | None]],
+    groups: Iterable[_Group],
+    shown: Collection[int],
+    elsewhere: list[Record],
+) -> Steps[None]:
+    """Write what the groups have become, and the records of it and of other placements.
+
+    A long run without a missing UID is one statement for each, however long.
+    """
+    records, recorded = elsewhere, 0
+    for group in groups:
+        state = group.flags, group.keywords, modseq, account, mailbox
+        uniform = not (group.turned & DELETED and shown)
+        few: list[Uid] = []
+        for run in group.runs():
+            low, high = run[0][0], run[-1][0]
+            if len(run) >= LONG:
+                yield f"{_SET} AND uid BETWEEN ? AND ?", (*state, low, high)
+            else:
+                few += [row[0] for row in run]
+            if len(run) >= LONG and uniform:
+                kind = group.kind
+                yield from record_run(tx, account, modseq, recorded, kind, mailbox, low, high)
+                recorded += len(run)
+            else:
+                for row in run:
+                    kind = group.kind_shown if row[1] in shown else group.kind
+                    records.append((kind, mailbox, row[0], row[1]))
+        for marks, uids in lists(few):
+            yield f"{_SET} AND uid IN ({marks})", (*state, *uids)
+    yield from record(tx, account, modseq, records, recorded)
+
+
+def _follow(
+    account: AccountId, mailbox: MailboxId, modseq: int, groups: Iterable[_Group]
 ) -> Steps[tuple[list[Record], set[int]]]:
-    """Mark the other placements of these emails like this one; \\Deleted alone is a placement's own.
+    """Mark the other placements of these emails like these; \\Deleted alone is a placement's own.
 
     Returns what to record of them, and the emails that one of them shows.
     """
     records: list[Record] = []
     shown: set[int] = set()
+    after = {row[1]: group for group in groups for row in group.rows}
+    if len(after) > FEW and (yield from _each_has_one(account)):
+        return records, shown
     rows = yield from select_emails(
         "p.email, p.mailbox, p.uid, p.flags, p.keywords", account, list(after), "",
         "k.mailbox <> ?", mailbox,
     )  # fmt: skip
     for email, other, uid, flags, keywords in rows:
-        new, words = after[email]
-        new = new & ~DELETED | flags & DELETED
+        group = after[email]
+        new = group.flags & ~DELETED | flags & DELETED
         if not flags & DELETED:
             shown.add(email)
-        if (new, words) == (flags, keywords):
+        if (new, group.keywords) == (flags, keywords):
             continue
-        yield (
-            "UPDATE placement SET flags = ?, keywords = ?, modseq = ?"
-            " WHERE account = ? AND mailbox = ? AND uid = ?",
-            (new, words, modseq, account, other, uid),
-        )
+        yield f"{_SET} AND uid = ?", (new, group.keywords, modseq, account, other, uid)
         unseen = (not new & SEEN) - (not flags & SEEN)
         yield from add(account, other, modseq, total=0, unseen=unseen, deleted=0, octets=0)
-        records.append((Kind.CHANGED, other, uid, email))
+        records.append((group.kind_shown, other, uid, email))
     return records, shown
 
 
-def _write(
-    account: AccountId,
-    mailbox: MailboxId,
-    modseq: int,
-    flags: int,
-    words: str | None,
-    placements: list[Placement],
-) -> Steps[None]:
-    for marks, uids in lists([item.uid for item in placements]):
-        yield (
-            "UPDATE placement SET flags = ?, keywords = ?, modseq = ?"  # noqa: S608
-            f" WHERE account = ? AND mailbox = ? AND uid IN ({marks})",
-            (flags, words, modseq, account, mailbox, *uids),
-        )
-
-
-def _note(account: AccountId, column: str, modseq: int, emails: list[int]) -> Steps[None]:
-    for marks, some in lists(emails):
-        yield (
-            f"UPDATE email SET {column} = ? WHERE account = ? AND email IN ({marks})",  # noqa: S608
-            (modseq, account, *some),
-        )
+def _each_has_one(account: AccountId) -> Steps[bool]:
+    """Whether no email of the account is in two mailboxes: it has as many placements as emails."""
+    rows = yield (
+        "SELECT a.emails, (SELECT sum(m.total) FROM mailbox m WHERE m.account = a.account)"
+        " FROM account a WHERE a.account = ?",
+        (account,),
+    )
+    return bool(rows) and rows[0][0] == rows[0][1]
 
 
 def _uid(placement: Placement) -> int:

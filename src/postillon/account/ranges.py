@@ -102,16 +102,10 @@ def select_in(
     return found
 
 
-def placements_in(
-    account: AccountId,
-    mailbox: MailboxId,
-    ranges: Ranges,
-    bits: Sequence[tuple[int, int]] = (),
-) -> Steps[list[Placement]]:
-    """The placements of these UIDs that are there, ascending. bits: see `Reading.placements`."""
-    where = " AND ".join(f"p.flags & {int(mask)} = {int(value)}" for mask, value in bits)
+def placements_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[list[Placement]]:
+    """The placements of these UIDs that are there, ascending."""
     rows = yield from select_in(
-        "p.uid, p.email, p.flags, p.keywords, p.modseq", "", account, mailbox, ranges, where
+        "p.uid, p.email, p.flags, p.keywords, p.modseq", "", account, mailbox, ranges
     )
     return [Placement(*row) for row in rows]
 

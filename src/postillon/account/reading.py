@@ -26,6 +26,7 @@ from postillon.account.errors import AccountNotFound, EmailGone, MailboxNotFound
 from postillon.account.grants import Grant
 from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, Uid
 from postillon.account.mailboxes import Mailbox, Path
+from postillon.account.marks import Mark, marks_in
 from postillon.account.news import News
 from postillon.account.ranges import Ranges, placements_in
 from postillon.account.rights import Right
@@ -112,14 +113,13 @@ class Reading(Acting):
         """Ascending; for the owner empty also for a mailbox that is not there."""
         return await self._read(mailbox, emails.uids(self.id, mailbox))
 
-    async def placements(
-        self, mailbox: MailboxId, ranges: Ranges, bits: Sequence[tuple[int, int]] = ()
-    ) -> list[Placement]:
-        """Those of these UIDs that are there, ascending.
+    async def placements(self, mailbox: MailboxId, ranges: Ranges) -> list[Placement]:
+        """Those of these UIDs that are there, ascending."""
+        return await self._read(mailbox, placements_in(self.id, mailbox, ranges))
 
-        bits: flags, and how they must read: only placements where that is so.
-        """
-        return await self._read(mailbox, placements_in(self.id, mailbox, ranges, bits))
+    async def marks(self, mailbox: MailboxId, low: Uid, high: Uid) -> list[Mark]:
+        """Flags and keywords of all that is there from one UID to another, ascending."""
+        return await self._read(mailbox, marks_in(self.id, mailbox, low, high))
 
     async def emails(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """Those of these UIDs that are there, ascending. About 1 KB each: ask for some hundreds."""

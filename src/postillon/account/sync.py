@@ -99,7 +99,6 @@ class _Email:
 
     thread: int  # 0: unknown
     created: int | None  # MODSEQ; None: it is gone
-    seen_changed: int
     shown: bool
 
 
@@ -218,7 +217,7 @@ def mailbox_changes(
     room = MOST if most is None else min(most, MOST)
     skip = since.told
     for item in window.records:
-        concerned = _concerned(item, window, since, roll, eyes)
+        concerned = _concerned(item, window, roll, eyes)
         for number, mailbox in enumerate(concerned[skip:], skip):
             if mailbox not in touched and len(touched) == room:
                 found.until, found.more = Point(item.modseq - 1, item.n, number), True
@@ -245,7 +244,7 @@ def mailbox_changes(
     return found
 
 
-def _concerned(item: Logged, window: _Window, since: Point, roll: Roll, eyes: Eyes) -> list[int]:
+def _concerned(item: Logged, window: _Window, roll: Roll, eyes: Eyes) -> list[int]:
     """The mailboxes that a record changes: its own, and those that hold others of the thread.
 
     A thread is unread in one mailbox for what is unread in another.
@@ -256,7 +255,7 @@ def _concerned(item: Logged, window: _Window, since: Point, roll: Roll, eyes: Ey
         return [item.object]
     known = window.emails[item.object]
     beside: set[int] = set()
-    if known.thread and (item.kind != Kind.CHANGED or known.seen_changed > since.modseq):
+    if known.thread and item.kind != Kind.CHANGED:
         for row in roll.of_thread(known.thread):
             beside.update(filter(eyes.reads, roll.mailboxes(row)))
     return [item.mailbox, *sorted(beside - {item.mailbox})]
@@ -335,7 +334,7 @@ def _emails(
     rows: list[Row] = []
     for marks, some in lists(wanted):
         rows += yield (
-            "SELECT email, thread, created, seen_changed FROM email WHERE account = ?"  # noqa: S608
+            "SELECT email, thread, created FROM email WHERE account = ?"  # noqa: S608
             f" AND email IN ({marks})",
             (account, *some),
         )
@@ -352,9 +351,9 @@ def _emails(
     for email in wanted:
         row = there.get(email)
         if row is None:
-            found[email] = _Email(threads.get(email, 0), None, 0, False)
+            found[email] = _Email(threads.get(email, 0), None, False)
         else:
-            found[email] = _Email(row[1], row[2], row[3], email in shown)
+            found[email] = _Email(row[1], row[2], email in shown)
     return found
 
 

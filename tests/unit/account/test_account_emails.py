@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from postillon.account.arriving import ToAppend
+from postillon.account.changes import Kind
 from postillon.account.emails import NewEmail, place
 from postillon.account.errors import (
     AccountNotFound,
@@ -187,14 +188,15 @@ async def test_the_union_of_keywords_is_bounded(tmp_path: Path) -> None:
             await account.store_flags(INBOX_ID, ALL, "add", 0, frozenset({"one-more"}))
 
 
-async def test_seen_and_other_changes_are_noted_on_the_email(tmp_path: Path) -> None:
+async def test_the_log_says_whether_seen_was_among_what_changed(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         account = await home.account()
         await append(account)
-        seen = (await account.store_flags(INBOX_ID, ALL, "add", SEEN)).modseq
-        await account.store_flags(INBOX_ID, ALL, "add", DELETED)
-        other = (await account.store_flags(INBOX_ID, ALL, "add", 0, frozenset({"x"}))).modseq
-        assert await home.rows("SELECT seen_changed, content_changed FROM email") == [(seen, other)]
+        await account.store_flags(INBOX_ID, ALL, "add", SEEN | FLAGGED)
+        await account.store_flags(INBOX_ID, ALL, "add", ANSWERED)
+        await account.store_flags(INBOX_ID, ALL, "remove", SEEN | DELETED)
+        rows = await home.rows("SELECT kind FROM change WHERE kind < 10 ORDER BY modseq, n")
+        assert [kind for (kind,) in rows] == [Kind.CREATED, Kind.SEEN, Kind.CHANGED, Kind.SEEN]
 
 
 async def test_a_copy_is_a_new_email_on_the_same_octets(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
         session.use(Extra.CONDSTORE)
     plan = Plan(session, argument)
     for portion, start, held in view.portions(ranges, plan.portion):
+        if await plan.tell_marks(view, portion, start, held):
+            await session.breathe()
+            continue
         rows = await plan.read(view, portion)
         if plan.marks_seen:
             rows = await _mark_seen(session, rows, plan)

@@ -82,12 +82,15 @@ class Candidate:
         return self.content
 
 
+Marked = Callable[[int, str | None], bool]  # whether these flags and keywords pass
+
+
 @dataclass(frozen=True, slots=True)
 class Test:
     cost: Cost
     matches: Callable[[Candidate], bool]
     hits: Hits | None = None  # what the text index says of this very key
-    bits: tuple[int, int] | None = None  # it is about these flags alone, which must read so
+    marks: Marked | None = None  # it is about flags and keywords alone
 
 
 TextKey = commands.HeaderHas | commands.ContentHas
@@ -135,13 +138,21 @@ def compile_key(
             return _has_id(thread, wanted, view.other)
         case commands.Not(inner):
             test = inside(inner)
-            opposite = (test.bits[0], 0) if test.bits is not None else None
-            return Test(test.cost, lambda c: not test.matches(c), bits=opposite)
+            marks = test.marks
+            if marks is not None:
+                return _marked(lambda flags, words: not marks(flags, words))
+            return Test(test.cost, lambda c: not test.matches(c))
         case commands.Either(keys):
             first, second = sorted(map(inside, keys), key=_cost)
+            one, other = first.marks, second.marks
+            if one is not None and other is not None:
+                return _marked(lambda flags, words: one(flags, words) or other(flags, words))
             return Test(second.cost, lambda c: first.matches(c) or second.matches(c))
         case commands.All(keys):
             tests = sorted(map(inside, keys), key=_cost)
+            every = [test.marks for test in tests if test.marks is not None]
+            if len(every) == len(tests):
+                return _marked(lambda flags, words: all(marks(flags, words) for marks in every))
             checks = [test.matches for test in tests]
             return Test(tests[-1].cost, lambda c: all(check(c) for check in checks))
 
@@ -176,8 +187,12 @@ def _has_flag(key: commands.HasFlag, view: View) -> Test:
         return Test(Cost.NUMBER, lambda c: c.uid >= recent)
     bit = flags.BITS.get(name)
     if bit is not None:
-        return Test(Cost.FLAGS, lambda c: bool(c.flags & bit), bits=(bit, bit))
-    return Test(Cost.FLAGS, lambda c: c.keywords is not None and name in c.keywords.split(" "))
+        return _marked(lambda flags, words: bool(flags & bit))
+    return _marked(lambda flags, words: words is not None and name in words.split(" "))
+
+
+def _marked(marks: Marked) -> Test:
+    return Test(Cost.FLAGS, lambda c: marks(c.flags, c.keywords), marks=marks)
 
 
 def question(key: TextKey) -> Wanted | None:

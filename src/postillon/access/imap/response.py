@@ -21,9 +21,12 @@ from postillon.access.imap.sections import (
     read_pieces,
     size_of,
 )
+from postillon.account import marks
 from postillon.account.account import Account
 from postillon.account.emails import EmailRow
 from postillon.account.errors import EmailGone
+from postillon.account.ids import Uid
+from postillon.account.marks import Mark
 from postillon.mail import digest, mime
 from postillon.mail.decode import UnknownEncoding
 from postillon.mail.mime import Part
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
     from postillon.access.imap.session import Session
     from postillon.access.imap.view import View
 
-PLACEMENTS = 1_000  # messages in one portion when only flags are asked for
+MARKS = 5_000  # messages in one portion when only flags and UIDs are asked for
+PLACEMENTS = 1_000  # when only what a placement has is
 LISTINGS = 500  # when only what lists show is
 ROWS = 200  # otherwise: a row is about 1 KB
 BODIES = 100  # and when octets of each are read
@@ -70,8 +74,11 @@ class Plan:
         attributes = [item for item in items if isinstance(item, Attribute)]
         self._texts: list[Section | Binary] = [*self._sections, *self._binaries]
         self._has_flags = Attribute.FLAGS in attributes
+        self._has_uid = Attribute.UID in attributes
         self._has_modseq = Attribute.MODSEQ in attributes
         kinds = frozenset(attributes)
+        self._marks = not self._texts and attributes in _MARKS
+        self._marks &= not (session.uid_only and self._has_uid)
         self._placements = not self._texts and kinds <= _OF_PLACEMENTS
         self._listings = not (self._texts or self._placements) and kinds <= _OF_LISTINGS
         self._located = bool(self._texts) and kinds <= _OF_LOCATED
@@ -94,6 +101,8 @@ class Plan:
         """How many messages are read at a time."""
         if self._texts:
             return BODIES
+        if self._marks:
+            return MARKS
         return PLACEMENTS if self._placements else LISTINGS if self._listings else ROWS
 
     async def read(self, view: View, ranges: Sequence[tuple[int, int]]) -> Sequence[EmailRow]:
@@ -105,6 +114,47 @@ class Plan:
         if self._located:
             return await self._account.located(view.mailbox, ranges)  # type: ignore[return-value]
         return await self._account.emails(view.mailbox, ranges)
+
+    async def tell_marks(
+        self, view: View, ranges: Sequence[tuple[int, int]], start: int, held: int
+    ) -> bool:
+        """Answer a portion of which only flags and UIDs are asked for, without its rows.
+
+        start: place of its first message in the view; held: how many it has. False: it must be read,
+        as more is asked for, or not all of them are there any more.
+        """
+        if not self._marks or len(ranges) != 1:
+            return False
+        there = await self._account.marks(view.mailbox, Uid(ranges[0][0]), Uid(ranges[0][1]))
+        if len(there) != held:
+            return False
+        old = min(max(view.uids.below(self._recent) - start, 0), held)
+        words = self._words_of(there[:old], recent=False) + self._words_of(there[old:], recent=True)
+        self._tell_keywords()
+        uids = view.uids.part(start, start + held) if self._by_uid or self._has_uid else ()
+        numbers = range(start + 1, start + 1 + held)
+        if self._by_uid:
+            lines = [f"* {uid} UIDFETCH ({word}" for uid, word in zip(uids, words, strict=True)]
+        elif self._has_uid:
+            lines = [
+                f"* {number} FETCH (UID {uid} {word}"
+                for number, uid, word in zip(numbers, uids, words, strict=True)
+            ]
+        else:
+            lines = [
+                f"* {number} FETCH ({word}" for number, word in zip(numbers, words, strict=True)
+            ]
+        self._session.say("".join(lines).encode("ascii"))
+        return True
+
+    def _words_of(self, found: Sequence[Mark], *, recent: bool) -> list[str]:
+        """The end of a response for each."""
+        written: dict[Mark, str] = {}
+        for mark in set(found):
+            flags, keywords = marks.read(mark)
+            text = self._flags.write(flags, keywords, recent).decode("ascii")
+            written[mark] = f"FLAGS {text})\r\n"
+        return [written[mark] for mark in found]
 
     async def tell(self, numbers: Sequence[int], rows: Sequence[EmailRow]) -> None:
         """The responses for rows of these sequence numbers."""
@@ -314,6 +364,7 @@ def _label(item: Section) -> bytes:
     return item.label if item.partial is None else b"%b<%d>" % (item.label, item.partial[0])
 
 
+_MARKS = ([Attribute.FLAGS], [Attribute.UID, Attribute.FLAGS])
 _OF_PLACEMENTS = frozenset((Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ, Attribute.EMAIL_ID))
 _OF_LOCATED = _OF_PLACEMENTS | {
     Attribute.SIZE, Attribute.INTERNALDATE, Attribute.SAVED, Attribute.THREAD_ID,

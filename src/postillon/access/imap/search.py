@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from postillon.access.imap import contexts, limiting, texts, tree
 from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
-from postillon.access.imap.matching import Candidate, Cost, More, Test, compile_key
+from postillon.access.imap.matching import Candidate, Cost, Marked, More, Test, compile_key
 from postillon.access.imap.texts import Found
 from postillon.access.imap.view import View
+from postillon.account import marks
 from postillon.account.errors import EmailGone
+from postillon.account.ids import Uid
+from postillon.account.marks import Mark
 from postillon.protocol.imap import commands, numbers
 from postillon.protocol.imap.writer import string
 from postillon.store.operation import BlobLost
@@ -21,7 +26,8 @@ if TYPE_CHECKING:
     from postillon.access.imap.session import Session
 
 NOTHING = ((numbers.MAX_NUMBER + 1, numbers.MAX_NUMBER + 1),)  # a set that holds no message
-FLAGS_AT_ONCE = 2_000  # messages whose flags are read between two breaths
+MARKS_AT_ONCE = 5_000  # messages whose flags alone are read between two breaths
+FLAGS_AT_ONCE = 2_000  # those whose placements are
 ROWS_AT_ONCE = 200
 MIN_BATCH = 500  # messages of one batch of UIDBATCHES: no client may ask for fewer (RFC 10022)
 HERE = 32 * 1024  # octets of a message that is looked through in the loop's thread
@@ -51,7 +57,7 @@ async def _answer(session: Session, view: View, argument: commands.Search, tag: 
         view.saved = numbers.join(uid for _, uid in _chosen(returns, argument.partial, found))
     results = [uid if argument.uid else number for number, uid in found]
     if returns is None and not session.rev2:
-        text = b"* SEARCH" + b"".join([b" %d" % result for result in results])
+        text = " ".join(["* SEARCH", *map(str, results)]).encode("ascii")
         if modseqs:
             text += b" (MODSEQ %d)" % max(modseqs.values())
         session.say(text + b"\r\n")
@@ -219,6 +225,10 @@ async def _search(
         if len(by_index) == len(tests):
             return sorted(sure + await _by_rows(session, view, found, tests, modseqs))
         found = sorted(sure + found)
+    marked = [test.marks for test in tests if test.marks is not None]
+    if marked:
+        found = await _by_marks(session, view, found, marked)
+        tests = [test for test in tests if test.marks is None]
     early = [test for test in tests if test.cost <= Cost.INDEX]
     late = [test for test in tests if test.cost > Cost.FLAGS]
     if early:
@@ -229,26 +239,52 @@ async def _search(
     return await _by_rows(session, view, found, late, modseqs)
 
 
+async def _by_marks(session: Session, view: View, found: Found, tests: Sequence[Marked]) -> Found:
+    """Those whose flags and keywords pass; each combination of them is looked at once."""
+    passes: dict[Mark, bool] = {}
+
+    def look(mark: Mark) -> bool:
+        known = passes.get(mark)
+        if known is None:
+            flags, words = marks.read(mark)
+            known = passes[mark] = all(test(flags, words) for test in tests)
+        return known
+
+    left: Found = []
+    for start in range(0, len(found), MARKS_AT_ONCE):
+        some = found[start : start + MARKS_AT_ONCE]
+        (first, low), (last, high) = some[0], some[-1]
+        there: Sequence[Mark] = ()
+        if last - first + 1 == len(some):  # all that the view has between the two
+            there = await view.account.marks(view.mailbox, Uid(low), Uid(high))
+        if len(there) == len(some):
+            left += compress(some, map(look, there))
+        else:
+            ranges = numbers.join(uid for _, uid in some)
+            rows = await view.account.placements(view.mailbox, ranges)
+            fit = {row.uid for row in rows if all(test(row.flags, row.keywords) for test in tests)}
+            left += (pair for pair in some if pair[1] in fit)
+        session.progress(start, len(found))
+        await asyncio.sleep(0)
+    return left
+
+
 async def _by_placements(
     session: Session, view: View, found: Found, tests: list[Test], modseqs: dict[int, int]
 ) -> tuple[Found, Found]:
     """Those that pass, and those of which that is not yet known."""
-    bits = [test.bits for test in tests if test.bits is not None]
-    checks = [test.matches for test in tests if test.bits is None]
+    checks = [test.matches for test in tests]
     sure: Found = []
     more: Found = []
     for start in range(0, len(found), FLAGS_AT_ONCE):
         some = found[start : start + FLAGS_AT_ONCE]
         numbers_of = {uid: number for number, uid in some}
         ranges = numbers.join(uid for _, uid in some)
-        for item in await view.account.placements(view.mailbox, ranges, bits):
+        for item in await view.account.placements(view.mailbox, ranges):
             number = numbers_of.get(item.uid)
             if number is None:
                 continue
             modseqs[item.uid] = item.modseq
-            if not checks:
-                sure.append((number, item.uid))
-                continue
             candidate = Candidate(
                 number, item.uid, item.flags, item.keywords, item.modseq, item.email
             )

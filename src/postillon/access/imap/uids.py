@@ -57,6 +57,18 @@ class Uids:
         after = self._before[run + 1] if run + 1 < len(self._before) else self._count
         return min(before + uid - self._first[run], after)
 
+    def part(self, start: int, stop: int) -> list[int]:
+        """Those from one place, counted from 0, up to but not including another."""
+        found: list[int] = []
+        run = max(bisect_right(self._before, start) - 1, 0)
+        while start < stop:
+            first, before = self._first[run], self._before[run]
+            after = self._before[run + 1] if run + 1 < len(self._before) else self._count
+            end = min(stop, after)
+            found += range(first + start - before, first + end - before)
+            start, run = end, run + 1
+        return found
+
     def number(self, uid: int) -> int:
         """Its place from 1, or 0 when it is not there."""
         place = self.below(uid)

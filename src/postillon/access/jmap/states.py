@@ -22,6 +22,7 @@ TYPES: Mapping[int, frozenset[str]] = {
     Kind.MOVED: MAIL,
     Kind.HIDDEN: MAIL,
     Kind.SHOWN: MAIL,
+    Kind.SEEN: frozenset({"Email", "Mailbox"}),
     Kind.MAILBOX_CREATED: frozenset({"Mailbox"}),
     Kind.MAILBOX_CHANGED: frozenset({"Mailbox"}),
     Kind.MAILBOX_DELETED: frozenset({"Mailbox"}),
