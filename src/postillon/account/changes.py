@@ -22,7 +22,7 @@ KEEP_MS = 90 * 24 * 3600 * 1000  # how long a tombstone stands (DESIGN section 4
 
 
 class Kind(IntEnum):
-    """Column `change.kind`. `object` is an email up to 9, a mailbox from 10 on."""
+    """Column `change.kind`. `object` is an email up to 9, a mailbox from 10 on, but for GRANTED."""
 
     CREATED = 1  # a placement, new in this mailbox
     CHANGED = 2  # flags or keywords of a placement
@@ -38,6 +38,9 @@ class Kind(IntEnum):
     MAILBOX_CHANGED = 11  # name, place, role or subscription; counts have their placements' records
     MAILBOX_DELETED = 12
     ANNOTATED = 13  # annotations of the mailbox; of the account itself where `mailbox` is 0
+    # Somebody's rights in a mailbox. `object` is the grantee; `thread` is 0, or the rights that went
+    # with a mailbox that was deleted: whoever had them may still hear what became of it.
+    GRANTED = 14
 
 
 TOMBSTONES = frozenset({Kind.DELETED, Kind.MOVED})

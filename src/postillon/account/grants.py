@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from postillon.account import mailboxes
-from postillon.account.changes import Kind, record
+from postillon.account.changes import Kind, Record, record
 from postillon.account.counters import next_modseq
 from postillon.account.errors import MailboxNotFound, NotAllowed, OwnersRights, TooManyGrants
 from postillon.account.flags import FlagMode
@@ -46,7 +46,7 @@ def held(account: AccountId, mailbox: MailboxId, actor: int) -> Steps[Right]:
         "SELECT grantee, rights FROM granted WHERE account = ? AND mailbox = ?",
         (account, mailbox),
     )
-    who = yield from _names(actor, (row[0] for row in rows))
+    who = yield from names(actor, (row[0] for row in rows))
     return _together(row[1] for row in rows if row[0] in who)
 
 
@@ -158,7 +158,7 @@ def by_mailbox(account: AccountId, actor: int) -> Steps[dict[int, Right]]:
         "SELECT mailbox, grantee, rights FROM granted WHERE account = ? AND mailbox <> ?",
         (account, NEW),
     )
-    who = yield from _names(actor, (row[1] for row in rows))
+    who = yield from names(actor, (row[1] for row in rows))
     found: dict[int, Right] = {}
     for mailbox, grantee, rights in rows:
         if grantee in who:
@@ -166,7 +166,7 @@ def by_mailbox(account: AccountId, actor: int) -> Steps[dict[int, Right]]:
     return found
 
 
-def _names(actor: int, grantees: Iterable[int]) -> Steps[set[int]]:
+def names(actor: int, grantees: Iterable[int]) -> Steps[set[int]]:
     """All that the actor is meant by. Groups are only asked about where one might be."""
     if set(grantees) <= {ANYONE, actor}:
         return {ANYONE, actor}
@@ -216,6 +216,7 @@ def change(
     Raises MailboxNotFound, OwnersRights, TooManyGrants, or PrincipalNotFound for who can have none.
     """
     yield from _check_grantee(account, grantee)
+    turned: list[MailboxId] = []
     for mailbox in places:
         there = {item.grantee: item.rights for item in (yield from at(account, mailbox))}
         old = there.get(grantee, NONE)
@@ -224,6 +225,9 @@ def change(
             new = old | rights if mode is FlagMode.ADD else old & ~rights
         if mailbox != NEW:
             yield from mailboxes.one(account, mailbox)
+        if new == old:
+            continue
+        turned.append(mailbox)
         if not new:
             yield (
                 "DELETE FROM granted WHERE account = ? AND mailbox = ? AND grantee = ?",
@@ -237,11 +241,10 @@ def change(
             " ON CONFLICT (account, mailbox, grantee) DO UPDATE SET rights = excluded.rights",
             (account, mailbox, grantee, int(new)),
         )
-    modseq, _ = yield from next_modseq(account)
-    yield from record(
-        tx, account, modseq,
-        [(Kind.MAILBOX_CHANGED, mailbox, 0, mailbox) for mailbox in places if mailbox != NEW],
-    )  # fmt: skip
+    records = [(int(Kind.GRANTED), mailbox, 0, grantee) for mailbox in turned if mailbox != NEW]
+    if records:
+        modseq, _ = yield from next_modseq(account)
+        yield from record(tx, account, modseq, records)
 
 
 def _check_grantee(account: AccountId, grantee: int) -> Steps[None]:
@@ -262,6 +265,12 @@ def inherit(account: AccountId, parent: int, mailbox: MailboxId) -> Steps[None]:
         " WHERE account = ? AND mailbox = ?",
         (mailbox, account, parent),
     )
+
+
+def lost(account: AccountId, mailbox: MailboxId) -> Steps[list[Record]]:
+    """What the log says of the grants at a mailbox that is about to go."""
+    there = yield from at(account, mailbox)
+    return [(Kind.GRANTED, mailbox, 0, one.grantee, int(one.rights)) for one in there]
 
 
 def forget(account: AccountId, mailbox: MailboxId) -> Steps[None]:

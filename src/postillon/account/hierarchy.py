@@ -19,7 +19,7 @@ from __future__ import annotations
 import msgspec
 
 from postillon.account import grants, mailboxes, transfer
-from postillon.account.changes import Kind, record
+from postillon.account.changes import Kind, Record, record
 from postillon.account.counters import next_modseq
 from postillon.account.errors import (
     AccountNotFound,
@@ -118,19 +118,32 @@ def delete(tx: Tx, account: AccountId, mailbox: MailboxId) -> Steps[None]:
         " WHERE account = ? AND mailbox = ?",
         (DOOMED, str(mailbox), modseq, account, mailbox),
     )
-    yield from record(tx, account, modseq, [(Kind.MAILBOX_DELETED, mailbox, 0, mailbox)])
+    lost = yield from grants.lost(account, mailbox)
+    gone: Record = (Kind.MAILBOX_DELETED, mailbox, 0, mailbox)
+    yield from record(tx, account, modseq, [gone, *lost])
     if found.subscribed:
         yield from _remember(account, found.path)
     if found.has_children:
         holder = yield from _add(tx, account, found.parent, found.path, None, MailboxKind.NAME_ONLY)
         yield from grants.hand_on(account, mailbox, holder)
-        yield (
-            "UPDATE mailbox SET parent = ? WHERE account = ? AND parent = ?",
-            (holder, account, mailbox),
-        )
+        yield from _adopt(tx, account, mailbox, holder)
     else:
         yield from grants.forget(account, mailbox)
         yield from _tidy(tx, account, found.parent)
+
+
+def _adopt(tx: Tx, account: AccountId, mailbox: MailboxId, holder: MailboxId) -> Steps[None]:
+    """The children of a mailbox are those of another one from now on."""
+    modseq, _ = yield from next_modseq(account)
+    rows = yield (
+        "UPDATE mailbox SET parent = ?, changed = ? WHERE account = ? AND parent = ?"
+        " RETURNING mailbox",
+        (holder, modseq, account, mailbox),
+    )
+    below = sorted(child for (child,) in rows)
+    yield from record(
+        tx, account, modseq, [(Kind.MAILBOX_CHANGED, child, 0, child) for child in below]
+    )
 
 
 def sweep(tx: Tx, account: AccountId, limit: int = SWEEP) -> Steps[bool]:
@@ -297,9 +310,11 @@ def _tidy(tx: Tx, account: AccountId, mailbox: int) -> Steps[None]:
         )
         if not rows:
             return
+        lost = yield from grants.lost(account, MailboxId(mailbox))
         yield from grants.forget(account, MailboxId(mailbox))
         modseq, _ = yield from next_modseq(account)
-        yield from record(tx, account, modseq, [(Kind.MAILBOX_DELETED, mailbox, 0, mailbox)])
+        gone: Record = (Kind.MAILBOX_DELETED, mailbox, 0, mailbox)
+        yield from record(tx, account, modseq, [gone, *lost])
         mailbox = rows[0][0]
 
 

@@ -353,7 +353,7 @@ class Objects(Reading):
     def _eyes(self) -> Steps[Eyes]:
         if self._actor is None:
             return Eyes()
-        return Eyes((yield from grants.by_mailbox(self.id, self._actor)))
+        return Eyes((yield from grants.by_mailbox(self.id, self._actor)), self._actor)
 
 
 _FEW = "email, thread, size, received_at"

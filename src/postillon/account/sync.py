@@ -9,15 +9,16 @@ was created and removed within the window does not appear.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from postillon.account import grants
 from postillon.account.changes import TOMBSTONES, Kind
 from postillon.account.ids import AccountId
 from postillon.account.keywords import DELETED
 from postillon.account.mailboxes import deleted_mailboxes
 from postillon.account.ranges import lists, select_emails
-from postillon.account.rights import Right
+from postillon.account.rights import NONE, Right
 from postillon.account.roll import Roll
 from postillon.store.operation import Row, Steps
 
@@ -42,9 +43,13 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """What somebody sees of an account. rights: by mailbox; None for the owner, who sees all."""
+    """What somebody sees of an account. rights: by mailbox; None for the owner, who sees all.
+
+    actor: who that is, 0 for the owner.
+    """
 
     rights: dict[int, Right] | None = None
+    actor: int = 0
 
     def may(self, mailbox: int, wanted: Right) -> bool:
         return self.rights is None or not (wanted | Right.LOOKUP) & ~self.rights.get(
@@ -99,6 +104,7 @@ class _Email:
 
     thread: int  # 0: unknown
     created: int | None  # MODSEQ; None: it is gone
+    seen_changed: int
     shown: bool
 
 
@@ -111,7 +117,11 @@ class _Window:
     records: list[Logged]
     later: dict[int, list[Logged]]  # by email
     emails: dict[int, _Email]
-    owner: bool
+    eyes: Eyes  # of mailboxes that have gone too
+
+    @property
+    def owner(self) -> bool:
+        return self.eyes.rights is None
 
     def by_email(self) -> dict[int, list[Logged]]:
         found: dict[int, list[Logged]] = {}
@@ -217,7 +227,7 @@ def mailbox_changes(
     room = MOST if most is None else min(most, MOST)
     skip = since.told
     for item in window.records:
-        concerned = _concerned(item, window, roll, eyes)
+        concerned = _concerned(item, window, since, roll)
         for number, mailbox in enumerate(concerned[skip:], skip):
             if mailbox not in touched and len(touched) == room:
                 found.until, found.more = Point(item.modseq - 1, item.n, number), True
@@ -227,11 +237,11 @@ def mailbox_changes(
             break
         skip = 0
         if item.kind >= Kind.MAILBOX_CREATED and concerned:
-            properties.add(item.object)
+            properties.add(item.mailbox)
             if item.kind == Kind.MAILBOX_CREATED:
-                created.add(item.object)
+                created.add(item.mailbox)
             elif item.kind == Kind.MAILBOX_DELETED:
-                deleted.add(item.object)
+                deleted.add(item.mailbox)
     later_gone: set[int] = set()
     if found.more:
         rows = yield from _log(account, found.until, now, Kind.MAILBOX_CREATED)
@@ -244,7 +254,7 @@ def mailbox_changes(
     return found
 
 
-def _concerned(item: Logged, window: _Window, roll: Roll, eyes: Eyes) -> list[int]:
+def _concerned(item: Logged, window: _Window, since: Point, roll: Roll) -> list[int]:
     """The mailboxes that a record changes: its own, and those that hold others of the thread.
 
     A thread is unread in one mailbox for what is unread in another.
@@ -252,12 +262,12 @@ def _concerned(item: Logged, window: _Window, roll: Roll, eyes: Eyes) -> list[in
     if item.kind == Kind.ANNOTATED:
         return []
     if item.kind >= Kind.MAILBOX_CREATED:
-        return [item.object]
+        return [item.mailbox]
     known = window.emails[item.object]
     beside: set[int] = set()
-    if known.thread and item.kind != Kind.CHANGED:
+    if known.thread and (item.kind != Kind.CHANGED or known.seen_changed > since.modseq):
         for row in roll.of_thread(known.thread):
-            beside.update(filter(eyes.reads, roll.mailboxes(row)))
+            beside.update(filter(window.eyes.reads, roll.mailboxes(row)))
     return [item.mailbox, *sorted(beside - {item.mailbox})]
 
 
@@ -273,6 +283,8 @@ def _window(
     if not rows or since.modseq < rows[0][0] or since.modseq > now:
         raise CannotTell
     records = yield from _log(account, since, now)
+    eyes = yield from _eyes_then(account, records, eyes)
+    meant = yield from _meant(eyes, records)
     more = len(records) > AT_ONCE
     room = MOST if most is None else min(most, MOST)
     met: set[int] = set()
@@ -282,10 +294,11 @@ def _window(
         if number == AT_ONCE:
             until = _before(item)
             break
-        if item.kind >= Kind.MAILBOX_CREATED and eyes.rights is not None:
-            if item.kind == Kind.MAILBOX_CHANGED:
-                raise CannotTell  # rights may have changed, and with them what is seen
-        elif not eyes.reads(item.mailbox):
+        if item.kind == Kind.GRANTED and eyes.rights is not None:
+            if item.object in meant and not item.thread:
+                raise CannotTell  # what is seen is not what was seen
+            continue
+        if not eyes.may(item.mailbox, Right.LOOKUP | _wanted(item.kind)):
             continue
         thing = counted(item)
         if thing not in met and len(met) == room:
@@ -294,17 +307,56 @@ def _window(
         met.add(thing)
         kept.append(item)
     later: dict[int, list[Logged]] = {}
+    behind: list[Logged] = []
     if more:
-        for item in (yield from _log(account, until, now, limit=10 * AT_ONCE)):
+        behind = yield from _log(account, until, now, limit=10 * AT_ONCE)
+        eyes = yield from _eyes_then(account, behind, eyes)
+        for item in behind:
             if item.kind < Kind.MAILBOX_CREATED and eyes.reads(item.mailbox):
                 later.setdefault(item.object, []).append(item)
     ids = {item.object for item in kept if item.kind < Kind.MAILBOX_CREATED}
-    emails = yield from _emails(account, ids, eyes, [*kept, *_all(later)])
-    return _Window(until, more, kept, later, emails, eyes.rights is None)
+    # What is not seen says too which thread an email was of that has gone.
+    emails = yield from _emails(account, ids, eyes, [*records, *behind])
+    return _Window(until, more, kept, later, emails, eyes)
 
 
-def _all(later: dict[int, list[Logged]]) -> list[Logged]:
-    return [item for items in later.values() for item in items]
+def _wanted(kind: int) -> Right:
+    """The right without which a record is nobody's business."""
+    return Right.LOOKUP if kind >= Kind.MAILBOX_CREATED else Right.READ
+
+
+def _eyes_then(account: AccountId, records: Sequence[Logged], eyes: Eyes) -> Steps[Eyes]:
+    """Eyes that see what became of mailboxes that have gone, with the rights that went with them."""
+    if eyes.rights is None:
+        return eyes
+    unknown = {item.mailbox for item in records} - eyes.rights.keys() - {0}
+    if not unknown:
+        return eyes
+    rows = yield ("SELECT mailbox FROM mailbox WHERE account = ? AND parent >= 0", (account,))
+    unknown -= {mailbox for (mailbox,) in rows}
+    said = [item for item in records if item.kind == Kind.GRANTED and item.thread]
+    earlier = unknown - {item.mailbox for item in records if item.kind == Kind.MAILBOX_DELETED}
+    for marks, some in lists(sorted(earlier)):  # the log is read through: this is rare
+        found = yield (
+            "SELECT kind, mailbox, object, modseq, n, thread FROM change WHERE account = ?"  # noqa: S608
+            f" AND kind = ? AND thread > 0 AND mailbox IN ({marks})",
+            (account, int(Kind.GRANTED), *some),
+        )
+        said += [Logged(*row) for row in found]
+    meant = yield from _meant(eyes, said)
+    rights = dict(eyes.rights)
+    for item in said:
+        if item.mailbox in unknown and item.object in meant:
+            rights[item.mailbox] = rights.get(item.mailbox, NONE) | Right(item.thread)
+    return replace(eyes, rights=rights)
+
+
+def _meant(eyes: Eyes, records: Iterable[Logged]) -> Steps[set[int]]:
+    """Of the grantees in the log those that are the actor."""
+    if eyes.rights is None:
+        return set()
+    grantees = {item.object for item in records if item.kind == Kind.GRANTED}
+    return (yield from grants.names(eyes.actor, grantees))
 
 
 def _before(item: Logged) -> Point:
@@ -334,7 +386,7 @@ def _emails(
     rows: list[Row] = []
     for marks, some in lists(wanted):
         rows += yield (
-            "SELECT email, thread, created FROM email WHERE account = ?"  # noqa: S608
+            "SELECT email, thread, created, seen_changed FROM email WHERE account = ?"  # noqa: S608
             f" AND email IN ({marks})",
             (account, *some),
         )
@@ -351,9 +403,9 @@ def _emails(
     for email in wanted:
         row = there.get(email)
         if row is None:
-            found[email] = _Email(threads.get(email, 0), None, False)
+            found[email] = _Email(threads.get(email, 0), None, 0, False)
         else:
-            found[email] = _Email(row[1], row[2], email in shown)
+            found[email] = _Email(row[1], row[2], row[3], email in shown)
     return found
 
 

@@ -11,7 +11,9 @@ from postillon.account.ids import AccountId, MailboxId
 from postillon.account.rights import NONE, Right
 from postillon.store.operation import Steps
 
-OF_TREE = frozenset((Kind.MAILBOX_CREATED, Kind.MAILBOX_CHANGED, Kind.MAILBOX_DELETED))
+OF_TREE = frozenset(
+    (Kind.MAILBOX_CREATED, Kind.MAILBOX_CHANGED, Kind.MAILBOX_DELETED, Kind.GRANTED)
+)
 READ = Right.LOOKUP | Right.READ
 
 

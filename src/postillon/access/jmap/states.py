@@ -26,6 +26,7 @@ TYPES: Mapping[int, frozenset[str]] = {
     Kind.MAILBOX_CREATED: frozenset({"Mailbox"}),
     Kind.MAILBOX_CHANGED: frozenset({"Mailbox"}),
     Kind.MAILBOX_DELETED: frozenset({"Mailbox"}),
+    Kind.GRANTED: frozenset({"Mailbox"}),
     Happened.IDENTITY_CREATED: frozenset({"Identity"}),
     Happened.IDENTITY_CHANGED: frozenset({"Identity"}),
     Happened.IDENTITY_DELETED: frozenset({"Identity"}),
