@@ -25,7 +25,7 @@ class Kind(IntEnum):
     """Column `change.kind`. `object` is an email up to 9, a mailbox from 10 on, but for GRANTED."""
 
     CREATED = 1  # a placement, new in this mailbox
-    CHANGED = 2  # flags or keywords of a placement
+    CHANGED = 2  # flags or keywords of a placement, but not \Seen
     DELETED = 3  # tombstone: expunged
     MOVED = (
         4  # tombstone: the email goes on in another mailbox, which has a CREATED of the same MODSEQ
@@ -34,6 +34,7 @@ class Kind(IntEnum):
     # no other placement shows it (RFC 8621 section 4.1.1).
     HIDDEN = 5
     SHOWN = 6
+    SEEN = 7  # as CHANGED, and \Seen is among it
     MAILBOX_CREATED = 10
     MAILBOX_CHANGED = 11  # name, place, role or subscription; counts have their placements' records
     MAILBOX_DELETED = 12
@@ -76,10 +77,14 @@ class MailboxChanges(msgspec.Struct, frozen=True):
 Record = tuple[int, int, int, int] | tuple[int, int, int, int, int]
 
 
-def record(tx: Tx, account: AccountId, modseq: int, records: Iterable[Record]) -> Steps[None]:
-    """Write what one operation changed and announce it. At most one call for each MODSEQ."""
+def record(
+    tx: Tx, account: AccountId, modseq: int, records: Iterable[Record], n: int = 0
+) -> Steps[None]:
+    """Write what one operation changed and announce it. At most one call for each MODSEQ.
+
+    n: how many records of it are there already, from `record_run`.
+    """
     rest = iter(records)
-    n = 0
     while some := list(islice(rest, ROWS_AT_ONCE)):
         values: list[int] = []
         for kind, mailbox, uid, item, *thread in some:
@@ -92,6 +97,29 @@ def record(tx: Tx, account: AccountId, modseq: int, records: Iterable[Record]) -
             values,
         )
     tx.changed(account, modseq)
+
+
+def record_run(
+    tx: Tx,
+    account: AccountId,
+    modseq: int,
+    n: int,
+    kind: Kind,
+    mailbox: MailboxId,
+    low: Uid,
+    high: Uid,
+) -> Steps[None]:
+    """Write the same of all placements from one UID to another, of which none is missing.
+
+    n: how many records of this MODSEQ there are. `record` must follow.
+    """
+    yield (
+        "INSERT INTO change (account, modseq, n, kind, mailbox, uid, object, at, thread)"
+        " SELECT account, CAST(? AS bigint), uid + CAST(? AS bigint), CAST(? AS bigint), mailbox,"
+        " uid, email, CAST(? AS bigint), 0 FROM placement"
+        " WHERE account = ? AND mailbox = ? AND uid BETWEEN ? AND ?",
+        (modseq, n - low, int(kind), tx.now, account, mailbox, low, high),
+    )
 
 
 def since(account: AccountId, mailbox: MailboxId, modseq: int) -> Steps[MailboxChanges]:

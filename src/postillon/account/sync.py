@@ -104,7 +104,6 @@ class _Email:
 
     thread: int  # 0: unknown
     created: int | None  # MODSEQ; None: it is gone
-    seen_changed: int
     shown: bool
 
 
@@ -265,7 +264,7 @@ def _concerned(item: Logged, window: _Window, since: Point, roll: Roll) -> list[
         return [item.mailbox]
     known = window.emails[item.object]
     beside: set[int] = set()
-    if known.thread and (item.kind != Kind.CHANGED or known.seen_changed > since.modseq):
+    if known.thread and item.kind != Kind.CHANGED:
         for row in roll.of_thread(known.thread):
             beside.update(filter(window.eyes.reads, roll.mailboxes(row)))
     return [item.mailbox, *sorted(beside - {item.mailbox})]
@@ -386,7 +385,7 @@ def _emails(
     rows: list[Row] = []
     for marks, some in lists(wanted):
         rows += yield (
-            "SELECT email, thread, created, seen_changed FROM email WHERE account = ?"  # noqa: S608
+            "SELECT email, thread, created FROM email WHERE account = ?"  # noqa: S608
             f" AND email IN ({marks})",
             (account, *some),
         )
@@ -403,9 +402,9 @@ def _emails(
     for email in wanted:
         row = there.get(email)
         if row is None:
-            found[email] = _Email(threads.get(email, 0), None, 0, False)
+            found[email] = _Email(threads.get(email, 0), None, False)
         else:
-            found[email] = _Email(row[1], row[2], row[3], email in shown)
+            found[email] = _Email(row[1], row[2], email in shown)
     return found
 
 
