@@ -101,8 +101,10 @@ class Watch:
         assert elsewhere == []
         paths = {urlsplit(url).path for url in self.requests if url.startswith(self.own)}
         allowed = ("/assets/", "/jmap/api", "/jmap/eventsource", "/auth/session/refresh")
-        assert {path for path in paths if path not in ("/", "/paper.html", "/sw.js", "/icon.svg")
-                and not path.startswith(allowed)} == set()  # fmt: skip
+        shell = ("/", "/paper.html", "/sw.js", "/icon.svg", "/manifest.webmanifest")
+        assert {
+            path for path in paths if path not in shell and not path.startswith(allowed)
+        } == set()
         assert outside.asked[known:] == []
         assert self.windows == []
         assert self.page.evaluate("window.__ran") is None
