@@ -14,7 +14,7 @@ digest says, `body` the text parts.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ MAX_WORDS = (
     2_000  # that a wanted text may stand for; for more the messages are looked at themselves
 )
 FAN = 8  # lists of words of one level
+PIECE = 1 << 20  # octets of a list that are looked through at a time; a word is far shorter
+MAPPED = 1 << 30  # octets of a file that are read where they lie, without a call for each page
 LOG = 256 * 1024  # octets of the write-ahead log that may stay
 BUSY_MS = 2_000  # only recovery of the log holds a lock
 VERSION = f"1/{of_version()}"  # of what is in a file; another one is not used
@@ -127,6 +129,7 @@ class TextIndex:
         self._execute("PRAGMA trusted_schema = OFF")
         if not writes:
             self._execute("PRAGMA query_only = ON")
+            self._execute(f"PRAGMA mmap_size = {MAPPED}").fetchall()
             return
         self._execute("PRAGMA journal_mode = WAL").fetchall()
         # A power cut may take the last transactions, marks and all, and nothing else.
@@ -271,16 +274,34 @@ class TextIndex:
         """Words that hold it but do not begin with it, or else end with it. None: over MAX_WORDS."""
         wanted = part.encode() + (b"" if anywhere else b"\n")
         found: set[bytes] = set()
-        for (held,) in self._execute("SELECT words FROM vocabulary"):
+        for held, stop in self._lists():
             end = 0
-            while (at := held.find(wanted, end)) >= 0:
+            while (at := held.find(wanted, end, stop)) >= 0:
                 begin = held.rfind(b"\n", 0, at) + 1
                 end = held.find(b"\n", at + 1 if anywhere else at)
                 if begin != at or not anywhere:
-                    found.add(held[begin:end])
+                    found.add(bytes(held[begin:end]))
                     if len(found) > MAX_WORDS:
                         return None
         return {word.decode() for word in found}
+
+    def _lists(self) -> Iterator[tuple[bytearray, int]]:
+        """All lists of words piece by piece, in a place that is used again: the octets that count
+        begin and end with a line end.
+        """
+        rows = self._execute("SELECT id, length(words) FROM vocabulary").fetchall()
+        piece = bytearray(PIECE)
+        for number, left in rows:
+            kept = 0  # octets of a word that goes on in the next piece
+            with self._connection.blob_open("main", "vocabulary", "words", number, False) as blob:
+                while left:
+                    more = min(PIECE - kept, left)
+                    blob.read_into(piece, kept, more)
+                    left, filled = left - more, kept + more
+                    end = piece.rfind(b"\n", 0, filled)
+                    yield piece, end + 1
+                    kept = filled - end
+                    piece[:kept] = piece[end:filled]
 
 
 def _said(error: apsw.Error) -> Exception:
