@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from postillon.setting import KIB
-from postillon.store import recovery
+from postillon.store import commit, recovery
 from postillon.store.checkpoint import checkpoint
 from postillon.store.compact import Compactor, remove_retired, sweep
 from postillon.store.config import StoreConfig
@@ -177,10 +177,12 @@ async def cuts(
     return broken
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "quick"), [(1, True), (1, False), (2, False)])
 async def test_a_power_cut_loses_nothing_acknowledged_and_breaks_nothing(
-    tmp_path: Path, workers: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, quick: bool
 ) -> None:
+    """quick: pack and log are synced one after the other, else at the same time."""
+    monkeypatch.setattr(commit, "QUICK_S", 60.0 if quick else -1.0)
     recorder = await record(tmp_path, rounds=16, seed=1, workers=workers)
     assert await cuts(recorder, tmp_path, 40 // (workers + 1), seed=1, workers=workers) == []
 
@@ -245,6 +247,9 @@ async def test_the_control_without_the_check_of_tails_leaves_rows_without_octets
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("seed", range(10, 22))
-async def test_many_power_cuts(tmp_path: Path, seed: int, workers: int) -> None:
+async def test_many_power_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, workers: int
+) -> None:
+    monkeypatch.setattr(commit, "QUICK_S", 60.0 if seed % 2 else -1.0)
     recorder = await record(tmp_path, rounds=60, seed=seed, workers=workers)
     assert await cuts(recorder, tmp_path, 100, seed=seed, workers=workers) == []

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+PAUSE_S = 0.005  # so short a pause ends in real time too: a thread may be waiting for its end
 START = 1_790_000_000_000  # ms since 1970 at virtual time 0
 
 
@@ -19,7 +20,11 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[misc] # its base dif
         if events or timeout == 0:
             return events
         if self.loop.busy or timeout is None:
-            return super().select(0.05)  # a thread is at work: its answer comes in real time
+            if timeout is None or timeout > PAUSE_S:
+                return super().select(0.05)  # a thread is at work: its answer comes in real time
+            events = super().select(timeout)
+            if events:
+                return events
         self.loop.now += timeout
         return []
 

@@ -59,8 +59,8 @@ class Batch:
     """
 
     __slots__ = (
-        "appended", "changes", "committed", "jobs", "named", "refs", "synced", "syncing", "topics",
-        "trouble",
+        "apart", "appended", "changes", "committed", "jobs", "named", "refs", "synced", "syncing",
+        "topics", "trouble",
     )  # fmt: skip
 
     def __init__(self, jobs: list[Job]) -> None:
@@ -68,7 +68,8 @@ class Batch:
         self.refs: list[BlobRef] = []
         self.named: list[LargeBlob] = []
         self.appended = False
-        self.syncing = False  # the sync of the pack has begun
+        self.syncing = False  # the pack has octets of it to sync
+        self.apart = False  # in a thread of its own, where that has begun already
         self.synced = 0
         self.committed = False
         self.changes: list[tuple[int, int]] = []
@@ -199,9 +200,10 @@ class SyncThread:
     def start(self, pack: PackWriter) -> None:
         self._work.put(pack)
 
-    def join(self) -> OSError | None:
-        """Wait for the sync that was started; what went wrong, if anything."""
-        return self._done.get()
+    def join(self) -> None:
+        """Wait for the sync that was started. Raises the OSError it has met."""
+        if (failed := self._done.get()) is not None:
+            raise failed
 
     def close(self) -> None:
         self._work.put(None)

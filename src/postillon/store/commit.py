@@ -3,10 +3,10 @@
 While a batch is being committed the next one collects. For each batch the thread of
 the store, or for steps 1 and 2 of a light one the loop's thread,
 
-1. appends the blobs to the pack and starts its fdatasync in a second thread,
+1. appends the blobs to the pack and, unless the disk is quick, starts its fdatasync in a second thread,
 2. takes the lock shared by all writers, runs the operations in one transaction, each in a savepoint,
    records how much of the pack was durable before (invariant I3), commits without sync, unlocks,
-3. syncs the write-ahead log, and waits for the sync of the pack,
+3. syncs the write-ahead log, and the pack or waits for its sync,
 4. wakes the loop once: answers, then notifications (I1, I2).
 
 States of a batch and what a crash leaves of it: appended (bytes in the pack that no row names, cut off
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -44,6 +45,7 @@ from postillon.store.slots import FileLock
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NOWHERE = BlobRef(0, 0, 0)
+QUICK_S = 0.001  # a sync within it costs less than a second thread for another at the same time
 TAKEN = 1_000  # numbers of packs tried at most, when files lie there that no row names
 
 
@@ -59,6 +61,7 @@ class Committer:
 
     finish: called in its thread with a batch that is durable or has failed; must not raise.
     stop: called in its thread when a sync has failed; afterwards every job fails with StoreStopped.
+    timer: seconds, to know how quick the disk is.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Committer:
         log: Log,
         finish: Finish,
         stop: Callable[[], None],
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.pack = pack
         self.batches = 0
@@ -92,6 +96,8 @@ class Committer:
         self._log = log
         self._finish = finish
         self._stop = stop
+        self._timer = timer
+        self._usual = 0.0  # seconds of a sync: the least of late, as a thread also waits for others
         self._stopped = False
         self._held = False  # the lock of all writers, for the batch that is about to begin
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
@@ -172,13 +178,30 @@ class Committer:
             if not batch.committed:
                 with self._lock:
                     self._transact(batch)
-            try:
-                self._files.sync_data(self._wal_fd)
-            except OSError as error:
-                raise SyncFailed(f"write-ahead log: {error}") from error
+            self._sync_log()
         finally:
-            if batch.syncing and (failed := self._syncer.join()) is not None:
-                raise SyncFailed(f"pack: {failed}") from failed
+            if batch.syncing:
+                self._sync_pack(batch.apart)
+
+    def _sync_log(self) -> None:
+        began = self._timer()
+        try:
+            self._files.sync_data(self._wal_fd)
+        except OSError as error:
+            raise SyncFailed(f"write-ahead log: {error}") from error
+        took = self._timer() - began
+        self._usual = min(took, self._usual * 1.1) if self._usual else took
+
+    def _sync_pack(self, apart: bool) -> None:
+        """Sync the pack, or wait for its sync apart. Raises SyncFailed."""
+        assert self.pack is not None
+        try:
+            if apart:
+                self._syncer.join()
+            else:
+                self.pack.sync()
+        except OSError as error:
+            raise SyncFailed(f"pack: {error}") from error
 
     # Packs
 
@@ -213,7 +236,9 @@ class Committer:
             else:
                 self._spread(batch, refs)
             batch.synced, batch.syncing = pack.synced, True
-            self._syncer.start(pack)
+            batch.apart = self._usual > QUICK_S
+            if batch.apart:
+                self._syncer.start(pack)
             return
         _fail([job for job in batch.jobs if job.blobs], failure)
 

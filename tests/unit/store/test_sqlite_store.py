@@ -12,7 +12,7 @@ import pytest
 
 from postillon.log import Level, Log
 from postillon.setting import KIB, ConfigError
-from postillon.store import counters
+from postillon.store import commit, counters
 from postillon.store.batch import MOST_HERE, OCTETS_HERE
 from postillon.store.config import StoreConfig
 from postillon.store.operation import (
@@ -242,9 +242,35 @@ async def test_no_room_for_rows_fails_the_batch_and_the_store_goes_on(tmp_path: 
     vfs.unregister()
 
 
+@pytest.mark.parametrize("quick", [True, False])
+async def test_a_slow_disk_syncs_pack_and_log_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    monkeypatch.setattr(commit, "QUICK_S", 60.0 if quick else -1.0)
+    threads: dict[int, int] = {}
+
+    class Watched(FailingFiles):
+        def sync_data(self, fd: int) -> None:
+            threads[fd] = threading.get_ident()
+            super().sync_data(fd)
+
+    store = await open_store(tmp_path, owner="w0", files=Watched(Fault(10_000)))
+    await store.write(append, NewBlob(b"begins a pack, with waits of its own"))
+    threads.clear()
+    await store.write(append, NewBlob(b"second"))
+    assert store._committer.pack is not None
+    assert threads.keys() == {store._committer.pack.fd, store.opened.wal_fd}
+    assert len(set(threads.values())) == (1 if quick else 2)
+    await store.close()
+
+
+@pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("which", [1, 2])
-async def test_a_failed_sync_is_final(tmp_path: Path, which: int) -> None:
+async def test_a_failed_sync_is_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: int, quick: bool
+) -> None:
     """Of the pack or of the log: stop, tell, never try again (FAULTS 48)."""
+    monkeypatch.setattr(commit, "QUICK_S", 60.0 if quick else -1.0)
     lines: list[bytes] = []
 
     class Failing(FailingFiles):
