@@ -110,10 +110,12 @@ async def caller(
             at.accounts.hub.notify(changes)
             pusher.hear(topics)
             submitter.hear(topics)
+            sign_ins.guests.hear(topics)
 
+        sign_ins = SignIns(at.credentials, Throttle(QUICK, at.time))
         at.store.on_commit(heard)
         await pusher.start()
-        authority = Authority(SignIns(at.credentials, Throttle(QUICK, at.time)))
+        authority = Authority(sign_ins)
         application = web.Application()
         spool = folder / "spool"
         spool.mkdir()

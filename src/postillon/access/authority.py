@@ -59,6 +59,7 @@ class Authority:
         self, sign_ins: SignIns, *, log: Log = SILENT, meter: Meter = SILENT_METER
     ) -> None:
         self._sign_ins = sign_ins
+        self.guests = sign_ins.guests
         self._log = log
         self._meter = meter
 

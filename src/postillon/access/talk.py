@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address
 
 from postillon.net.deflate import DeflateStream
 from postillon.net.stream import Stream
 
+PARTING_S = 10.0  # for the work under way of who has to go
 ENOUGH = 64 * 1024  # octets of output that are sent before more is made
 
 
@@ -38,6 +40,11 @@ class Talk:
         """Send when much was said."""
         if self._out_size >= ENOUGH:
             await self.flush()
+
+    def part(self, farewell: bytes) -> None:
+        """End it from outside: the session ends after its present work, or is cut off."""
+        self.stream.finish(farewell)
+        asyncio.get_running_loop().call_later(PARTING_S, self.stream.abort)
 
     def unsaid(self) -> bytes:
         data = b"".join(self._out)

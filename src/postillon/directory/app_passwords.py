@@ -8,6 +8,7 @@ import msgspec
 
 from postillon.directory import scopes, tokens
 from postillon.directory.errors import BadName, CredentialNotFound, TooMany
+from postillon.directory.topics import standing_changed
 from postillon.store.counters import next_id
 from postillon.store.operation import Steps, Tx
 
@@ -80,6 +81,7 @@ def remove(tx: Tx, principal: int, number: int) -> Steps[None]:
     )
     if not rows:
         raise CredentialNotFound("app password", str(number))
+    standing_changed(tx, principal)
 
 
 def checked_name(name: str) -> str:

@@ -23,6 +23,7 @@ from postillon.directory.api_keys import ApiKey
 from postillon.directory.app_passwords import APP, AppPassword
 from postillon.directory.config import AuthConfig
 from postillon.directory.domains import TOPIC
+from postillon.directory.guests import Guests
 from postillon.directory.last_use import LastUse
 from postillon.directory.passwords import SALT, Passwords, prepare, read_verifier
 from postillon.directory.principals import Principal, PrincipalKind
@@ -137,6 +138,10 @@ class Credentials:
     async def scram(self, login: str) -> list[Proving]:
         """What SCRAM-SHA-256 needs; for unknown logins made up, and always the same. Never empty."""
         return await self._store.query(_verifiers(login[:MAX_LOGIN], self._config.scram_iterations))
+
+    def guests(self) -> Guests:
+        """To be started, for those who stay with what they have proved."""
+        return Guests(self._store, self.clock)
 
     def binding(self, end_point: bytes | None) -> bytes | None:
         """What SCRAM may bind a login to, of what the connection has; None leaves -PLUS out."""

@@ -16,6 +16,7 @@ from postillon.directory.addresses import ACCOUNT, GROUP, AddressEntry, Removal
 from postillon.directory.domains import TOPIC
 from postillon.directory.errors import AddressTaken, BadName, PrincipalNotFound, WrongKind
 from postillon.directory.names import address_of
+from postillon.directory.topics import standing_changed
 from postillon.mail.address import Address, AddressError, parse_address
 from postillon.mail.wording.languages import is_tag
 from postillon.store.counters import next_id
@@ -188,6 +189,8 @@ def update(
         (new.name, int(new.enabled), int(new.admin), new.language, new.id),
     )
     tx.announce(TOPIC)
+    if not new.enabled:
+        standing_changed(tx, new.id)
     return new
 
 
@@ -244,6 +247,7 @@ def delete(tx: Tx, principal: int) -> Steps[Removal]:
     yield ("DELETE FROM group_member WHERE principal = ?", (principal,))
     yield ("DELETE FROM granted WHERE grantee = ?", (principal,))
     tx.announce(TOPIC)
+    standing_changed(tx, principal)
     return removal
 
 

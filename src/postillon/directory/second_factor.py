@@ -11,6 +11,7 @@ from enum import Enum, auto
 import msgspec
 
 from postillon.directory import tokens, totp
+from postillon.directory.topics import standing_changed
 from postillon.store.operation import Steps, Tx
 
 RECOVERY_CODES = 10
@@ -81,6 +82,7 @@ def confirm(tx: Tx, principal: int, code: str, now: int) -> Steps[list[str] | No
         "UPDATE second_factor SET confirmed_at = ?, last_step = ?, recovery = ? WHERE principal = ?",
         (tx.now, step, kept, principal),
     )
+    standing_changed(tx, principal)  # where the password alone was enough
     return codes
 
 

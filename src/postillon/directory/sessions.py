@@ -19,6 +19,7 @@ import msgspec
 from postillon.directory import principals, tokens
 from postillon.directory.errors import CredentialNotFound
 from postillon.directory.principals import Principal
+from postillon.directory.topics import standing_changed
 from postillon.store.counters import next_id
 from postillon.store.operation import Row, Steps, Tx
 
@@ -206,7 +207,9 @@ def every(principal: int, now: int) -> Steps[list[Session]]:
 def end(tx: Tx, session: int) -> Steps[None]:
     """End a session: its tokens are good for nothing from now on."""
     yield ("DELETE FROM access_token WHERE session = ?", (session,))
-    yield ("DELETE FROM session WHERE session = ?", (session,))
+    rows = yield ("DELETE FROM session WHERE session = ? RETURNING principal", (session,))
+    for (principal,) in rows:
+        standing_changed(tx, principal)
 
 
 def end_of(tx: Tx, principal: int, session: int) -> Steps[None]:
@@ -229,6 +232,7 @@ def end_all(tx: Tx, principal: int, but: int = 0) -> Steps[int]:
     # A device that was let in and has not fetched its tokens yet would begin another one.
     yield ("DELETE FROM device_code WHERE principal = ?", (principal,))
     yield ("DELETE FROM signed_in WHERE principal = ?", (principal,))
+    standing_changed(tx, principal)
     return len(rows)
 
 

@@ -70,6 +70,7 @@ class SignIns:
     ) -> None:
         self.credentials = credentials
         self.throttle = throttle
+        self.guests = credentials.guests()
         self.bearer = bearer
         self.refusal = _refusal(metadata)
 

@@ -64,6 +64,10 @@ class DeflateStream:
     async def send(self, data: Data) -> None:
         await self.stream.send(self._packed(data))
 
+    def finish(self, farewell: bytes = b"") -> None:
+        """As `Stream.finish`, but in silence: what is said later would have to be packed later."""
+        self.stream.finish()
+
     def close(self) -> None:
         self.stream.close()
 

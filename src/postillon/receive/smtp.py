@@ -92,6 +92,7 @@ TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors")
 TOO_MANY_LOGINS = reply(421, "4.7.0", "Too many failed logins")
 TOO_MANY_UNKNOWN = reply(421, "4.7.1", "Too many unknown recipients")
 NO_ROOM = reply(452, "4.3.1", "No room for this message at present")
+SIGNED_OUT = reply(421, "4.7.0", "Signed out: the password was changed or the access revoked")
 STOPPING = reply(421, "4.3.2", "The server is stopping")
 BROKEN = reply(421, "4.3.0", "Something went wrong on our side")
 NOT_NOW = reply(451, "4.3.0", "The message could not be accepted; try again later")
@@ -159,7 +160,7 @@ class SmtpServer:
             log.error("session failed", error=repr(error), where=_where(error))
             stream.write(bytes(BROKEN))
         finally:
-            session.discard()
+            session.leave()
             stream.close()
 
 
@@ -182,6 +183,7 @@ class SmtpSession:
         self._errors = self._failed_logins = self._unknown = 0
         self._deadline = 0.0  # monotonic; when the next command or the whole content must be here
         self._closing = False
+        self._depart: Callable[[], None] | None = None  # from the guests
         self._engine = SmtpServerEngine(self._offer())
         self._decide: dict[type, Callable[..., Reply | None]] = {
             Data: self._data,
@@ -391,12 +393,27 @@ class SmtpSession:
             self._log = self._log.bind(login=answer.principal.login)
             self._engine.offer = self._offer()
             self._log.info("logged in", by=answer.credential)
+            assert self._server.sign_ins is not None
+            guests = self._server.sign_ins.guests
+            self._depart = guests.enter(answer.principal.id, answer.credential, self._signed_out)
         elif attempt.failed:
             self._log.warning("login failed", login=attempt.login)
             self._failed_logins += 1
             if self._failed_logins >= self._config.max_logins:
                 return TOO_MANY_LOGINS
         return said(answer)
+
+    def _signed_out(self) -> None:
+        """What has let the client in is good no longer: nothing more is taken."""
+        self._log.info("signed out")
+        self._closing = True
+        self._stream.finish(bytes(SIGNED_OUT))
+
+    def leave(self) -> None:
+        """The connection ends."""
+        self.discard()
+        if self._depart is not None:
+            self._depart()
 
     # The mail transaction
 

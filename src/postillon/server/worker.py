@@ -200,11 +200,13 @@ class Assembly:
         """Look after the queue from now on."""
         await self.pusher.start()
         await self.web.start()
+        self.sign_ins.guests.start()
         await self.runner.start()
 
     async def stop(self) -> None:
         """Give back what the queue has in hand."""
         await self.pusher.stop()
+        await self.sign_ins.guests.stop()
         await self.runner.stop()
         await self.agent.stop()
         if self._texts is not None:
@@ -217,6 +219,7 @@ class Assembly:
         self.accounts.hub.notify(changes)
         self.pusher.hear(topics)
         self.submitter.hear(topics)
+        self.sign_ins.guests.hear(topics)
         if TOPIC in topics or EVERYTHING in topics:
             self.runner.wake()
 

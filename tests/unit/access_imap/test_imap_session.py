@@ -19,7 +19,7 @@ from postillon.mail.mime import Scan, scan
 from postillon.net.deflate import DeflateStream
 from postillon.net.tls import ClientTls, ServerTls, self_signed
 from postillon.setting import ConfigError, minutes
-from support.imap import LOGIN, PASSWORD, STRANGER, Client, House, house
+from support.imap import LOGIN, OTHER, PASSWORD, STRANGER, Client, House, house
 from support.streams import socket_pair
 
 BIG = (
@@ -198,6 +198,33 @@ async def test_silent_does_not_hide_what_somebody_else_did(tmp_path: Path) -> No
         assert found == [b"* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen \\Recent))"]
         assert await one.ok("STORE 1 +FLAGS.SILENT (\\Draft)") == []
         assert await one.ok("NOOP") == []
+
+
+async def test_a_changed_password_ends_the_sessions_of_the_old_one(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        sign_ins = here.server.sign_ins
+        here.store.on_commit(lambda _, topics: sign_ins.guests.hear(topics))
+        other = await here.client("INBOX", OTHER)
+        waiting, idle, gone = [await here.client("INBOX") for _ in range(3)]
+        await idle.send(b"i IDLE\r\n")
+        assert await idle.response() == b"+ Idling"
+        await gone.ok("UNAUTHENTICATE")
+        await sign_ins.credentials.set_password(LOGIN, "quite another one")
+        for client in (waiting, idle):
+            assert (await client.response()).startswith(b"* BYE Signed out")
+            assert await client.response() == b""
+        await gone.ok("NOOP")
+        await other.ok("NOOP")
+
+
+async def test_a_compressed_session_ends_with_its_password_in_silence(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        sign_ins = here.server.sign_ins
+        here.store.on_commit(lambda _, topics: sign_ins.guests.hear(topics))
+        client = await here.client("INBOX")
+        await client.ok("COMPRESS DEFLATE")
+        await sign_ins.credentials.set_password(LOGIN, "quite another one")
+        assert await client.response() == b""
 
 
 async def test_an_idle_client_hears_of_what_comes_and_is_forgotten_after_it(tmp_path: Path) -> None:

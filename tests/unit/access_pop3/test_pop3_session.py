@@ -219,6 +219,19 @@ async def test_whoever_guesses_passwords_is_cut_off(tmp_path: Path) -> None:
         assert await client.line() == b""
 
 
+async def test_a_changed_password_ends_the_session_and_deletes_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path) as here:
+        sign_ins = here.server.sign_ins
+        here.store.on_commit(lambda _, topics: sign_ins.guests.hear(topics))
+        await here.fill(ONE)
+        client = await here.client()
+        await client.ok("DELE 1")
+        await sign_ins.credentials.set_password(LOGIN, "quite another one")
+        assert (await client.line()).startswith(b"-ERR [AUTH] Signed out")
+        assert await client.line() == b""
+        assert len(await here.account.uids(INBOX_ID)) == 1
+
+
 @pytest.mark.parametrize(
     "wrong", [{"quiet_time": minutes(9)}, {"hold_time": timedelta(0)}, {"wrong_commands": 0}]
 )

@@ -222,6 +222,21 @@ async def test_starttls_forgets_all_and_offers_login_with_channel_binding(tmp_pa
         near.close()
 
 
+async def test_a_changed_password_ends_the_session_in_the_middle_of_a_message(tmp_path):
+    async with post(tmp_path, "submission") as server:
+        guests = server.server.sign_ins.guests
+        server.house.store.on_commit(lambda _, topics: guests.hear(topics))
+        client, silent = await log_in(server), await log_in(server)
+        await say(client, "MAIL FROM:<ada@example.org>", "RCPT TO:<bob@example.org>", "DATA")
+        await client.send(b"Subject: not yet whole\r\n")
+        server.house.time.now += 1
+        await server.house.credentials.set_password("ada@example.org", "quite another one")
+        for ended in (client, silent):
+            assert (await heard(ended)).startswith("421 4.7.0 Signed out")
+            assert await ended.line() == b""
+        assert not server.queue.kept
+
+
 async def test_what_comes_with_starttls_is_never_run(tmp_path):
     async with post(tmp_path, tls=server_tls(tmp_path)) as server:
         client = await hello(server)

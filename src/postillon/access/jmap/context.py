@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from postillon.account.account import Account
 from postillon.account.accounts import Accounts
 from postillon.clock import Clock
 from postillon.directory.directory import Directory
-from postillon.directory.standing import stands
+from postillon.directory.guests import Guests
 from postillon.log import Log
 from postillon.protocol.jmap.errors import MethodError
 from postillon.protocol.jmap.request import Call, Limits
@@ -22,7 +24,6 @@ from postillon.store.operation import Store
 if TYPE_CHECKING:
     from postillon.queue.submit import Submitter
 
-STANDING_MS = 60_000  # a connection goes on no longer after its credential is gone
 Method = Callable[["Context", dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -41,23 +42,21 @@ class Services:
     log: Log
 
 
-class Standing:
-    """Asks now and then whether whoever has been let in would be let in still."""
+@asynccontextmanager
+async def let_in(guests: Guests, identity: Identity, longest_s: float) -> AsyncIterator[None]:
+    """A connection that goes on for so long at most, and no longer than its credential is good.
 
-    def __init__(self, services: Services, identity: Identity) -> None:
-        self._services = services
-        self._identity = identity
-        self._since = self._asked = services.clock()
-
-    async def ends(self) -> bool:
-        """Whether the credential is gone. Looks into the store at most once in STANDING_MS."""
-        now = self._services.clock()
-        if now - self._asked < STANDING_MS:
-            return False
-        self._asked = now
-        who = self._identity
-        steps = stands(who.principal, who.credential, self._since, now)
-        return not await self._services.store.query(steps)
+    Raises TimeoutError at the end of either.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(longest_s) as patience:
+        leave = guests.enter(
+            identity.principal, identity.credential, lambda: patience.reschedule(loop.time())
+        )
+        try:
+            yield
+        finally:
+            leave()
 
 
 @dataclass(slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 
 import msgspec
 from aiohttp import web
 
 from postillon.access.authority import Identity, problem
-from postillon.access.jmap.context import Services, Standing
+from postillon.access.jmap.context import Services, let_in
 from postillon.access.jmap.states import States
+from postillon.directory.guests import Guests
 
 SHORTEST_PING_S, LONGEST_PING_S = 5, 900
 SIGN_OF_LIFE_S = 120  # where the client wants no pings: a comment, which finds out who has gone
@@ -19,11 +19,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def events(
-    request: web.Request, services: Services, identity: Identity
+    request: web.Request, services: Services, identity: Identity, guests: Guests
 ) -> web.StreamResponse:
     """The handler, for whoever has been let in. Raises HTTPBadRequest."""
     types, close, ping = _asked(request)
-    standing = Standing(services, identity)
     states = States(services.accounts, identity.principal, types)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -32,27 +31,32 @@ async def events(
         await states.start(request.headers.get("Last-Event-ID", ""))
         await response.prepare(request)
         await response.write(b": here\n\n")
-        ends = monotonic() + LONGEST_S
-        while monotonic() < ends:
-            found = await states.next(ping or SIGN_OF_LIFE_S)
-            if await standing.ends():
-                break
-            if found is not None:
-                await response.write(
-                    b"event: state\nid: %b\ndata: %b\n\n" % (states.id.encode(), _encode(found))
-                )
-                if close:
-                    break
-            elif ping:
-                await response.write(b'event: ping\ndata: {"interval": %d}\n\n' % ping)
-            else:
-                await response.write(b": here\n\n")
+        async with let_in(guests, identity, LONGEST_S):
+            await _tell(response, states, close, ping)
+    except TimeoutError:
+        pass  # the client comes again, and shows again who it is
     except (ConnectionError, asyncio.CancelledError):  # the client has gone, or we are stopping
         return response
     finally:
         states.close()
     await response.write_eof()
     return response
+
+
+async def _tell(response: web.StreamResponse, states: States, close: bool, ping: int) -> None:
+    """All that changes, until the client has heard enough."""
+    while True:
+        found = await states.next(ping or SIGN_OF_LIFE_S)
+        if found is not None:
+            await response.write(
+                b"event: state\nid: %b\ndata: %b\n\n" % (states.id.encode(), _encode(found))
+            )
+            if close:
+                return
+        elif ping:
+            await response.write(b'event: ping\ndata: {"interval": %d}\n\n' % ping)
+        else:
+            await response.write(b": here\n\n")
 
 
 def _asked(request: web.Request) -> tuple[list[str] | None, bool, int]:

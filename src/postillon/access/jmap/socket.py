@@ -11,9 +11,10 @@ from aiohttp import WSMsgType, web
 
 from postillon.access.authority import Identity, problem
 from postillon.access.jmap.api import Api
-from postillon.access.jmap.context import Services, Standing
+from postillon.access.jmap.context import Services, let_in
 from postillon.access.jmap.registry import CAPABILITIES
 from postillon.access.jmap.states import States
+from postillon.directory.guests import Guests
 from postillon.protocol.jmap import ijson
 from postillon.protocol.jmap.errors import RequestError
 from postillon.protocol.jmap.kinds import WrongType, list_of, optional, string
@@ -21,7 +22,6 @@ from postillon.protocol.jmap.request import Call, exceeded, read
 
 SUBPROTOCOL = "jmap"
 HEARTBEAT_S = 60.0
-LOOK_S = 60.0  # between two looks at whether the client would be let in still
 LONGEST_S = 24 * 3_600.0
 _encode = msgspec.json.Encoder().encode
 
@@ -35,6 +35,7 @@ class Talk:
         identity: Identity,
         api: Api,
         session_state: Callable[[], Awaitable[str]],
+        guests: Guests,
     ) -> None:
         self._services = services
         self._identity = identity
@@ -47,7 +48,7 @@ class Talk:
         )
         self._states: States | None = None
         self._pushing: asyncio.Task[None] | None = None
-        self._standing = Standing(services, identity)
+        self._guests = guests
 
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Raises HTTPBadRequest for who does not speak it."""
@@ -56,10 +57,8 @@ class Talk:
             raise problem(web.HTTPBadRequest, "The WebSocket must have the subprotocol jmap")
         await self._socket.prepare(request)
         try:
-            async with asyncio.timeout(LONGEST_S):
+            async with let_in(self._guests, self._identity, LONGEST_S):
                 async for message in self._socket:
-                    if await self._standing.ends():
-                        break
                     if message.type is WSMsgType.TEXT:
                         await self._heard(message.data.encode("utf-8", "surrogatepass"))
                     elif message.type is WSMsgType.BINARY:
@@ -121,10 +120,7 @@ class Talk:
 
     async def _push(self, states: States) -> None:
         while True:
-            found = await states.next(LOOK_S)
-            if await self._standing.ends():
-                await self._socket.close()
-                return
+            found = await states.next(None)
             if found is not None:
                 await self._say({**found, "pushState": states.id})
 

@@ -211,7 +211,7 @@ class JmapWeb:
         identity = await self.identify(request)
         try:
             with self._counted(self._listening, identity, PUSHES):
-                return await events(request, self._services, identity)
+                return await events(request, self._services, identity, self._authority.guests)
         except RequestError as error:
             return refused(error, 429)
 
@@ -220,7 +220,7 @@ class JmapWeb:
         state = partial(self._sessions.state, identity, origin(request))
         try:
             with self._counted(self._listening, identity, PUSHES):
-                talk = Talk(self._services, identity, self._api, state)
+                talk = Talk(self._services, identity, self._api, state, self._authority.guests)
                 return await talk.run(request)
         except RequestError as error:
             return refused(error, 429)
