@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from postillon.mail.addresses import parse_mailboxes
 from postillon.mail.digest import HeaderDigest
 from postillon.mail.header import unfold, unfolded
 from postillon.mail.octets import Octets
@@ -24,9 +25,26 @@ IN_DIGEST: Mapping[bytes, Callable[[HeaderDigest], bytes]] = {
 }
 
 
+_ADDRESSES = frozenset((b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"))
+
+
 def field_text(header: HeaderDigest, field: bytes) -> str:
-    """A field of IN_DIGEST as people read it; "" where it is absent."""
-    return decode_words(IN_DIGEST[field](header))
+    """A field of IN_DIGEST as people read it; "" where it is absent.
+
+    Addresses that have comments inside follow without these: FROM of IMAP is about what ENVELOPE
+    shows (RFC 3501 section 6.4.4).
+    """
+    raw = IN_DIGEST[field](header)
+    text = decode_words(raw)
+    if b"(" not in raw or field not in _ADDRESSES:
+        return text
+    plain = [
+        b"%b@%b" % (item.local, item.domain)
+        for item in parse_mailboxes(raw)
+        if item.local is not None and item.domain
+    ]
+    addresses = (octets.decode("utf-8", "replace") for octets in plain)
+    return "\n".join([text, *(address for address in addresses if address not in text)])
 
 
 def header_fields(prefix: bytes, content: Octets, root: Part) -> Iterator[tuple[bytes, str]]:

@@ -120,8 +120,10 @@ async def apart(size: int, call: Callable[..., Any], *arguments: object) -> Any:
 
 
 def collate(text: str) -> str:
-    """What is compared (i;unicode-casemap, RFC 5051)."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold())
+    """What is compared (i;unicode-casemap, RFC 5051): in capitals, so that `_` comes after Z."""
+    if text.isascii():
+        return text.upper()
+    return unicodedata.normalize("NFKD", text.casefold()).upper()
 
 
 def _sent(row: SortFacts) -> int:
