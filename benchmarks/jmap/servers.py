@@ -22,7 +22,6 @@ from support.server import free_ports
 
 FILL_AT_ONCE = 100
 WAITING = 20  # users who wait for events, besides box0 with the mail
-SCHEMA = servers.ROOT / "src/postillon/store/schema"
 
 
 class Filled(servers.Server):
@@ -105,7 +104,7 @@ class Postillon(Filled, servers.Postillon):
         return (self.folder,)
 
     def form(self) -> str:
-        return f"{self.messages} {sorted(path.name for path in SCHEMA.iterdir())}"
+        return str(self.messages)  # an older schema is brought up to date at the start
 
     def launch(self, *, indexed: bool) -> None:
         del indexed
