@@ -38,6 +38,7 @@ from postillon.protocol.imap.words import Reader, Refused, number_set
 MAX_DEPTH = 50  # of NOT, OR and parentheses; ours
 MAX_KEYS = 2_000  # of one search; ours
 CHARSETS = {"US-ASCII": "ascii", "UTF-8": "utf-8"}
+_ALSO = {"UTF8": "utf-8", "ASCII": "ascii"}  # how clients misspell them
 RETURNS = frozenset(
     {"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "RELEVANCY", "UPDATE", "CONTEXT"}
 )
@@ -167,9 +168,10 @@ def _returns(reader: Reader) -> tuple[frozenset[str] | None, tuple[int, int] | N
 
 def _charset(reader: Reader) -> str:
     name = reader.astring().upper().decode("ascii", "replace")
-    if name not in CHARSETS:
+    charset = CHARSETS.get(name) or _ALSO.get(name)
+    if charset is None:
         raise Refused("Unknown charset", "NO", f"BADCHARSET ({' '.join(CHARSETS)})")
-    return CHARSETS[name]
+    return charset
 
 
 def _program(
