@@ -15,6 +15,7 @@ from postillon.account import (
     hierarchy,
     mailboxes,
     metadata,
+    notices,
     transfer,
     url_keys,
 )
@@ -287,7 +288,7 @@ class Account(Reading):
         await self._write(
             mailbox,
             Right.ADMINISTER,
-            lambda tx: grants.change(tx, self.id, (mailbox,), grantee, rights, mode),
+            lambda tx: self._grant(tx, (mailbox,), grantee, rights, mode),
         )
 
     async def share(self, mailbox: MailboxId, wanted: Mapping[int, Right]) -> None:
@@ -295,7 +296,7 @@ class Account(Reading):
 
         def operation(tx: Tx) -> Steps[None]:
             for grantee, rights in wanted.items():
-                yield from grants.change(tx, self.id, (mailbox,), grantee, rights)
+                yield from self._grant(tx, (mailbox,), grantee, rights)
 
         await self._write(mailbox, Right.ADMINISTER, operation)
 
@@ -314,9 +315,20 @@ class Account(Reading):
             for item in there:  # each after the one above it
                 if item.parent in places:
                     places.add(item.id)
-            yield from grants.change(tx, self.id, sorted(places), grantee, rights, mode)
+            yield from self._grant(tx, sorted(places), grantee, rights, mode)
 
         await self._store.write(operation)
+
+    def _grant(
+        self,
+        tx: Tx,
+        places: Sequence[MailboxId],
+        grantee: int,
+        rights: Right,
+        mode: FlagMode = FlagMode.REPLACE,
+    ) -> Steps[None]:
+        change = grants.change(tx, self.id, places, grantee, rights, mode)
+        return notices.telling(tx, self.id, self._actor, places, grantee, change)
 
 
 def _claim_recent(account: AccountId, mailbox: MailboxId) -> Steps[tuple[Uid, Uid]]:

@@ -27,14 +27,16 @@ class Happened(IntEnum):
     SUBMISSION_CHANGED = 24
     SUBMISSION_DELETED = 25
     VACATION_CHANGED = 26
+    NOTICE_CREATED = 27
+    NOTICE_DELETED = 28
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """A type of data: the kinds of its records."""
+    """A type of data: the kinds of its records. changed: None for what never changes."""
 
     created: Happened
-    changed: Happened
+    changed: Happened | None
     deleted: Happened
 
 
@@ -42,6 +44,7 @@ IDENTITIES = Sort(Happened.IDENTITY_CREATED, Happened.IDENTITY_CHANGED, Happened
 SUBMISSIONS = Sort(
     Happened.SUBMISSION_CREATED, Happened.SUBMISSION_CHANGED, Happened.SUBMISSION_DELETED
 )
+NOTICES = Sort(Happened.NOTICE_CREATED, None, Happened.NOTICE_DELETED)
 
 
 class CannotTell(Exception):
@@ -105,7 +108,7 @@ def changes(account: AccountId, sort: Sort, since: int, most: int | None) -> Ste
     now, low = rows[0]
     if not low <= since <= now:
         raise CannotTell(since)
-    kinds = (int(sort.created), int(sort.changed), int(sort.deleted))
+    kinds = (int(sort.created), int(sort.changed or sort.created), int(sort.deleted))
     rows = yield (
         "SELECT modseq, kind, object FROM change WHERE account = ? AND modseq > ?"
         " AND kind IN (?,?,?) ORDER BY modseq, n",

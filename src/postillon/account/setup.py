@@ -28,6 +28,7 @@ _TABLES = (
     "submission",
     "vacation",
     "vacation_answer",
+    "share_notice",
     "mailbox",
 )
 _KEYS = {
@@ -36,7 +37,7 @@ _KEYS = {
     "annotation": "mailbox, entry", "granted": "mailbox, grantee", "url_key": "mailbox, holder",
     "imported": "mark",
     "identity": "identity", "submission": "submission", "vacation": "account",
-    "vacation_answer": "sender", "mailbox": "mailbox",
+    "vacation_answer": "sender", "share_notice": "notice", "mailbox": "mailbox",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from postillon.account.ids import AccountId
 from postillon.account.owned import CannotTell, Sort
 from postillon.protocol.jmap import standard
 from postillon.protocol.jmap.errors import MethodError, SetError, invalid_properties
-from postillon.protocol.jmap.standard import GetArguments, SetArguments
+from postillon.protocol.jmap.standard import GetArguments, QueryChangesArguments, SetArguments
 
 Create = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 Update = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any] | None]]
@@ -67,6 +67,40 @@ async def changes(
         destroyed=[names.name(letter, n) for n in found.destroyed],
         has_more=found.more,
     )  # fmt: skip
+
+
+async def query_changes(
+    context: Context,
+    account: AccountId,
+    sort: Sort,
+    letter: str,
+    wanted: QueryChangesArguments,
+    ids: Sequence[str],
+) -> dict[str, Any]:
+    """The response of a /queryChanges. ids: all results as they are now.
+
+    All that changed is taken out, and put back where it stands (RFC 8620 section 5.6).
+    """
+    delta = await changes(
+        context, account, sort, letter,
+        {"accountId": wanted.account_id, "sinceState": wanted.since_query_state},
+    )  # fmt: skip
+    touched = {*delta["created"], *delta["updated"]}
+    end = len(ids)
+    if wanted.up_to_id is not None and wanted.up_to_id in ids:
+        end = ids.index(wanted.up_to_id) + 1
+    added = [{"id": one, "index": n} for n, one in enumerate(ids[:end]) if one in touched]
+    removed = [*delta["updated"], *delta["destroyed"]]
+    if wanted.max_changes is not None and len(removed) + len(added) > wanted.max_changes:
+        raise MethodError("tooManyChanges")
+    answer = {
+        "accountId": wanted.account_id,
+        "oldQueryState": wanted.since_query_state,
+        "newQueryState": delta["newState"],
+        "removed": removed,
+        "added": added,
+    }
+    return {**answer, "total": len(ids)} if wanted.calculate_total else answer
 
 
 async def carry_out(

@@ -15,10 +15,10 @@ import msgspec
 from postillon.access.jmap import names, owned
 from postillon.access.jmap.capability import Capability
 from postillon.access.jmap.context import Context, Method
+from postillon.access.jmap.filtering import Test, test_of
 from postillon.directory.principals import Principal, PrincipalKind
 from postillon.protocol.jmap import standard
 from postillon.protocol.jmap.errors import MethodError, SetError, invalid_arguments
-from postillon.protocol.jmap.standard import Condition, Filter
 
 CAPABILITY = "urn:ietf:params:jmap:principals"
 OWNER = "urn:ietf:params:jmap:principals:owner"
@@ -93,7 +93,7 @@ async def changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]
 async def query(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
     wanted = standard.QueryArguments.parse(arguments)
     state, found = await _look(context, wanted.account_id)
-    items = [item for item in found.values() if _matches(item, wanted.filter)]
+    items = list(filter(test_of(wanted.filter, _condition), found.values()))
     for level in reversed(wanted.sort):
         if level.property not in ("name", "email", "type"):
             raise MethodError("unsupportedSort", f"there is no order by {level.property}")
@@ -128,32 +128,20 @@ async def set_(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
 _FORBIDDEN = SetError("forbidden", "administrators make and change principals")
 
 
-def _matches(item: Mapping[str, Any], wanted: Filter | None) -> bool:
-    """Raises MethodError."""
-    if wanted is None:
-        return True
-    if not isinstance(wanted, Condition):
-        found = [_matches(item, part) for part in wanted.conditions]
-        if wanted.operator == "AND":
-            return all(found)
-        return any(found) if wanted.operator == "OR" else not any(found)
-    held = [_holds(item, name, value) for name, value in wanted.properties.items()]
-    return all(held)
-
-
-def _holds(item: Mapping[str, Any], name: str, value: Any) -> bool:
+def _condition(name: str, value: Any) -> Test[Mapping[str, Any]]:
     if name == "accountIds":
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise invalid_arguments("accountIds is an array of ids", ["filter"])
-        return bool({*value} & {*(item["accounts"] or {})})
+        return lambda item: bool({*value} & {*(item["accounts"] or {})})
     if name not in ("email", "name", "text", "type", "timeZone"):
         raise MethodError("unsupportedFilter", f"there is no condition {name}")
     if not isinstance(value, str):
         raise invalid_arguments(f"{name} is a String", ["filter"])
     if name in ("type", "timeZone"):
-        return bool(item[name] == value)
-    fields = ("name", "email") if name == "text" else (name,)
-    return any(value.lower() in item[field].lower() for field in fields)
+        return lambda item: bool(item[name] == value)
+    fields = ("name", "email", "description") if name == "text" else (name,)
+    sought = value.casefold()
+    return lambda item: any(sought in (item[field] or "").casefold() for field in fields)
 
 
 METHODS: Mapping[str, Method] = {

@@ -12,6 +12,7 @@ from postillon.access.jmap import (
     identities,
     mailboxes,
     mdns,
+    notifications,
     principals,
     quotas,
     snippets,
@@ -36,6 +37,7 @@ MODULES: tuple[ModuleType, ...] = (
     vacations,
     quotas,
     principals,
+    notifications,
     mdns,
 )
 

@@ -46,12 +46,12 @@ async def add(context: Context, account: AccountId, listed: list[dict[str, Any]]
     for mailbox, grantee, rights in given:
         if grantee != grants.ANYONE:
             shares = found.setdefault(mailbox, {})
-            shares[names.name(names.PRINCIPAL, grantee)] = _as_json(rights)
+            shares[names.name(names.PRINCIPAL, grantee)] = as_json(rights)
     for item in listed:
         item[PROPERTY] = found.get(names.number(names.MAILBOX, item["id"]) or 0)
 
 
-def _as_json(rights: Right) -> dict[str, bool]:
+def as_json(rights: Right) -> dict[str, bool]:
     return {name: wanted & rights == wanted for name, wanted in RIGHTS.items()}
 
 

@@ -34,6 +34,8 @@ TYPES: Mapping[int, frozenset[str]] = {
     Happened.SUBMISSION_CHANGED: frozenset({"EmailSubmission"}),
     Happened.SUBMISSION_DELETED: frozenset({"EmailSubmission"}),
     Happened.VACATION_CHANGED: frozenset({"VacationResponse"}),
+    Happened.NOTICE_CREATED: frozenset({"ShareNotification"}),
+    Happened.NOTICE_DELETED: frozenset({"ShareNotification"}),
 }
 MANY_S = 0.05  # changes that follow each other so soon are told together
 Seen = dict[int, int]  # MODSEQ by account

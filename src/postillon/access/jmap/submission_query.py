@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from postillon.access.jmap import names
+from postillon.access.jmap.filtering import Test, test_of
 from postillon.mail.dates import parse_moment
 from postillon.protocol.jmap.errors import MethodError, invalid_arguments
-from postillon.protocol.jmap.standard import Comparator, Condition, Filter
+from postillon.protocol.jmap.standard import Comparator, Filter
 from postillon.queue.submissions import CANCELED, FINAL, PENDING, Sent
 
-Test = Callable[[Sent], bool]
 _KEYS: dict[str, Callable[[Sent], Any]] = {
     "emailId": lambda item: names.name(names.EMAIL, item.email),
     "threadId": lambda item: names.name(names.THREAD, item.thread),
@@ -22,8 +22,7 @@ _KEYS: dict[str, Callable[[Sent], Any]] = {
 
 def matching(every: Sequence[Sent], wanted: Filter | None, sort: Sequence[Comparator]) -> list[str]:
     """Their ids. Raises MethodError: invalidArguments, unsupportedFilter or unsupportedSort."""
-    test = _test(wanted)
-    found = sorted(filter(test, every), key=lambda item: item.id)
+    found = sorted(filter(test_of(wanted, _condition), every), key=lambda item: item.id)
     for level in reversed(sort):
         key = _KEYS.get(level.property)
         if key is None or level.collation is not None or level.more:
@@ -32,25 +31,7 @@ def matching(every: Sequence[Sent], wanted: Filter | None, sort: Sequence[Compar
     return [names.name(names.SUBMISSION, item.id) for item in found]
 
 
-def _test(wanted: Filter | None) -> Test:
-    if wanted is None:
-        return lambda item: True
-    if isinstance(wanted, Condition):
-        return _all([_condition(name, value) for name, value in wanted.properties.items()])
-    parts = [_test(part) for part in wanted.conditions]
-    match wanted.operator:
-        case "AND":
-            return _all(parts)
-        case "OR":
-            return lambda item: any(part(item) for part in parts)
-    return lambda item: not any(part(item) for part in parts)
-
-
-def _all(parts: Sequence[Test]) -> Test:
-    return lambda item: all(part(item) for part in parts)
-
-
-def _condition(name: str, value: Any) -> Test:
+def _condition(name: str, value: Any) -> Test[Sent]:
     match name:
         case "identityIds" | "emailIds" | "threadIds":
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):

@@ -115,32 +115,14 @@ async def query(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 async def query_changes(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
-    """All that changed is taken out, and put back where it stands now."""
     wanted = standard.QueryChangesArguments.parse(arguments)
     account = await context.own_account(wanted.account_id)
     await refresh(context, account)
-    delta = await owned.changes(
-        context, account.id, SUBMISSIONS, names.SUBMISSION,
-        {"accountId": wanted.account_id, "sinceState": wanted.since_query_state},
-    )  # fmt: skip
     every = await context.services.store.query(submissions.every(account.id))
     ids = submission_query.matching(every, wanted.filter, wanted.sort)
-    touched = {*delta["created"], *delta["updated"]}
-    added = [{"id": one, "index": n} for n, one in enumerate(ids) if one in touched]
-    if wanted.up_to_id is not None and wanted.up_to_id in ids:
-        touched -= set(ids[ids.index(wanted.up_to_id) + 1 :])
-        added = [item for item in added if item["id"] in touched]
-    removed = [*delta["updated"], *delta["destroyed"]]
-    if wanted.max_changes is not None and len(removed) + len(added) > wanted.max_changes:
-        raise MethodError("tooManyChanges")
-    answer = {
-        "accountId": wanted.account_id,
-        "oldQueryState": wanted.since_query_state,
-        "newQueryState": delta["newState"],
-        "removed": removed,
-        "added": added,
-    }
-    return {**answer, "total": len(ids)} if wanted.calculate_total else answer
+    return await owned.query_changes(
+        context, account.id, SUBMISSIONS, names.SUBMISSION, wanted, ids
+    )
 
 
 # Sending -----------------------------------------------------------------------------------------
