@@ -8,6 +8,7 @@ same for every redirect. Ports are those of the web; time, size and the number a
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,6 +32,9 @@ MAX_AT_ONCE = 16
 TIME_S = 15.0  # for all of it, redirects included
 CHUNK = 64 * 1024
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address inside
+# A last label that is a number makes a host an IPv4 address for some (127.1, 2130706433, 0x7f.1): no
+# name ends so (https://url.spec.whatwg.org/#ends-in-a-number-checker). Nor is a colon part of any.
+_ODD_ADDRESS = re.compile(r".*:.*|(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.*", re.DOTALL)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -165,6 +169,9 @@ class Outward:
         try:
             found: tuple[str, ...] = (str(ip_address(host)),)
         except ValueError:
+            if _ODD_ADDRESS.fullmatch(host):
+                # Who connects would not ask for its addresses, but read it in its own way.
+                raise Forbidden("the host is an address in an unusual form") from None
             try:
                 found = await self._resolver.addresses(host)
             except DnsError as error:

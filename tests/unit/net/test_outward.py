@@ -90,6 +90,21 @@ async def test_an_address_inside_that_is_written_out_is_refused(host: str) -> No
         await Outward(Names(), agent="test").get(f"http://{host}/", most=1, accept="*/*")
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["2130706433", "127.1", "0x7f.1", "0177.0.0.1", "127.0.0.1.", "0x7f000001", "x.0x1", "1."],
+)
+async def test_an_address_in_an_odd_form_is_refused_even_if_dns_answers_for_everything(
+    host: str,
+) -> None:
+    class Hijacked:
+        async def addresses(self, name: str) -> tuple[str, ...]:
+            return ("93.184.216.34",)
+
+    with pytest.raises(Forbidden):
+        await Outward(Hijacked(), agent="test").get(f"http://{host}/", most=1, accept="*/*")
+
+
 async def test_a_name_that_means_an_address_inside_is_refused() -> None:
     names = Names(inside_example=("93.184.216.34", "10.0.0.1"))
     with pytest.raises(Forbidden):

@@ -50,9 +50,12 @@ async def let_in(guests: Guests, identity: Identity, longest_s: float) -> AsyncI
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(longest_s) as patience:
-        leave = guests.enter(
-            identity.principal, identity.credential, lambda: patience.reschedule(loop.time())
-        )
+
+        def end() -> None:
+            if not patience.expired():
+                patience.reschedule(loop.time())
+
+        leave = guests.enter(identity.principal, identity.credential, end)
         try:
             yield
         finally:
