@@ -56,7 +56,7 @@ CORS = {
 
 
 class Complaints(logging.Handler):
-    """What aiohttp has to say, as lines of our log: a peer's faulty request is no fault of ours."""
+    """What aiohttp has to say, as lines of our log: faulty peers, or gone ones, are no fault of ours."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -64,7 +64,8 @@ class Complaints(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        write = self._log.debug if isinstance(error, HttpProcessingError) else self._log.error
+        peers = isinstance(error, HttpProcessingError | ConnectionError)
+        write = self._log.debug if peers else self._log.error
         write("http", problem=record.getMessage(), error=repr(error))
 
 
