@@ -157,7 +157,8 @@ def _certificate(config: Configuration) -> Iterator[Finding]:
     names = _names(leaf)
     if not any(_covers(name, config.server.hostname.lower()) for name in names):
         what = f"{certificate} is for {', '.join(names) or 'no name'}, not {config.server.hostname}"
-        yield _warning("tls.certificate", what, "clients that connect to the host name will object")
+        remedy = f"get a certificate for {config.server.hostname}: clients that connect to it object"
+        yield _warning("tls.certificate", what, remedy)
 
 
 def _names(leaf: x509.Certificate) -> list[str]:

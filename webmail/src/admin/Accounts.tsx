@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { LANGUAGES, size } from "../i18n";
-import { ask } from "../state/app";
+import { ask, say } from "../state/app";
 import { Check, Field, Icon, Spinner } from "../views/common";
 import { at, call, get, type Account, type AccountMade, type AppPassword, type SecondFactor, type Share } from "./api";
-import { Badge, Facts, FormDialog, Head, Loading, Once, Search, Table } from "./parts";
+import { Badge, type Change, Facts, FormDialog, Head, Loading, Once, Review, Search, Table } from "./parts";
 import { act, go, hash, useLoad, words } from "./state";
 import { a, ago, moment } from "./text";
 
@@ -148,38 +148,57 @@ function Properties(props: { account: Account; saved: (account: Account) => void
   const [admin, setAdmin] = useState(one.admin);
   const [quota, setQuota] = useState(one.quota === null ? "" : String(Math.round(one.quota / 1_000_000)));
   const [language, setLanguage] = useState(one.language);
-  const save = async (event: Event) => {
-    event.preventDefault();
-    const octets = quota.trim() ? Math.round(Number(quota) * 1_000_000) : 0;
-    const found = await act(() => call<Account>("PATCH", at("accounts", one.login), {
+  const [reviewing, setReviewing] = useState(false);
+  const octets = quota.trim() ? Math.round(Number(quota) * 1_000_000) : 0;
+  const save = async () => {
+    props.saved(await call<Account>("PATCH", at("accounts", one.login), {
       name: name.trim(), enabled, language, quota: octets, ...(one.kind === "person" ? { admin } : {}),
-    }), a("saved"));
-    if (found) props.saved(found);
+    }));
+    say(a("saved"));
   };
+  const yes = (value: boolean) => a(value ? "yes" : "no");
+  const room = (value: number) => (value ? size(value) : a("no_limit"));
+  const spoken = (tag: string) => LANGUAGES[tag as keyof typeof LANGUAGES] ?? (tag || a("not_known"));
+  const all: Change[] = [
+    { name: a("name"), from: one.name, to: name.trim() },
+    {
+      name: a("quota"), from: room(one.quota ?? 0), to: room(octets),
+      effect: octets && octets < one.used ? a("effect_quota_full", { used: size(one.used) }) : undefined,
+    },
+    { name: a("language"), from: spoken(one.language), to: spoken(language) },
+    {
+      name: a("account_enabled"), from: yes(one.enabled), to: yes(enabled),
+      effect: a(enabled ? "effect_account_on" : "effect_account_off", { login: one.login, addresses: one.addresses.join(", ") }),
+    },
+    { name: a("administrator"), from: yes(one.admin), to: yes(admin), effect: a(admin ? "administrator_hint" : "effect_admin_off") },
+  ];
   return (
-    <form class="card" onSubmit={save}>
-      <h2>{a("properties")}</h2>
-      <Field label={a("name")}>
-        {(id) => <input id={id} value={name} onInput={(event) => setName(event.currentTarget.value)} />}
-      </Field>
-      <div class="side-by-side">
-        <Field label={a("quota")} hint={a("quota_hint")}>
-          {(id) => <input id={id} type="number" min={0} step="any" value={quota} placeholder={a("no_limit")} onInput={(event) => setQuota(event.currentTarget.value)} />}
+    <>
+      {reviewing && <Review all={all} save={save} close={() => setReviewing(false)} />}
+      <form class="card" onSubmit={(event) => { event.preventDefault(); setReviewing(true); }}>
+        <h2>{a("properties")}</h2>
+        <Field label={a("name")}>
+          {(id) => <input id={id} value={name} onInput={(event) => setName(event.currentTarget.value)} />}
         </Field>
-        <Field label={a("language")} hint={a("language_hint")}>
-          {(id) => (
-            <select id={id} value={language} onChange={(event) => setLanguage(event.currentTarget.value)}>
-              <option value="">{a("not_known")}</option>
-              {language && !(language in LANGUAGES) && <option value={language}>{language}</option>}
-              {Object.entries(LANGUAGES).map(([tag, text]) => <option key={tag} value={tag}>{text}</option>)}
-            </select>
-          )}
-        </Field>
-      </div>
-      <Check label={a("account_enabled")} hint={a("account_enabled_hint")} checked={enabled} change={setEnabled} />
-      {one.kind === "person" && <Check label={a("administrator")} hint={a("administrator_hint")} checked={admin} change={setAdmin} />}
-      <footer><span class="gap" /><button type="submit" class="button primary">{a("save")}</button></footer>
-    </form>
+        <div class="side-by-side">
+          <Field label={a("quota")} hint={a("quota_hint")}>
+            {(id) => <input id={id} type="number" min={0} step="any" value={quota} placeholder={a("no_limit")} onInput={(event) => setQuota(event.currentTarget.value)} />}
+          </Field>
+          <Field label={a("language")} hint={a("language_hint")}>
+            {(id) => (
+              <select id={id} value={language} onChange={(event) => setLanguage(event.currentTarget.value)}>
+                <option value="">{a("not_known")}</option>
+                {language && !(language in LANGUAGES) && <option value={language}>{language}</option>}
+                {Object.entries(LANGUAGES).map(([tag, text]) => <option key={tag} value={tag}>{text}</option>)}
+              </select>
+            )}
+          </Field>
+        </div>
+        <Check label={a("account_enabled")} hint={a("account_enabled_hint")} checked={enabled} change={setEnabled} />
+        {one.kind === "person" && <Check label={a("administrator")} hint={a("administrator_hint")} checked={admin} change={setAdmin} />}
+        <footer><span class="gap" /><button type="submit" class="button primary">{a("save")}</button></footer>
+      </form>
+    </>
   );
 }
 
@@ -188,6 +207,8 @@ function Addresses(props: { account: Account; saved: (account: Account) => void 
   const [adding, setAdding] = useState<"" | "address" | "rename">("");
   const [text, setText] = useState("");
   const drop = async (address: string) => {
+    const sure = await ask({ title: a("address_remove"), text: a("address_remove_text", { address }), yes: a("remove"), danger: true });
+    if (sure === null) return;
     const found = await act(() => call<Account>("DELETE", at("accounts", one.login, "addresses", address)), a("removed", { name: address }));
     if (found) props.saved(found);
   };
@@ -195,7 +216,7 @@ function Addresses(props: { account: Account; saved: (account: Account) => void 
     <section class="card">
       <div class="card-head">
         <h2>{a("addresses")}</h2>
-        <span>
+        <span class="card-acts">
           <button type="button" class="button quiet" onClick={() => { setText(""); setAdding("rename"); }}>{a("rename")}</button>
           <button type="button" class="button quiet" onClick={() => { setText(""); setAdding("address"); }}><Icon name="plus" /> {a("address_add")}</button>
         </span>
@@ -232,6 +253,8 @@ function SigningIn(props: { account: Account }) {
   const factor = useLoad(() => get<SecondFactor>(at(...base, "second-factor")), `factor ${props.account.login}`);
   const [setting, setSetting] = useState(false);
   const end = async () => {
+    const sure = await ask({ title: a("sign_out_all"), text: a("sign_out_text", { login: props.account.login }), yes: a("sign_out_all"), danger: true });
+    if (sure === null) return;
     if (await act(() => call("POST", at(...base, "sign-out")), a("signed_out"))) factor.again();
   };
   const lose = async () => {
@@ -239,6 +262,8 @@ function SigningIn(props: { account: Account }) {
     if (sure !== null && (await act(() => call("DELETE", at(...base, "second-factor")), a("saved")))) factor.again();
   };
   const drop = async (app: AppPassword) => {
+    const sure = await ask({ title: a("app_remove"), text: a("app_remove_text", { name: app.name }), yes: a("remove"), danger: true });
+    if (sure === null) return;
     if (await act(() => call("DELETE", at(...base, "app-passwords", String(app.id))), a("removed", { name: app.name }))) apps.again();
   };
   return (
@@ -307,10 +332,15 @@ function Shares(props: { login: string }) {
   const [mailbox, setMailbox] = useState("INBOX");
   const [who, setWho] = useState("");
   const [rights, setRights] = useState("read");
-  const set = (one: Share, wanted: string) => act(async () => {
-    shares.set(await call<Share[]>("POST", at("accounts", props.login, "shares"), { mailbox: one.mailbox, who: one.who, rights: wanted }));
-    return true;
-  }, a("saved"));
+  const stop = async (one: Share) => {
+    const named = one.mailbox === "*" ? a("all_mailboxes") : one.mailbox;
+    const sure = await ask({ title: a("share_remove"), text: a("share_remove_text", { who: one.who, mailbox: named }), yes: a("share_remove"), danger: true });
+    if (sure === null) return;
+    await act(async () => {
+      shares.set(await call<Share[]>("POST", at("accounts", props.login, "shares"), { mailbox: one.mailbox, who: one.who, rights: "none" }));
+      return true;
+    }, a("saved"));
+  };
   return (
     <section class="card">
       <div class="card-head">
@@ -323,7 +353,7 @@ function Shares(props: { login: string }) {
             { title: a("mailbox"), of: (one) => (one.mailbox === "*" ? a("all_mailboxes") : one.mailbox) },
             { title: a("who"), of: (one) => one.who },
             { title: a("rights"), of: (one) => <code>{one.rights}</code> },
-            { title: "", of: (one) => <button type="button" class="link" onClick={() => void set(one, "none")}>{a("remove")}</button>, end: true },
+            { title: "", of: (one) => <button type="button" class="link" onClick={() => void stop(one)}>{a("remove")}</button>, end: true },
           ]} />
         )}
       </Loading>

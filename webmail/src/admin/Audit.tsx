@@ -4,8 +4,16 @@ import { get, type Act } from "./api";
 import { Head, Search, Table } from "./parts";
 import { go, hash, words } from "./state";
 import { a, moment, named } from "./text";
+import { said } from "./Trace";
 
 const AT_ONCE = 100;
+
+/** "admin: yes; quota: 500": what was wanted, as a person reads it. */
+function factsOf(facts: Record<string, unknown>): string {
+  const { wanted, ...others } = facts;
+  const all = { ...(wanted && typeof wanted === "object" ? wanted : {}), ...others };
+  return Object.entries(all).map(([name, value]) => `${named("fact", name)}: ${said(name, value)}`).join("; ");
+}
 
 export function Audit(props: { about: string }) {
   const [text, setText] = useState(props.about);
@@ -33,9 +41,9 @@ export function Audit(props: { about: string }) {
         <Table label={a("audit")} rows={rows} key_={(one) => String(one.id)} empty={<p>{props.about ? a("nothing_found") : a("audit_none")}</p>} columns={[
           { title: a("when"), of: (one) => moment(one.at) },
           { title: a("who"), of: (one) => <>{one.who} <span class="hint">{named("via", one.via)}</span></> },
-          { title: a("act"), of: (one) => one.act },
+          { title: a("act"), of: (one) => named("act", one.act) },
           { title: a("subject"), of: (one) => one.subject },
-          { title: a("facts"), of: (one) => (Object.keys(one.facts).length ? <code class="facts-json">{JSON.stringify(one.facts)}</code> : "") },
+          { title: a("facts"), of: (one) => <span class="words">{factsOf(one.facts)}</span> },
         ]} />
       )}
       {more && <button type="button" class="button more" onClick={() => void load(rows?.at(-1)?.id ?? 0)}>{a("more")}</button>}

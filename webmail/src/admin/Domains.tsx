@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
 import { Check, Field, Icon } from "../views/common";
-import { ask } from "../state/app";
+import { ask, say } from "../state/app";
 import { at, call, get, type Checked, type Domain } from "./api";
-import { Badge, CopyText, FormDialog, Head, Loading, Table } from "./parts";
+import { Badge, type Change, CopyText, FormDialog, Head, Loading, Review, Table } from "./parts";
 import { act, go, hash, useLoad } from "./state";
 import { a, named } from "./text";
 
@@ -86,7 +86,7 @@ export function Records(props: { name: string }) {
   return (
     <section class="card">
       <div class="card-head">
-        <h2>{a("dns")}</h2>
+        <h2>{a("dns_of", { domain: props.name })}</h2>
         <button type="button" class="button quiet" onClick={() => setFresh((n) => n + 1)}><Icon name="refresh" /> {a("look_again")}</button>
       </div>
       <p class="muted">{a("dns_lead")}</p>
@@ -115,31 +115,50 @@ function Properties(props: { domain: Domain; saved: (domain: Domain) => void }) 
   const [catchAll, setCatchAll] = useState(one.catch_all[0] ?? "");
   const [split, setSplit] = useState(one.split);
   const [hop, setHop] = useState(one.next_hop ?? "");
-  const save = async (event: Event) => {
-    event.preventDefault();
+  const [reviewing, setReviewing] = useState(false);
+  const catcher = catchAll.trim();
+  const save = async () => {
     const change = {
       ...(enabled !== one.enabled ? { enabled } : {}), ...(separator !== one.separator ? { separator } : {}),
-      ...(catchAll.trim() !== (one.catch_all[0] ?? "") ? { catch_all: catchAll.trim() } : {}), ...(split !== one.split ? { split } : {}),
+      ...(catcher !== (one.catch_all[0] ?? "") ? { catch_all: catcher } : {}), ...(split !== one.split ? { split } : {}),
       ...(hop.trim() !== (one.next_hop ?? "") ? { next_hop: hop.trim() } : {}),
     };
-    const found = await act(() => call<Domain>("PATCH", at("domains", one.name), change), a("saved"));
-    if (found) props.saved(found);
+    props.saved(await call<Domain>("PATCH", at("domains", one.name), change));
+    say(a("saved"));
   };
+  const yes = (value: boolean) => a(value ? "yes" : "no");
+  const domain = one.unicode;
+  const all: Change[] = [
+    {
+      name: a("domain_enabled"), from: yes(one.enabled), to: yes(enabled),
+      effect: a(enabled ? "effect_domain_on" : "effect_domain_off", { n: one.accounts + one.aliases + one.groups }),
+    },
+    {
+      name: a("catch_all"), from: one.catch_all[0] ?? a("nobody"), to: catcher || a("nobody"),
+      effect: a(catcher ? "effect_catch_all" : "effect_catch_all_off", { domain }),
+    },
+    { name: a("separator"), from: one.separator, to: separator, effect: a("separator_hint", { domain }) },
+    { name: a("split"), from: yes(one.split), to: yes(split), effect: split ? a("split_hint") : a("effect_catch_all_off", { domain }) },
+    { name: a("next_hop"), from: one.next_hop ?? "", to: hop.trim(), effect: a("next_hop_hint") },
+  ];
   return (
-    <form class="card" onSubmit={save}>
-      <h2>{a("properties")}</h2>
-      <Check label={a("domain_enabled")} hint={a("domain_enabled_hint")} checked={enabled} change={setEnabled} />
-      <Field label={a("catch_all")} hint={a("catch_all_hint")}>
-        {(id) => <input id={id} value={catchAll} placeholder={a("nobody")} onInput={(event) => setCatchAll(event.currentTarget.value)} />}
-      </Field>
-      <Field label={a("separator")} hint={a("separator_hint", { domain: one.unicode })}>
-        {(id) => <input id={id} class="short" maxLength={1} value={separator} onInput={(event) => setSeparator(event.currentTarget.value)} />}
-      </Field>
-      <Check label={a("split")} hint={a("split_hint")} checked={split} change={setSplit} />
-      <Field label={a("next_hop")} hint={a("next_hop_hint")}>
-        {(id) => <input id={id} value={hop} placeholder="smtp://old.example.org" onInput={(event) => setHop(event.currentTarget.value)} />}
-      </Field>
-      <footer><span class="gap" /><button type="submit" class="button primary">{a("save")}</button></footer>
-    </form>
+    <>
+      {reviewing && <Review all={all} save={save} close={() => setReviewing(false)} />}
+      <form class="card" onSubmit={(event) => { event.preventDefault(); setReviewing(true); }}>
+        <h2>{a("properties")}</h2>
+        <Check label={a("domain_enabled")} hint={a("domain_enabled_hint")} checked={enabled} change={setEnabled} />
+        <Field label={a("catch_all")} hint={a("catch_all_hint")}>
+          {(id) => <input id={id} value={catchAll} placeholder={a("nobody")} onInput={(event) => setCatchAll(event.currentTarget.value)} />}
+        </Field>
+        <Field label={a("separator")} hint={a("separator_hint", { domain: one.unicode })}>
+          {(id) => <input id={id} class="short" maxLength={1} value={separator} onInput={(event) => setSeparator(event.currentTarget.value)} />}
+        </Field>
+        <Check label={a("split")} hint={a("split_hint")} checked={split} change={setSplit} />
+        <Field label={a("next_hop")} hint={a("next_hop_hint")}>
+          {(id) => <input id={id} value={hop} placeholder="smtp://old.example.org" onInput={(event) => setHop(event.currentTarget.value)} />}
+        </Field>
+        <footer><span class="gap" /><button type="submit" class="button primary">{a("save")}</button></footer>
+      </form>
+    </>
   );
 }

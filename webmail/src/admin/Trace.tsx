@@ -1,9 +1,12 @@
 import { useState } from "preact/hooks";
+import { size } from "../i18n";
 import { get, type Story } from "./api";
-import { Facts, Head, Loading, Search } from "./parts";
+import { Badge, Facts, Head, Loading, Search } from "./parts";
 import { go, hash, useLoad } from "./state";
 import { a, moment, named } from "./text";
 
+const GOOD = new Set(["delivered", "relayed"]);
+const ENDED = new Set(["failed", "bounced", "expired", "dropped"]);
 const MOMENTS = new Set(["next_try", "at_the_latest"]);
 
 export function Trace(props: { about: string }) {
@@ -29,7 +32,7 @@ function StoryCard(props: { of: Story; open: boolean }) {
     <details class="card story" open={props.open}>
       <summary>
         <span><strong>{one.reverse_path || a("null_sender")}</strong> → {one.forward_paths.join(", ")}</span>
-        <span class="muted">{moment(one.at)}</span>
+        <span class="story-state"><State of={one} /> <span class="muted">{moment(one.at)}</span></span>
       </summary>
       <Facts of={[
         [a("message"), <a href={hash("queue", one.id)}><code>{one.id}</code></a>], ["Message-ID", one.message_id],
@@ -48,8 +51,31 @@ function StoryCard(props: { of: Story; open: boolean }) {
   );
 }
 
+/** What has become of it in the end: the worst of its recipients. */
+function State(props: { of: Story }) {
+  const last = new Map<string, string>();
+  for (const [fact, kind] of [["placed", "delivered"], ["queued", "waiting"]] as const) {
+    for (const one of listOf(props.of.facts[fact])) last.set(String(one.to), kind);
+  }
+  for (const event of props.of.events) {
+    if (GOOD.has(event.kind) || ENDED.has(event.kind)) last.set(String(event.facts.to), event.kind);
+  }
+  const kinds = [...last.values()];
+  if (kinds.some((kind) => ENDED.has(kind))) return <Badge kind="bad">{a("story_ended")}</Badge>;
+  if (kinds.some((kind) => !GOOD.has(kind))) return <Badge kind="warn">{a("story_waiting")}</Badge>;
+  return kinds.length ? <Badge kind="good">{a("story_gone")}</Badge> : null;
+}
+
+function listOf(value: unknown): Record<string, unknown>[] {
+  return Array.isArray(value) ? (value as Record<string, unknown>[]) : [];
+}
+
 /** A fact as a person reads it. */
-function said(name: string, value: unknown): string {
+export function said(name: string, value: unknown): string {
+  if (name === "placed") return listOf(value).map((one) => String(one.to)).join(", ");
+  if (name === "queued") return listOf(value).map((one) => (one.via ? `${one.to} → ${one.via}` : String(one.to))).join(", ");
+  if (name === "route" && value && typeof value === "object") return Object.values(value).flat().join("; ");
+  if (name === "size" && typeof value === "number") return size(value);
   if (typeof value === "number" && MOMENTS.has(name)) return moment(value);
   if (Array.isArray(value)) return value.map((one) => said("", one)).join("; ");
   if (value && typeof value === "object") return Object.entries(value).map(([key, inner]) => `${named("fact", key)}: ${said(key, inner)}`).join(", ");

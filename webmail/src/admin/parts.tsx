@@ -137,6 +137,28 @@ export function Search(props: { label: string; value: string; change: (text: str
   );
 }
 
+/** One thing that a form changes. effect: what comes of it, where that is more than the thing itself. */
+export interface Change { name: string; from: string; to: string; effect?: string | undefined }
+
+/** What saving would do, before it is done. */
+export function Review(props: { all: Change[]; close: () => void; save: () => Promise<void> }) {
+  const changes = props.all.filter((one) => one.from !== one.to);
+  return (
+    <FormDialog title={a("review")} yes={a("save")} close={props.close} save={props.save} disabled={!changes.length}>
+      {changes.length ? (
+        <ul class="changes">
+          {changes.map((one) => (
+            <li key={one.name}>
+              {one.name}: <del>{one.from || "–"}</del> → <ins>{one.to || "–"}</ins>
+              {one.effect && <span class="hint block">{one.effect}</span>}
+            </li>
+          ))}
+        </ul>
+      ) : <p class="muted">{a("review_none")}</p>}
+    </FormDialog>
+  );
+}
+
 /** A password or key that is shown once. */
 export function Once(props: { title: string; text: string; secret: string; close: () => void }) {
   return (
@@ -155,6 +177,7 @@ export function Chart(props: { title: string; times: number[]; series: Series[];
   const [here, setHere] = useState<number | null>(null);
   const width = 640, height = 150;
   const show = props.show ?? number;
+  const quiet = props.series.every((one) => one.values.every((value) => !value));
   const top = Math.max(1, ...props.series.flatMap((one) => one.values));
   const x = (n: number) => (props.times.length < 2 ? 0 : (n / (props.times.length - 1)) * width);
   const y = (value: number) => height - (value / top) * (height - 8);
@@ -170,22 +193,25 @@ export function Chart(props: { title: string; times: number[]; series: Series[];
           <li class="muted">{here === null ? "" : props.time(props.times[here]!)}</li>
         </ul>
       </figcaption>
-      <svg
-        viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={props.title}
-        onPointerMove={(event) => {
-          const box = event.currentTarget.getBoundingClientRect();
-          const n = Math.round(((event.clientX - box.left) / box.width) * (props.times.length - 1));
-          setHere(Math.min(Math.max(n, 0), props.times.length - 1));
-        }}
-        onPointerLeave={() => setHere(null)}
-      >
-        <line x1="0" x2={width} y1={height - 0.5} y2={height - 0.5} class="axis" />
-        {props.series.map((one) => (
-          <polyline key={one.name} class={`curve ${one.kind}`} points={one.values.map((value, n) => `${x(n).toFixed(1)},${y(value).toFixed(1)}`).join(" ")} />
-        ))}
-        {here !== null && <line x1={x(here)} x2={x(here)} y1="0" y2={height} class="cursor" />}
-      </svg>
-      <p class="chart-ends muted"><span>{props.time(props.times[0] ?? 0)}</span><span>{a("chart_top", { value: show(top) })}</span><span>{a("now")}</span></p>
+      <div class="chart-box">
+        <svg
+          viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={props.title}
+          onPointerMove={(event) => {
+            const box = event.currentTarget.getBoundingClientRect();
+            const n = Math.round(((event.clientX - box.left) / box.width) * (props.times.length - 1));
+            setHere(Math.min(Math.max(n, 0), props.times.length - 1));
+          }}
+          onPointerLeave={() => setHere(null)}
+        >
+          <line x1="0" x2={width} y1={height - 0.5} y2={height - 0.5} class="axis" />
+          {props.series.map((one) => (
+            <polyline key={one.name} class={`curve ${one.kind}`} points={one.values.map((value, n) => `${x(n).toFixed(1)},${y(value).toFixed(1)}`).join(" ")} />
+          ))}
+          {here !== null && <line x1={x(here)} x2={x(here)} y1="0" y2={height} class="cursor" />}
+        </svg>
+        {quiet && <p class="chart-quiet">{a("chart_quiet")}</p>}
+      </div>
+      <p class="chart-ends muted"><span>{props.time(props.times[0] ?? 0)}</span><span>{quiet ? "" : a("chart_top", { value: show(top) })}</span><span>{a("now")}</span></p>
     </figure>
   );
 }

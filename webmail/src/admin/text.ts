@@ -1,6 +1,6 @@
 /** The texts of administration, as `t` has those of mail. */
 
-import { language, number, plural, type Language, type Text } from "../i18n";
+import { language, locale, number, plural, type Language, type Text } from "../i18n";
 import { en, type AdminCatalogue, type AdminKey } from "./texts.en";
 
 const LOADERS: Record<Language, () => Promise<AdminCatalogue>> = {
@@ -28,14 +28,14 @@ export function a(key: AdminKey, values: Record<string, string | number> = {}): 
 
 /** A text whose key is made from what the server says; otherwise that itself. */
 export function named(prefix: string, value: string): string {
-  const key = `${prefix}_${value.replace(/[-\s]/g, "_")}`;
+  const key = `${prefix}_${value.replace(/[-.\s]/g, "_")}`;
   return key in en ? a(key as AdminKey) : value;
 }
 
 /** How long ago or how long until, in one unit. */
 export function ago(ms: number, now = Date.now()): string {
   const seconds = Math.round((ms - now) / 1000);
-  const format = new Intl.RelativeTimeFormat(language.value, { numeric: "auto", style: "short" });
+  const format = new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style: "short" });
   const steps: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
   for (const [unit, length] of steps) {
     if (Math.abs(seconds) >= length) return format.format(Math.round(seconds / length), unit);
@@ -46,5 +46,5 @@ export function ago(ms: number, now = Date.now()): string {
 export function moment(ms: number): string {
   const date = new Date(ms);
   const same = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(language.value, same ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
+  return new Intl.DateTimeFormat(locale(), same ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
 }

@@ -60,12 +60,17 @@ export function plural(n: number): Intl.LDMLPluralRule {
 }
 
 function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  return once(name, (wanted) => new Intl.DateTimeFormat(wanted === "en" ? navigatorEnglish() : wanted, options));
+  return once(name, () => new Intl.DateTimeFormat(locale(), options));
 }
 
 /** The English of the browser, so that days and months stand as its owner reads them. */
 function navigatorEnglish(): string {
   return navigator.languages.find((name) => name.startsWith("en")) ?? "en";
+}
+
+/** What Intl shall write in: the language, for English the one of the browser. */
+export function locale(): string {
+  return language.value === "en" ? navigatorEnglish() : language.value;
 }
 
 export function number(value: number): string {
