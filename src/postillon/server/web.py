@@ -56,7 +56,7 @@ CORS = {
 
 
 class Complaints(logging.Handler):
-    """What aiohttp has to say, as lines of our log: faulty peers, or gone ones, are no fault of ours."""
+    """What aiohttp has to say, as lines of our log: faulty or gone peers are no fault of ours."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
