@@ -8,31 +8,36 @@ so that the state of the account tells of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from postillon.account import owned
 from postillon.account.errors import AccountError
-from postillon.account.ids import AccountId
+from postillon.account.ids import AccountId, EmailId
 from postillon.account.owned import Happened
 from postillon.mail.dates import format_moment
 from postillon.mail.outcome import Delivered, Outcome, Status
 from postillon.queue import trace
-from postillon.queue.acceptance import Accepted, Plan
 from postillon.queue.ids import QueueId
 from postillon.queue.rows import FAR, QueueMessage, QueueRecipient, State
 from postillon.queue.spool import load, remove
 from postillon.store.operation import Row, Steps, Tx
 
+if TYPE_CHECKING:
+    from postillon.queue.acceptance import Accepted, Plan
+
 PENDING, FINAL, CANCELED = "pending", "final", "canceled"
 QUEUED, YES, NO, UNKNOWN = "queued", "yes", "no", "unknown"
 LOOKED_AT = 200  # submissions whose fate one look asks for
 MAX_LISTED = 20_000  # submissions of one account that are read at once
+MAX_REPORTS = 200  # of each kind at one submission; more may come, but nobody is told of them
 _ENDS = {
     "delivered": YES, "relayed": UNKNOWN, "failed": NO, "expired": NO, "bounced": NO, "dropped": NO,
 }  # fmt: skip
-_COLUMNS = "submission, identity, email, thread, queue_id, envelope, send_at, undo, delivery"
+_COLUMNS = (
+    "submission, identity, email, thread, queue_id, envelope, send_at, undo, delivery, dsns, mdns"
+)
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -42,10 +47,11 @@ class Leg(msgspec.Struct, frozen=True):
     delivered: str  # queued, yes, no, unknown
     reply: str  # as of SMTP
     targets: tuple[str, ...] = ()
+    displayed: bool = False  # a read receipt says so
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """send_at: ms. envelope: as JMAP shows it."""
+    """send_at: ms. envelope: as JMAP shows it. dsns, mdns: reports, emails of the same account."""
 
     id: int
     identity: int
@@ -56,6 +62,8 @@ class Sent(msgspec.Struct, frozen=True):
     send_at: int
     undo: str
     delivery: tuple[Leg, ...]
+    dsns: tuple[int, ...] = ()
+    mdns: tuple[int, ...] = ()
 
     @property
     def unsettled(self) -> bool:
@@ -67,7 +75,8 @@ class CannotUnsend(AccountError):
 
 
 _encode = msgspec.json.Encoder().encode
-_legs = msgspec.json.Decoder(tuple[Leg, ...]).decode
+legs_of = msgspec.json.Decoder(tuple[Leg, ...]).decode
+_emails = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 def write(tx: Tx, account: AccountId, made: Plan, accepted: Accepted, sent: Sent) -> Steps[int]:
@@ -93,12 +102,13 @@ def write(tx: Tx, account: AccountId, made: Plan, accepted: Accepted, sent: Sent
         delivery=tuple(legs),
     )
     yield (
-        f"INSERT INTO submission (account, {_COLUMNS}, unsettled)"  # noqa: S608 - constants
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO submission (account, submission, identity, email, thread, queue_id, envelope,"
+        " send_at, undo, delivery, unsettled, message_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             account, complete.id, complete.identity, complete.email, complete.thread,
             complete.queue_id, _encode(complete.envelope).decode(), complete.send_at,
             complete.undo, _encode(complete.delivery).decode(), int(complete.unsettled),
+            made.reading.digest.id.decode("utf-8", "replace"),
         ),
     )  # fmt: skip
     yield from owned.happened(tx, account, Happened.SUBMISSION_CREATED, (complete.id,))
@@ -139,7 +149,8 @@ def cancel(tx: Tx, account: AccountId, submission: int) -> Steps[bool]:
     yield from remove(sent.queue_id)
     facts: dict[str, object] = {"by": "its sender"}
     yield from trace.event(sent.queue_id, tx.now, "canceled", facts)
-    legs = tuple(Leg(leg.address, NO, "250 2.0.0 canceled", leg.targets) for leg in sent.delivery)
+    replace = msgspec.structs.replace
+    legs = tuple(replace(leg, delivered=NO, reply="250 2.0.0 canceled") for leg in sent.delivery)
     yield from _change(tx, account, [msgspec.structs.replace(sent, undo=CANCELED, delivery=legs)])
     return True
 
@@ -187,23 +198,49 @@ def _change(tx: Tx, account: AccountId, changed: Sequence[Sent]) -> Steps[None]:
         yield from owned.happened(tx, account, Happened.SUBMISSION_CHANGED, (item.id,))
 
 
-def reports(account: AccountId, queue_id: QueueId) -> Steps[list[int]]:
-    """The emails in the account that are reports on a message, as long as they lie where they came."""
-    story = yield from trace.find(queue_id)
-    found: list[int] = []
-    for event in () if story is None else story.events:
-        number = event.facts.get("report")
-        if event.kind != "reported" or not isinstance(number, int):
-            continue
-        report = yield from trace.find(QueueId(number))
-        placed = report.facts.get("placed") if report is not None else None
-        for place in placed if isinstance(placed, list) else ():
-            rows = yield (
-                "SELECT email FROM placement WHERE account = ? AND mailbox = ? AND uid = ?",
-                (account, place["mailbox"], place["uid"]),
-            )
-            found += [email for (email,) in rows]
-    return found
+def of_message(account: AccountId, message_id: str, queue_id: QueueId | None) -> Steps[Sent | None]:
+    """What was sent under a Message-ID: of several the one with this number, else the newest."""
+    rows = yield (
+        f"SELECT {_COLUMNS} FROM submission WHERE account = ? AND message_id = ?"  # noqa: S608
+        " AND message_id <> '' ORDER BY CASE WHEN queue_id = ? THEN 0 ELSE 1 END, submission DESC"
+        " LIMIT 1",
+        (account, message_id, 0 if queue_id is None else queue_id),
+    )
+    return _sent(rows[0]) if rows else None
+
+
+def add_report(
+    tx: Tx,
+    account: AccountId,
+    sent: Sent,
+    email: EmailId,
+    *,
+    receipt: bool,
+    seen_by: Sequence[str],
+) -> Steps[None]:
+    """Note a report that has arrived. seen_by: addresses that a read receipt names.
+
+    A receipt of another address counts for the only recipient: aliases and forwarding change it.
+    """
+    there = sent.mdns if receipt else sent.dsns
+    if len(there) >= MAX_REPORTS:
+        return
+    named = {address.casefold() for address in seen_by}
+    legs = tuple(
+        msgspec.structs.replace(leg, displayed=True)
+        if named and (len(sent.delivery) == 1 or _addresses(leg) & named) else leg
+        for leg in sent.delivery
+    )  # fmt: skip
+    column = "mdns" if receipt else "dsns"
+    yield (
+        f"UPDATE submission SET {column} = ?, delivery = ? WHERE account = ? AND submission = ?",  # noqa: S608
+        (_encode((*there, email)).decode(), _encode(legs).decode(), account, sent.id),
+    )
+    yield from owned.happened(tx, account, Happened.SUBMISSION_CHANGED, (sent.id,))
+
+
+def _addresses(leg: Leg) -> set[str]:
+    return {one.casefold() for one in (leg.address, *leg.targets)}
 
 
 def _now(old: Sent) -> Steps[Sent]:
@@ -227,7 +264,7 @@ def _now(old: Sent) -> Steps[Sent]:
             for path in leg.targets or (leg.address,)
         ]  # fmt: skip
         worst = min(told, key=lambda one: (QUEUED, NO, UNKNOWN, YES).index(one[0]))
-        legs.append(Leg(leg.address, *worst, leg.targets))
+        legs.append(msgspec.structs.replace(leg, delivered=worst[0], reply=worst[1]))
     waits = loaded is not None and _untouched(*loaded)
     undo = FINAL if old.undo == PENDING and not waits else old.undo
     return msgspec.structs.replace(old, undo=undo, delivery=tuple(legs))
@@ -268,8 +305,8 @@ def _as_reply(status: str) -> str:
 
 
 def _sent(row: Row) -> Sent:
-    number, identity, email, thread, queue_id, envelope, send_at, undo, delivery = row
+    number, identity, email, thread, queue_id, envelope, send_at, undo, delivery, *reports = row
     return Sent(
         number, identity, email, thread, QueueId(queue_id), msgspec.json.decode(envelope), send_at,
-        undo, _legs(delivery),
+        undo, legs_of(delivery), *map(_emails, reports),
     )  # fmt: skip

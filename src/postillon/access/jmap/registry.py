@@ -19,6 +19,7 @@ from postillon.access.jmap import (
     submissions,
     subscriptions,
     threads,
+    traces,
     vacations,
 )
 from postillon.access.jmap.capability import Capability
@@ -39,6 +40,7 @@ MODULES: tuple[ModuleType, ...] = (
     principals,
     notifications,
     mdns,
+    traces,
 )
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from support.stores import KINDS, using
 
-ALWAYS = ("test_submissions", "test_sharing_and_quotas", "test_notifications", "test_mdns")
+ALWAYS = (
+    "test_submissions", "test_sharing_and_quotas", "test_notifications", "test_mdns", "test_traces",
+)  # fmt: skip
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
