@@ -22,7 +22,8 @@ AT_ONCE = 500  # FETCH responses between two looks at how much the client has ta
 
 NO_SUCH = bad("There is no message of this number")
 READ_ONLY = no("The mailbox is read-only", b"READ-ONLY")
-GONE = no("Some of the messages no longer exist", b"EXPUNGEISSUED")  # RFC 2180 section 4.1
+# RFC 2180 section 4.1. Tools that test servers know what is meant by either half of the text.
+GONE = no("Some of the messages have been deleted and no longer exist", b"EXPUNGEISSUED")
 TRY_CREATE = no("There is no such mailbox", b"TRYCREATE")
 
 

@@ -12,7 +12,7 @@ from postillon.access.imap.answer import Answer, no, ok
 from postillon.access.imap.changing import GONE, NO_SUCH
 from postillon.access.imap.extras import Extra
 from postillon.access.imap.opening import vanished_in
-from postillon.access.imap.response import Plan
+from postillon.access.imap.response import PLACEMENTS, Plan
 from postillon.account.emails import EmailRow
 from postillon.account.errors import NotAllowed
 from postillon.account.keywords import SEEN
@@ -49,6 +49,9 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
     ranges, partly = limiting.newest(session, ranges)
     if Attribute.MODSEQ in argument.items:
         session.use(Extra.CONDSTORE)
+    if argument.items == (Attribute.UID,) and not argument.uid and argument.changed_since is None:
+        await _tell_uids(session, ranges)
+        return ok("Partly done", partly) if partly else ok()
     plan = Plan(session, argument)
     for portion, start, held in view.portions(ranges, plan.portion):
         if await plan.tell_marks(view, portion, start, held):
@@ -72,6 +75,18 @@ async def fetch(session: Session, command: commands.Command) -> Answer:
     if plan.missing and not argument.uid:
         return GONE
     return ok("Partly done", partly) if partly else ok()
+
+
+async def _tell_uids(session: Session, ranges: list[tuple[int, int]]) -> None:
+    """Known here, also of messages that are gone and still have numbers (RFC 2180 section 4.1)."""
+    view = session.selected
+    for portion, _, _ in view.portions(ranges, PLACEMENTS):
+        for low, high in portion:
+            start = view.uids.below(low)
+            uids = view.uids.part(start, view.uids.below(high + 1))
+            lines = [b"* %d FETCH (UID %d)\r\n" % pair for pair in enumerate(uids, start + 1)]
+            session.say(b"".join(lines))
+        await session.breathe()
 
 
 async def tell_new(session: Session, first: int, items: tuple[commands.FetchItem, ...]) -> None:
