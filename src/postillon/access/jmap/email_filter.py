@@ -28,7 +28,7 @@ from postillon.mail.searchable import IN_DIGEST, body_texts, field_text, header_
 from postillon.mail.terms import needle
 from postillon.protocol.jmap.bodies import has_attachment
 from postillon.protocol.jmap.errors import MethodError, invalid_arguments
-from postillon.protocol.jmap.kinds import WrongType, utc_date
+from postillon.protocol.jmap.kinds import WrongType, unsigned, utc_date
 from postillon.protocol.jmap.standard import Condition, Filter
 from postillon.store.textindex import Hits, Wanted
 
@@ -39,6 +39,10 @@ KEYWORD_CONDITIONS = (
 TEXTS = ("text", "from", "to", "cc", "bcc", "subject", "body", "header")
 
 
+CONDITIONS = frozenset((
+    "inMailbox", "inMailboxOtherThan", "before", "after", "minSize", "maxSize", "hasKeyword",
+    "notKeyword", "hasAttachment", *KEYWORD_CONDITIONS, *TEXTS,
+))  # fmt: skip
 MAX_WORDS = 20  # of one condition
 
 
@@ -159,6 +163,13 @@ def required_texts(condition: Filter | None) -> list[Text]:
     if condition is None or condition.operator != "AND":
         return []
     return [text for inner in condition.conditions for text in required_texts(inner)]
+
+
+def check_names(condition: Filter | None) -> None:
+    """For who does not compile the filter. Raises MethodError unsupportedFilter."""
+    for name, _ in _properties(condition):
+        if name not in CONDITIONS:
+            raise MethodError("unsupportedFilter", f"not by {name}")
 
 
 def by_thread(condition: Filter | None) -> bool:
@@ -391,9 +402,10 @@ def _ms(name: str, value: Any) -> int:
 
 
 def _size(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise invalid_arguments(f"{name} is a number of octets", ["filter"])
-    return value
+    try:
+        return unsigned(value)
+    except WrongType as error:
+        raise invalid_arguments(f"{name} {error}", ["filter"]) from None
 
 
 def _keyword(name: str, value: Any) -> str:

@@ -90,7 +90,8 @@ async def _shown(
     if not wishes.whole:
         return found
     root = unpack(item.structure)
-    upto = wishes.octets(root)
+    digest = digest_of(item.header)
+    upto = wishes.octets(root, digest)
     try:
         octets = await objects.octets(item, 0, upto) if upto else b""
     except EmailGone:
@@ -100,7 +101,7 @@ async def _shown(
         return None
     blob = blobs.of_email(item.email)
     source = Source(
-        root, digest_of(item.header), item.preview, item.prefix, octets,
+        root, digest, item.preview, item.prefix, octets,
         lambda path: str(blob.part(path)),
     )  # fmt: skip
     if len(octets) > HERE:

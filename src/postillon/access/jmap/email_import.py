@@ -119,7 +119,9 @@ async def _copy(context: Context, source: Objects, objects: Objects, value: dict
     if unknown:
         raise invalid_properties("there is no such property", *sorted(unknown))
     given = value.get("id")
-    known = context.id_of(given) if isinstance(given, str) else None
+    if not isinstance(given, str):
+        raise invalid_properties("the id of an email of the other account is wanted", "id")
+    known = context.id_of(given)
     email = names.number(names.EMAIL, known) if known is not None else None
     if email is None:
         raise SetError("notFound")

@@ -106,8 +106,13 @@ class Wishes:
     def _header(self) -> bool:
         return any(_reads_header(name) or name == "references" for name in self.properties)
 
-    def octets(self, root: Part) -> int:
+    def octets(self, root: Part, digest: HeaderDigest) -> int:
         """Up to which octet of the blob must be read; 0: none is needed."""
+        if "subject" in self.properties and not digest.subject:
+            return max(root.body_start, self._octets(root))  # missing or empty?
+        return self._octets(root)
+
+    def _octets(self, root: Part) -> int:
         if self._values:
             return root.end
         wanted = self._of_parts
@@ -187,6 +192,8 @@ def content_json(source: Source, wishes: Wishes) -> dict[str, Any]:
         if look is not None:
             value = look(source.digest)
             found[name] = headers.READERS[CONVENIENT[name].form](value) if value else None
+            if name == "subject" and not value:
+                found[name] = headers.value_of(CONVENIENT[name], source.fields)
         elif name == "hasAttachment":
             found[name] = bodies.has_attachment(source.root)
         elif name == "preview":

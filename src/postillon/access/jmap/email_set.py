@@ -146,7 +146,8 @@ def filed_as(
     mailboxes = mailboxes_of(context, value["mailboxIds"])
     if not mailboxes:
         raise invalid_properties("an email is in one mailbox at least", "mailboxIds")
-    keywords = keywords_of(value.get("keywords") or {})
+    words = value.get("keywords")
+    keywords = keywords_of({} if words is None else words)
     given = value.get("receivedAt")
     return mailboxes, keywords, None if given is None else ms_of(given)
 

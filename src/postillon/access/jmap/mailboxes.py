@@ -193,6 +193,8 @@ async def _create(context: Context, objects: Objects, value: dict[str, Any]) -> 
         mailbox = await objects.create_mailbox(edit)
     except errors.MailboxNotFound:
         raise invalid_properties("there is no such mailbox", "parentId") from None
+    except errors.MailboxExists as error:
+        raise await _exists(objects, error) from None
     found, _, _ = await shown(objects)
     made = found[names.name(names.MAILBOX, mailbox)]
     return {name: item for name, item in made.items() if value.get(name, AS_IT_IS) != item}
@@ -233,6 +235,17 @@ async def _update(
         if edit.parent is None:
             raise
         raise invalid_properties("there is no such mailbox", "parentId") from None
+    except errors.MailboxExists as error:
+        raise await _exists(objects, error) from None
+
+
+async def _exists(objects: Objects, error: errors.MailboxExists) -> SetError:
+    """RFC 8620 section 5.4, which is meant here too."""
+    there = await objects.find(error.path)
+    more = {} if there is None else {"existingId": names.name(names.MAILBOX, there.id)}
+    return SetError(
+        "alreadyExists", "a mailbox beside it has this name", properties=["name"], **more
+    )
 
 
 def _edit(context: Context, value: Mapping[str, Any]) -> MailboxEdit:
@@ -299,8 +312,6 @@ def _error(error: Exception) -> SetError:
     match error:
         case errors.MailboxNotFound():
             return SetError("notFound")
-        case errors.MailboxExists():
-            return invalid_properties("a mailbox beside it has this name", "name")
         case errors.BadMailboxName():
             wrong = "parentId" if "below" in error.problem or "path" in error.problem else "name"
             return invalid_properties(error.problem, wrong)

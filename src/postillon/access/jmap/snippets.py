@@ -12,7 +12,7 @@ from typing import Any
 
 from postillon.access.jmap import names
 from postillon.access.jmap.context import Context, Method
-from postillon.access.jmap.email_filter import Text, parts_of
+from postillon.access.jmap.email_filter import Text, check_names, parts_of
 from postillon.access.jmap.mail import CAPABILITY, open_objects
 from postillon.account.errors import EmailGone
 from postillon.account.objects import EmailObject, Objects
@@ -41,6 +41,7 @@ async def get(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
     given.end()
     if len(ids) > context.limits.max_objects_in_get:
         raise MethodError("requestTooLarge")
+    check_names(condition)
     objects = await open_objects(context, account_id)
     subject, body = _wanted(condition, "subject"), _wanted(condition, "body")
     numbers = {one: names.number(names.EMAIL, context.id_of(one) or "") or 0 for one in ids}

@@ -214,9 +214,8 @@ class Describer:
             case "type":
                 return body.type
             case "charset":
-                if part.media != b"text":
-                    return None
-                return (part.charset or b"us-ascii").decode("utf-8", "replace")
+                implied = b"us-ascii" if part.media == b"text" else b""
+                return (part.charset or implied).decode("utf-8", "replace") or None
             case "disposition":
                 return part.disposition.decode("utf-8", "replace") or None
             case "cid":

@@ -74,6 +74,10 @@ def plan(email: Mapping[str, Any]) -> Plan:
             raise invalid_properties("this belongs to a part", *_named(email, wanted.name))
     values = _body_values(email.get("bodyValues"))
     root = _root(email, values)
+    met = {wanted.name: name for wanted, name, _ in fields}
+    for wanted, name, _ in root.fields:  # section 4.6: both would stand in the same header
+        if wanted.name in met:
+            raise invalid_properties("the Email has this field", f"bodyStructure/{name}")
     if sum(1 for _ in _walk(root)) > MAX_PARTS:
         raise invalid_properties(f"at most {MAX_PARTS} parts", "bodyStructure")
     return Plan(fields, root)
@@ -244,6 +248,8 @@ def _fill(
         raise invalid_properties("there is no such value in bodyValues", f"{where}/partId")
     if part.charset is not None:
         raise invalid_properties("of a value the server chooses it", f"{where}/charset")
+    if given.get("size") is not None:
+        raise invalid_properties("of a value the server counts it", f"{where}/size")
     if not part.type.startswith("text/"):
         raise invalid_properties("a value is text", f"{where}/type")
     part.text = values[part_id]

@@ -16,7 +16,7 @@ MAX_INT = 2**53 - 1
 _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _UTC_DATE = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)"
-    r"(?:\.\d*[1-9])?Z"
+    r"(?:\.\d{1,9})?Z"
 )
 
 
@@ -67,7 +67,10 @@ def unsigned(value: Any) -> int:
 
 
 def utc_date(value: Any) -> str:
-    """As it was written: "2026-11-25T12:00:00Z" (section 1.4)."""
+    """As it was written: "2026-11-25T12:00:00Z" (section 1.4).
+
+    A fraction of zero should not be there, but every program in JavaScript writes it.
+    """
     if not isinstance(value, str) or not _UTC_DATE.fullmatch(value):
         raise WrongType("must be a UTCDate such as 2026-11-25T12:00:00Z")
     return value
