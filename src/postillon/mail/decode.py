@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 
 from postillon.mail.octets import Octets
 from postillon.mail.part import Part
@@ -13,6 +14,9 @@ KNOWN = IDENTITY | {b"base64", b"quoted-printable"}
 MAX_LINE = 1 << 20  # octets of a line of quoted-printable that are kept; mail has 76
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64) - {ord("=")})
+# White space at the end of a line was added on the way (RFC 2045 section 6.7, rule 3). Looked for at
+# the beginning of each run only, so that it is linear.
+_PADDING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
 
 class UnknownEncoding(ValueError):
@@ -31,7 +35,7 @@ def decode_transfer(octets: bytes, encoding: bytes) -> bytes:
     on: attachments are glued together in the field. Raises UnknownEncoding and nothing else.
     """
     if encoding == b"quoted-printable":
-        return binascii.a2b_qp(octets)
+        return binascii.a2b_qp(_PADDING.sub(b"", octets))
     if encoding == b"base64":
         return decode_base64(octets)
     if encoding in IDENTITY:
@@ -72,8 +76,9 @@ class Decoder:
             if not cut and len(octets) > MAX_LINE:
                 tail = octets.find(b"=", len(octets) - 3)  # an escape may be cut here
                 cut = len(octets) if tail < 0 else tail
+                cut = len(octets[:cut].rstrip(b" \t")) or cut  # and padding of the line
             self._rest = octets[cut:]
-            return binascii.a2b_qp(octets[:cut])
+            return decode_transfer(octets[:cut], self._encoding)
         if self._encoding == b"base64":
             return self._base64(piece)
         return piece

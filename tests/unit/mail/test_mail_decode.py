@@ -51,6 +51,13 @@ def test_transfer_encodings() -> None:
         decode_transfer(b"", b"x-uuencode")
 
 
+def test_white_space_at_the_end_of_a_line_was_added_on_the_way() -> None:
+    octets = b"one=20 \t\r\ntwo= \r\n three \t\nfour=\t"
+    assert decode_transfer(octets, b"quoted-printable") == b"one \r\ntwo three\nfour"
+    # A run of it costs its length once.
+    assert decode_transfer(b" " * 1_000_000 + b"x", b"quoted-printable").endswith(b" x")
+
+
 def test_a_part_is_decoded_and_read() -> None:
     blob = (
         b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable"
