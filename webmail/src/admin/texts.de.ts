@@ -169,7 +169,7 @@ export const de: AdminCatalogue = {
   health_warnings: { one: "Eine Sache will Beachtung", other: "{n} Dinge wollen Beachtung" },
   held: "Angehalten",
   in_hand: "Wird gerade versucht",
-  in_line: "Warten auf ein Ziel, das nicht antwortet",
+  in_line: "Ihr Ziel antwortet nicht",
   isolated: "Isoliert",
   key_add: "Schlüssel anlegen",
   key_made: "Der Schlüssel",

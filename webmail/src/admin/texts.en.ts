@@ -171,7 +171,7 @@ export const en = {
   health_warnings: { one: "One thing wants attention", other: "{n} things want attention" },
   held: "Held",
   in_hand: "Being tried now",
-  in_line: "Wait for a server that is down",
+  in_line: "Their server is down",
   isolated: "Isolated",
   key_add: "Add key",
   key_made: "The key",

@@ -169,7 +169,7 @@ export const fr: AdminCatalogue = {
   health_warnings: { one: "Une chose demande votre attention", other: "{n} choses demandent votre attention" },
   held: "Retenus",
   in_hand: "En cours d’essai",
-  in_line: "Attendent un serveur injoignable",
+  in_line: "Leur serveur est injoignable",
   isolated: "Isolés",
   key_add: "Ajouter une clé",
   key_made: "La clé",
