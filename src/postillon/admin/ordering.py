@@ -65,20 +65,24 @@ async def prepare(
     and retry. via: for reroute, a next hop, "mx", or "" for what the configuration says.
     """
     await _find(desk, meant)
+    routes = Routes(route or RouteConfig())
     whole = destination and meant == Selection(at=meant.at)
     keys: list[tuple[str, tuple[str, ...]]] = []
+    known: list[destinations.Destination] = []
     if destination:
         names, known = await desk.store.query(_resolve(destination))
         meant = replace(meant, destinations=names)
         if whole:
             keys = _keys_for(verb, names[0], known)
-    targets = _targets(via, route or RouteConfig()) if verb is Verb.REROUTE else None
+    targets = _targets(via, routes) if verb is Verb.REROUTE else None
     if verb is Verb.REROUTE and via and via != BY_MX:
         meant = replace(meant, elsewhere=str(parse_next_hop(via)))
     order = Order(verb=verb, selection=meant, who=who, text=text, via=targets)
     rows = not (keys and verb in (Verb.HOLD, Verb.RELEASE))
     found = await preview(desk, order, destination, bool(keys), rows)
     found = replace(found, via=via)
+    if destination and not known and not (found.messages or found.in_hand):
+        _routed(destination, routes)
     if verb is Verb.RETRY and not whole:
         keys = [(line.key, ()) for line in found.probed]
     return found, Prepared(order, tuple(keys), rows, found.what)
@@ -196,10 +200,21 @@ def _keys_for(
     return []
 
 
-def _targets(via: str, route: RouteConfig) -> Callable[[str], str]:
+def _routed(name: str, routes: Routes) -> None:
+    """Raises Refused for a domain that nothing waits for, because its mail has a fixed next hop."""
+    domain = name.strip().lower()
+    hop = routes.destination(domain)
+    if hop != domain and ":" not in domain:  # which is a next hop itself
+        raise NotThere(
+            f"no mail waits for {domain}: by the configuration its mail waits for {hop}",
+            f"the next hop: --destination {hop}; the mail: --domain {domain}",
+        )
+
+
+def _targets(via: str, routes: Routes) -> Callable[[str], str]:
     """From a recipient's domain to where its mail is to go. Raises Refused."""
     if not via:
-        return Routes(route).destination
+        return routes.destination
     if via == BY_MX:
         return lambda domain: domain
     try:

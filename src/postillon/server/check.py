@@ -26,6 +26,8 @@ from postillon.server.data_folder import LOCK
 from postillon.server.listeners import ListenError, open_listeners
 from postillon.server.privileges import PrivilegeError, intended_owner
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
+from postillon.store.database import NAME
+from postillon.store.migrate import unfit
 
 EXPIRES_SOON = timedelta(days=14)
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -130,6 +132,9 @@ def _data(config: Configuration) -> Iterator[Finding]:
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         hint = f"give it to the account of the server: chown -R ACCOUNT {data}"
         yield _error("server.data", f"{data} cannot be read and written", hint)
+    problem = unfit(data / NAME)
+    if problem:
+        yield _error("server.data", f"{data}: {problem}", "see: Upgrade, in docs/administrator.md")
     if data.stat().st_mode & OTHERS:
         yield _warning("server.data", f"others can read {data}", f"chmod 700 {data}")
 
@@ -157,7 +162,9 @@ def _certificate(config: Configuration) -> Iterator[Finding]:
     names = _names(leaf)
     if not any(_covers(name, config.server.hostname.lower()) for name in names):
         what = f"{certificate} is for {', '.join(names) or 'no name'}, not {config.server.hostname}"
-        remedy = f"get a certificate for {config.server.hostname}: clients that connect to it object"
+        remedy = (
+            f"get a certificate for {config.server.hostname}: clients that connect to it object"
+        )
         yield _warning("tls.certificate", what, remedy)
 
 

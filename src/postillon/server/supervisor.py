@@ -139,6 +139,8 @@ class Supervisor:
         self._stopping.set()
 
     def reload(self) -> None:
+        """SIGHUP."""
+        self._log.info("reload", what="certificates; other settings are read at the next start")
         for child in self.children:
             child.signal(signal.SIGHUP)
 

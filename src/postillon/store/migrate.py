@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
 
 import apsw
 
@@ -61,11 +63,37 @@ def pending(known: list[Migration], applied: Mapping[int, str]) -> list[Migratio
     Raises SchemaError if a newer version made the database, or an applied migration has changed.
     """
     if applied and max(applied) > len(known):
-        raise SchemaError("the database was made by a newer version of Postillon")
+        raise SchemaError(
+            "the database was changed by a newer version of Postillon; install that one again, or"
+            " restore the backup that was made before it"
+        )
     for migration in known:
         if applied.get(migration.number, migration.hash) != migration.hash:
             raise SchemaError(f"{migration.name} has changed since it was applied")
     return [migration for migration in known if migration.number not in applied]
+
+
+def unfit(database: Path) -> str:
+    """Why this version cannot work with a database, found out without changing or locking anything.
+
+    "" where nothing is wrong, or where only opening it would tell.
+    """
+    where = f"file:{quote(str(database))}?immutable=1"
+    try:
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(where, flags=flags)
+        try:
+            execute: Execute = connection.cursor().execute
+            applied = dict(execute("SELECT number, hash FROM migration").fetchall())
+        finally:
+            connection.close()
+    except apsw.Error:
+        return ""
+    try:
+        pending(shipped(), applied)
+    except SchemaError as error:
+        return str(error)
+    return ""
 
 
 def migrate(

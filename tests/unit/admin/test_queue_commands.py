@@ -243,6 +243,19 @@ def test_a_destination_is_held_for_mail_that_comes_later_until_it_is_released(
     )
 
 
+def test_a_domain_with_a_fixed_next_hop_is_no_destination_of_its_own(office: Office) -> None:
+    with office.file.open("a") as file:
+        file.write('[route]\nroutes = ["routed.example smtp://192.0.2.5:2525"]\n')
+    for verb in ("hold", "retry", "release"):
+        result = office.run("queue", verb, "--destination", "Routed.example", "--yes")
+        assert result.exit_code == 1
+        assert "its mail waits for smtp://192.0.2.5:2525" in result.stderr
+        assert "--domain routed.example" in result.stderr
+    assert "held until released" in office.ok(
+        "queue", "hold", "--destination", "smtp://192.0.2.5:2525", "--yes"
+    )
+
+
 def test_mail_is_sent_another_way_and_back(office: Office) -> None:
     office.ok("queue", "reroute", "--domain", "far.example", "--via", "192.0.2.1:2525", "--yes")
     assert "smtp://192.0.2.1:2525" in office.ok("queue", "destinations")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from postillon.net.tls import self_signed
 from postillon.server.check import Finding, Weight, check
 from postillon.server.config import parse
+from postillon.store.database import NAME
 
 
 async def findings(folder: Path, text: str) -> dict[str, Finding]:
@@ -79,6 +82,21 @@ async def test_what_is_open_to_everybody_is_warned_of(tmp_path: Path) -> None:
     assert "metrics" in found["listener[2]"].what
     assert "LMTP" in found["listener[3]"].what
     assert "nobody can log in" in found["listener[4]"].what
+
+
+async def test_a_store_that_a_newer_version_has_changed_is_told_of(tmp_path: Path) -> None:
+    text = file(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "data" / NAME)) as database, database:
+        database.execute("CREATE TABLE migration (number, name, hash, applied_at)")
+        database.execute("INSERT INTO migration VALUES (1, '', 'of another time', 0)")
+    before = sorted((tmp_path / "data").iterdir())
+    found = await findings(tmp_path, text)
+    assert "has changed since it was applied" in found["server.data"].what
+    with closing(sqlite3.connect(tmp_path / "data" / NAME)) as database, database:
+        database.execute("UPDATE migration SET number = 9999")
+    found = await findings(tmp_path, text)
+    assert "a newer version" in found["server.data"].what
+    assert sorted((tmp_path / "data").iterdir()) == before
 
 
 async def test_a_data_folder_others_can_read_is_warned_of(tmp_path: Path) -> None:
