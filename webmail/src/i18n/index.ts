@@ -97,6 +97,16 @@ export function mediumDate(iso: string): string {
   return format("medium", { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
+const SPANS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]] as const;
+
+/** So much time has gone by, in its greatest unit: "3 minutes". */
+export function span(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const [unit, length] = SPANS.find(([, one]) => seconds >= one) ?? ["second", 1];
+  return once(`span ${unit}`, () => new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "long" }))
+    .format(Math.floor(seconds / length));
+}
+
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
 export function size(octets: number): string {

@@ -6,6 +6,7 @@ export const CORE = "urn:ietf:params:jmap:core";
 export const MAIL = "urn:ietf:params:jmap:mail";
 export const SUBMISSION = "urn:ietf:params:jmap:submission";
 export const VACATION = "urn:ietf:params:jmap:vacationresponse";
+export const TRACE = "urn:x-postillon:jmap:trace";
 export const QUOTA = "urn:ietf:params:jmap:quota";
 
 export const OWN_SESSION = "/.well-known/jmap";
@@ -23,6 +24,7 @@ export function bodyOf(session: Session, calls: Call[]): string {
     if (/^(Identity|EmailSubmission)\//.test(method)) using.add(SUBMISSION);
     if (method.startsWith("VacationResponse/")) using.add(VACATION);
     if (method.startsWith("Quota/")) using.add(QUOTA);
+    if (method.startsWith("MessageTrace/")) using.add(TRACE);
   }
   return JSON.stringify({ using: [...using].filter((one) => one in session.capabilities), methodCalls: calls });
 }

@@ -149,6 +149,42 @@ export interface VacationResponse {
   htmlBody: string | null;
 }
 
+/** What our own server tells of a message (docs/jmap.md); the id is the email's. */
+export interface MessageTrace {
+  id: Id;
+  arrival: TraceArrival | null;
+  sendings: Sending[];
+}
+
+export interface TraceArrival {
+  queueId: string;
+  acceptedAt: string;
+  isKept: boolean;
+  returnPath: string | null;
+  via: string | null;
+  peer: string | null;
+  hello: string | null;
+  tls: string | null;
+  addresses: string[];
+  placed: { at: string; address: string; mailboxId: Id }[];
+}
+
+export interface Sending {
+  submissionId: Id;
+  queueId: string;
+  acceptedAt: string;
+  events: TraceEvent[];
+}
+
+export interface TraceEvent {
+  at: string;
+  kind: string;
+  address: string | null;
+  reply: string | null;
+  host: string | null;
+  nextTryAt: string | null;
+}
+
 export interface Quota {
   id: Id;
   resourceType: "octets" | "count";

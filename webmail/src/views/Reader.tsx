@@ -5,6 +5,7 @@ import { SUBMISSION } from "../jmap/client";
 import type { Address, BodyPart, Email, EmailSubmission, GetResult } from "../jmap/types";
 import { nameOf, sameAddress, written } from "../lib/address";
 import { download, previewKind } from "../lib/dom";
+import { lazy } from "../lib/lazy";
 import { go, jmap, mailAccount, open, phone, prefer, preferences, route, say, sayError } from "../state/app";
 import { archive, junk, markSeen, remove, toggleFlag } from "../state/actions";
 import { cancelSubmission, compose, composeTo, editDraft, forward, identities, reply } from "../state/compose";
@@ -15,6 +16,8 @@ import { blobText, blobUrl } from "../state/remote";
 import { Avatar, Dialog, Icon, IconButton, MenuButton, Spinner } from "./common";
 import { moveSelected } from "./List";
 import { Paper, hovered, type Found } from "./Paper";
+
+const Why = lazy(() => import("./Why"));
 
 export function openedRow(): Row | null {
   const shown = list.value;
@@ -170,6 +173,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
   const [images, setImages] = useState(false);
   const [found, setFound] = useState<Found | null>(null);
   const [details, setDetails] = useState(false);
+  const [why, setWhy] = useState(false);
   const [source, setSource] = useState<"" | "source" | "headers">("");
   const trusted = preferences.value.imagesFrom.includes(address);
   const draft = email.keywords.$draft;
@@ -216,6 +220,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
             ]),
             ...(unsubscribe.length ? [{ label: t("unsubscribe"), icon: "close" as const, run: () => leaveList(unsubscribe) }] : []),
             ...(trusted ? [{ label: t("images_never"), icon: "image" as const, run: () => prefer({ imagesFrom: preferences.value.imagesFrom.filter((one) => one !== address) }) }] : []),
+            { label: t("why"), icon: "help", run: () => setWhy(true) },
             { label: t("show_headers"), icon: "align", run: () => setSource("headers") },
             { label: t("show_source"), icon: "code", run: () => setSource("source") },
             { label: t("download_message"), icon: "download", run: () => void save(email.blobId, `${fileName(email.subject ?? "message")}.eml`, "message/rfc822") },
@@ -257,6 +262,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
           <button type="button" class="button" onClick={() => void forward(email)}><Icon name="forward" /> {t("forward")}</button>
         </footer>
       )}
+      {why && <Why email={email} close={() => setWhy(false)} />}
       {source && <Source email={email} headers={source === "headers"} close={() => setSource("")} />}
     </article>
   );
