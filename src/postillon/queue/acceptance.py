@@ -19,11 +19,12 @@ from postillon.mail.envelope import Envelope, Notify, Recipient
 from postillon.mail.mime import Scan, scan
 from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
-from postillon.queue import trace
+from postillon.queue import receipts, trace
 from postillon.queue.config import QueueConfig
 from postillon.queue.destinations import lined_up
 from postillon.queue.ids import QueueId
 from postillon.queue.patience import mail_of, patience_of
+from postillon.queue.receipts import Report
 from postillon.queue.rows import (
     Lane,
     QueueMessage,
@@ -97,6 +98,7 @@ class Plan:
     lines: dict[str, tuple[str, ...]] = field(default_factory=dict)  # that some join, with hosts
     release_at: int = 0  # ms; until then all of it waits; 0: nothing does
     deliver_by: int | None = None  # ms
+    report: Report | None = None  # where it is one about a message that was sent
 
     @property
     def travels(self) -> bool:
@@ -167,6 +169,8 @@ def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig,
     made = Plan(submission, reading, copy, now, now, _lane(submission, reading, config))
     if submission.release_at > now:
         made.release_at = submission.release_at
+    if here and reading.structure.subtype == b"report":
+        made.report = receipts.read(content, reading.structure)
     _lay_out(made, lookups)
     mail = mail_of(envelope.reverse_path is None, made.lane)
     life = patience_of(config).lifetime(made.destinations, mail)
@@ -274,6 +278,9 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
             placed.append(
                 {"to": str(item.target.address), "mailbox": where.mailbox, "uid": where.uid}
             )
+            if made.report is not None:
+                about = submission.about
+                yield from receipts.note(tx, item.target.account, where.email, made.report, about)
         row = _row_left(made, item, outcome)
         if row is not None:
             rows.append(row)

@@ -22,7 +22,7 @@ from postillon.mail.mime import scan
 from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
 from postillon.meter import SILENT_METER, Meter
-from postillon.queue import destinations, lines, spool
+from postillon.queue import destinations, lines, receipts, spool
 from postillon.queue.acceptance import wants_report
 from postillon.queue.circuit import SLOW_START, Circuits, Pace
 from postillon.queue.config import QueueConfig
@@ -32,6 +32,7 @@ from postillon.queue.hand import Hand, Work
 from postillon.queue.patience import Terms, mail_of, patience_of
 from postillon.queue.rate import SPAN, Rates
 from postillon.queue.reason import reason_of, slows
+from postillon.queue.receipts import Report
 from postillon.queue.rows import QueueMessage, QueueRecipient, State, Told, local_target
 from postillon.queue.schedule import Schedule, milliseconds
 from postillon.queue.spool import Result
@@ -491,16 +492,18 @@ class Tries:
         if content is None:
             await self._settle_here(found, [Deferred(LOST)] * len(mine))
             return
+        reading = scan(content, message.prefix)
         copy = prepare(
             content,
-            scan(content, message.prefix),
+            reading,
             trace=message.prefix,
             reverse_path=message.reverse_path,
             at=message.starts_at,
             queue_id=message.queue_id,
         )
         try:
-            results = await self._store.write(lambda tx: self._placing(tx, found, copy))
+            report = receipts.read(content, reading.structure)
+            results = await self._store.write(lambda tx: self._placing(tx, found, copy, report))
         except StoreStopped:
             raise
         except StoreError as error:
@@ -513,7 +516,9 @@ class Tries:
             return
         await self._aftermath(found, results)
 
-    def _placing(self, tx: Tx, found: InTry, copy: Copy) -> Steps[list[Result]]:
+    def _placing(
+        self, tx: Tx, found: InTry, copy: Copy, report: Report | None
+    ) -> Steps[list[Result]]:
         results: list[Result] = []
         queue_id = found.message.queue_id
         ref = yield from spool.ref_of(queue_id)
@@ -526,6 +531,9 @@ class Tries:
             target = local_target(item.destination, item.recipient.forward_path)
             placed: Placed | None
             outcome, placed = yield from deliver_copy(tx, copy, target, ref)
+            if report is not None and placed is not None:
+                about = found.message.about
+                yield from receipts.note(tx, target.account, placed.email, report, about)
             result = self._result(found, item, outcome, tx.now, None, tx.now)
             results.append(replace(result, placed=placed))
         yield from spool.settle(tx, queue_id, self._worker, results)

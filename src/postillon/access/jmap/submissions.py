@@ -61,17 +61,12 @@ async def get(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
         for number in numbers - {None}:
             item = await store.query(submissions.one(account.id, number or 0))
             some += [] if item is None else [item]
-    reports = wanted.properties is None or "dsnBlobIds" in wanted.properties
     for item in some:
-        emails = (
-            await store.query(submissions.reports(account.id, item.queue_id)) if reports else []
-        )
-        found[names.name(names.SUBMISSION, item.id)] = as_json(item, emails)
+        found[names.name(names.SUBMISSION, item.id)] = as_json(item)
     return owned.listed(wanted, context, state, found, PROPERTIES)
 
 
-def as_json(item: Sent, reports: list[int]) -> dict[str, Any]:
-    """reports: the emails that are delivery reports on it."""
+def as_json(item: Sent) -> dict[str, Any]:
     return {
         "id": names.name(names.SUBMISSION, item.id),
         "identityId": names.name(names.IDENTITY, item.identity),
@@ -82,13 +77,15 @@ def as_json(item: Sent, reports: list[int]) -> dict[str, Any]:
         "undoStatus": item.undo,
         "deliveryStatus": {
             leg.address: {
-                "smtpReply": leg.reply, "delivered": leg.delivered, "displayed": "unknown",
+                "smtpReply": leg.reply,
+                "delivered": leg.delivered,
+                "displayed": "yes" if leg.displayed else "unknown",
             }
             for leg in item.delivery
         },
-        "dsnBlobIds": [str(of_email(email)) for email in reports],
-        "mdnBlobIds": [],
-    }  # fmt: skip
+        "dsnBlobIds": [str(of_email(email)) for email in item.dsns],
+        "mdnBlobIds": [str(of_email(email)) for email in item.mdns],
+    }
 
 
 async def refresh(context: Context, account: Account) -> None:
@@ -140,7 +137,7 @@ async def set_(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
 
     async def create(key: str, value: dict[str, Any]) -> dict[str, Any]:
         made = await _send(context, account, value)
-        shown = as_json(made, [])
+        shown = as_json(made)
         emails[shown["id"]] = made.email
         return {name: item for name, item in shown.items() if value.get(name, _MISSING) != item}
 
@@ -149,7 +146,7 @@ async def set_(context: Context, arguments: dict[str, Any]) -> dict[str, Any]:
         old = None if number is None else await store.query(submissions.one(account.id, number))
         if old is None:
             raise SetError("notFound")
-        before = as_json(old, [])
+        before = as_json(old)
         new = patch.apply(before, changed)
         different = {name for name in {*before, *new} if before.get(name) != new.get(name)}
         if different - {"undoStatus"}:

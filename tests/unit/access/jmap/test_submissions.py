@@ -223,6 +223,99 @@ async def test_a_message_in_hand_cannot_be_taken_back_and_the_state_tells(ada: C
     assert len(await ada.at.rows("SELECT * FROM queue_recipient")) == 1
 
 
+def report(kind: str, fields: str, message_id: str, *, returned: bool = True) -> bytes:
+    """A report as other programs write them. kind: of its second part."""
+    header = f"Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nMessage-ID: {message_id}\r\n"
+    parts = [f"Content-Type: message/{kind}\r\n\r\n{fields}\r\n", header if returned else ""]
+    body = "".join(f"--b\r\n{part}\r\n" for part in ("\r\nHello\r\n", *parts) if part)
+    return (
+        "From: bob@example.org\r\nTo: ada@example.org\r\nSubject: Report\r\nMIME-Version: 1.0\r\n"
+        f"Content-Type: multipart/report; boundary=b; report-type={kind}\r\n\r\n{body}--b--\r\n"
+    ).encode()
+
+
+SEEN = (
+    "Final-Recipient: rfc822; Bob@example.org\r\nOriginal-Message-ID: <1@ada>\r\n"
+    "Disposition: manual-action/mdn-sent-manually; displayed\r\n"
+)
+FAILED = (
+    "Reporting-MTA: dns; x.example\r\n\r\nFinal-Recipient: rfc822; bob@example.org\r\n"
+    "Action: failed\r\nStatus: 5.1.1\r\n"
+)
+
+
+async def answered(ada: Caller, content: bytes) -> None:
+    """Bob sends these octets to Ada."""
+    ada.login = BOB
+    account = await account_of(ada)
+    _, blob = await ada.upload(account, content, "message/rfc822")
+    emails = {"e": {"blobId": blob["blobId"], "mailboxIds": {"F1": True}}}
+    made = await one(ada, "Email/import", emails=emails)
+    sent = await send(ada, made["created"]["e"]["id"])
+    assert sent["undoStatus"] == "final", sent
+    ada.login = "ada@example.org"
+
+
+async def outcome(ada: Caller) -> tuple[list[str], list[str], list[str]]:
+    [found] = (await one(ada, "EmailSubmission/get"))["list"]
+    displayed = [leg["displayed"] for leg in found["deliveryStatus"].values()]
+    return found["dsnBlobIds"], found["mdnBlobIds"], displayed
+
+
+async def test_a_read_receipt_finds_its_submission_and_the_state_tells(ada: Caller) -> None:
+    email = await draft(ada, messageId=["1@ada"], bcc=[{"email": FAR}])
+    await send(ada, email)
+    assert await outcome(ada) == ([], [], ["unknown"] * 2)
+    before = await one(ada, "EmailSubmission/get")
+    await answered(ada, report("disposition-notification", SEEN, "<1@ada>"))
+    dsns, [mdn], displayed = await outcome(ada)
+    assert (dsns, displayed) == ([], ["yes", "unknown"])
+    told = await one(ada, "EmailSubmission/changes", sinceState=before["state"])
+    assert told["updated"] == [before["list"][0]["id"]]
+    status, octets, _ = await ada.download(await account_of(ada), mdn)
+    assert status == 200
+    assert b"Original-Message-ID: <1@ada>" in octets
+
+
+async def test_a_receipt_that_tells_of_no_reading_says_nothing_of_it(ada: Caller) -> None:
+    await send(ada, await draft(ada, messageId=["1@ada"]))
+    deleted = SEEN.replace("; displayed", "; deleted")
+    await answered(ada, report("disposition-notification", deleted, "<1@ada>"))
+    dsns, mdns, displayed = await outcome(ada)
+    assert (dsns, len(mdns), displayed) == ([], 1, ["unknown"] * 2)
+
+
+async def test_a_delivery_report_is_named_wherever_it_is_moved(ada: Caller) -> None:
+    await send(ada, await draft(ada, messageId=["1@ada"]))
+    await answered(ada, report("delivery-status", FAILED, "<1@ada>"))
+    [blob], mdns, displayed = await outcome(ada)
+    assert (mdns, displayed) == ([], ["unknown"] * 2)
+    email = blob.removeprefix("B").upper()
+    moved = await one(ada, "Email/set", update={email: {"mailboxIds": {"F3": True}}})
+    assert moved["updated"] == {email: None}
+    assert (await outcome(ada))[0] == [blob]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        report("delivery-status", FAILED, "<2@ada>"),
+        report("delivery-status", FAILED, "", returned=False),
+        report("disposition-notification", SEEN.replace("1@ada", "2@ada"), "<1@ada>"),
+        report("disposition-notification", "Disposition: displayed\r\n", "<1@ada>"),
+        report("something", SEEN, "<1@ada>"),
+    ],
+)
+async def test_reports_about_nothing_that_was_sent_are_mail_like_any_other(
+    ada: Caller, content: bytes
+) -> None:
+    await send(ada, await draft(ada, messageId=["1@ada"]))
+    await answered(ada, content)
+    assert await outcome(ada) == ([], [], ["unknown"] * 2)
+    found = await one(ada, "Email/query", filter={"subject": "Report"})
+    assert len(found["ids"]) == 1
+
+
 async def test_submissions_are_filtered_sorted_and_forgotten(ada: Caller) -> None:
     email = await draft(ada)
     first = await send(ada, email, envelope=envelope(BOB))
