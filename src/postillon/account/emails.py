@@ -251,6 +251,17 @@ def _made(row: Row) -> Listing:
     return Listing(*(*facts, *texts))
 
 
+def headers_in(
+    account: AccountId, mailbox: MailboxId, ranges: Ranges
+) -> Steps[list[tuple[Uid, bytes]]]:
+    """The packed header digests of the emails of these UIDs that are there, ascending."""
+    rows = yield from select_in(
+        "p.uid, e.header", "JOIN email e ON e.account = p.account AND e.email = p.email",
+        account, mailbox, ranges,
+    )  # fmt: skip
+    return cast("list[tuple[Uid, bytes]]", rows)
+
+
 class SortFacts(msgspec.Struct, frozen=True, gc=False):
     """What an email is sorted and threaded by."""
 

@@ -133,6 +133,10 @@ class Reading(Acting):
         """As `emails`, only what their octets need."""
         return await self._read(mailbox, emails.located_in(self.id, mailbox, ranges))
 
+    async def header_digests(self, mailbox: MailboxId, ranges: Ranges) -> list[tuple[Uid, bytes]]:
+        """As `emails`, only the header digest of each, packed."""
+        return await self._read(mailbox, emails.headers_in(self.id, mailbox, ranges))
+
     async def emails_apart(self, mailbox: MailboxId, ranges: Ranges) -> list[EmailRow]:
         """As `emails`, in another thread: for thousands."""
         return await self._read_apart(mailbox, emails.rows_in(self.id, mailbox, ranges))

@@ -53,12 +53,9 @@ def decode_octets(octets: bytes, charset: bytes = b"", *, cut: bool = False) -> 
 
     cut: the octets are the beginning of a longer text, so an unfinished last character is dropped.
     """
-    if octets.isascii() and b"\x1b" not in octets:
-        codec = codec_of(charset) if charset else "utf_8"
-        if codec not in _SHIFTING:
-            return octets.decode("ascii")
-    else:
-        codec = codec_of(charset)
+    if means_itself(octets, charset):
+        return octets.decode("ascii")
+    codec = codec_of(charset)
     for attempt in (codec, "utf_8"):
         if attempt is not None:
             try:
@@ -71,6 +68,13 @@ def decode_octets(octets: bytes, charset: bytes = b"", *, cut: bool = False) -> 
         return _decode(octets, last, "replace", cut)
     except ValueError:  # UTF-16 without a byte order mark raises whatever it is told
         return octets.decode(_FALLBACK, "replace")
+
+
+def means_itself(octets: bytes, charset: bytes) -> bool:
+    """Whether the text of these octets is their ASCII characters."""
+    if not octets.isascii() or b"\x1b" in octets:
+        return False
+    return not charset or codec_of(charset) not in _SHIFTING
 
 
 # Where octets below 128 do not always mean ASCII.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from postillon.mail.addresses import parse_mailboxes
 from postillon.mail.digest import HeaderDigest
@@ -12,20 +12,21 @@ from postillon.mail.part import Part, walk
 from postillon.mail.text import MAX_TEXT, body_text
 from postillon.mail.words import decode_words
 
-IN_DIGEST: Mapping[bytes, Callable[[HeaderDigest], bytes]] = {
-    b"from": lambda d: d.from_,
-    b"to": lambda d: d.to,
-    b"cc": lambda d: d.cc,
-    b"bcc": lambda d: d.bcc,
-    b"subject": lambda d: d.subject,
-    b"sender": lambda d: d.sender,
-    b"reply-to": lambda d: d.reply_to,
-    b"message-id": lambda d: d.message_id,
-    b"in-reply-to": lambda d: d.in_reply_to,
+# Fields that the header digest has, by name, as it calls them.
+IN_DIGEST: Mapping[bytes, str] = {
+    b"from": "from_",
+    b"to": "to",
+    b"cc": "cc",
+    b"bcc": "bcc",
+    b"subject": "subject",
+    b"sender": "sender",
+    b"reply-to": "reply_to",
+    b"message-id": "message_id",
+    b"in-reply-to": "in_reply_to",
 }
 
 
-_ADDRESSES = frozenset((b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"))
+ADDRESSES = frozenset((b"from", b"to", b"cc", b"bcc", b"sender", b"reply-to"))
 
 
 def field_text(header: HeaderDigest, field: bytes) -> str:
@@ -34,9 +35,9 @@ def field_text(header: HeaderDigest, field: bytes) -> str:
     Addresses that have comments inside follow without these: FROM of IMAP is about what ENVELOPE
     shows (RFC 3501 section 6.4.4).
     """
-    raw = IN_DIGEST[field](header)
+    raw: bytes = getattr(header, IN_DIGEST[field])
     text = decode_words(raw)
-    if b"(" not in raw or field not in _ADDRESSES:
+    if b"(" not in raw or field not in ADDRESSES:
         return text
     plain = [
         b"%b@%b" % (item.local, item.domain)

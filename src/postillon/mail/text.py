@@ -16,7 +16,7 @@ PREVIEW_OCTETS = 1024  # of a plain body; markup gets more, because most of it i
 PREVIEW_MARKUP_OCTETS = 8192
 
 _SILENT = ("style", "script", "head", "title")  # elements whose content nobody sees
-_INLINE = frozenset(
+INLINE = frozenset(
     ("a", "abbr", "b", "big", "code", "em", "font", "i", "s", "small", "span", "strong", "u")
 )
 _ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));?")
@@ -94,7 +94,7 @@ def strip_markup(markup: str) -> str:
             if closing < 0:
                 break
             position = closing
-        elif name not in _INLINE:
+        elif name not in INLINE:
             pieces.append("\n")
     return _ENTITY.sub(_character, "".join(pieces))
 

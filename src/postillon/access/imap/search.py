@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from postillon.access.imap import contexts, limiting, texts, tree
 from postillon.access.imap.answer import Answer, bad, no, ok
 from postillon.access.imap.extras import Extra
-from postillon.access.imap.matching import Candidate, Cost, Marked, More, Test, compile_key
+from postillon.access.imap.matching import Candidate, Cost, Headed, Marked, More, Test, compile_key
 from postillon.access.imap.texts import Found
 from postillon.access.imap.view import View
 from postillon.account import marks
+from postillon.account.account import Account
 from postillon.account.errors import EmailGone
 from postillon.account.ids import Uid
 from postillon.account.marks import Mark
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 NOTHING = ((numbers.MAX_NUMBER + 1, numbers.MAX_NUMBER + 1),)  # a set that holds no message
 MARKS_AT_ONCE = 5_000  # messages whose flags alone are read between two breaths
 FLAGS_AT_ONCE = 2_000  # those whose placements are
+HEADERS_AT_ONCE = 1_000
 ROWS_AT_ONCE = 200
+CONTENTS_AT_ONCE = 100
 MIN_BATCH = 500  # messages of one batch of UIDBATCHES: no client may ask for fewer (RFC 10022)
 HERE = 32 * 1024  # octets of a message that is looked through in the loop's thread
 BREATH = 256 * 1024  # octets looked through between two breaths
@@ -236,20 +239,16 @@ async def _search(
         if len(early) == len(tests):
             return sorted(sure + await _by_rows(session, view, found, late, modseqs))
         found = sorted(sure + found)
+    headed = [test.headed for test in late if test.headed is not None]
+    if headed:
+        found = await _by_headers(session, view, found, headed)
+        late = [test for test in late if test.headed is None]
     return await _by_rows(session, view, found, late, modseqs)
 
 
 async def _by_marks(session: Session, view: View, found: Found, tests: Sequence[Marked]) -> Found:
     """Those whose flags and keywords pass; each combination of them is looked at once."""
     passes: dict[Mark, bool] = {}
-
-    def look(mark: Mark) -> bool:
-        known = passes.get(mark)
-        if known is None:
-            flags, words = marks.read(mark)
-            known = passes[mark] = all(test(flags, words) for test in tests)
-        return known
-
     left: Found = []
     for start in range(0, len(found), MARKS_AT_ONCE):
         some = found[start : start + MARKS_AT_ONCE]
@@ -258,7 +257,10 @@ async def _by_marks(session: Session, view: View, found: Found, tests: Sequence[
         if last - first + 1 == len(some):  # all that the view has between the two
             there = await view.account.marks(view.mailbox, Uid(low), Uid(high))
         if len(there) == len(some):
-            left += compress(some, map(look, there))
+            for mark in set(there).difference(passes):
+                flags, words = marks.read(mark)
+                passes[mark] = all(test(flags, words) for test in tests)
+            left += compress(some, map(passes.__getitem__, there))
         else:
             ranges = numbers.join(uid for _, uid in some)
             rows = await view.account.placements(view.mailbox, ranges)
@@ -299,6 +301,20 @@ async def _by_placements(
     return sure, more
 
 
+async def _by_headers(session: Session, view: View, found: Found, tests: Sequence[Headed]) -> Found:
+    """Those whose header digest passes, of which nothing else is read."""
+    left: Found = []
+    for start in range(0, len(found), HEADERS_AT_ONCE):
+        some = found[start : start + HEADERS_AT_ONCE]
+        rows = await view.account.header_digests(view.mailbox, numbers.join(uid for _, uid in some))
+        fit = {uid for uid, packed in rows if all(test(packed) for test in tests)}
+        left += (pair for pair in some if pair[1] in fit)
+        session.progress(start, len(found))
+        await session.flush()
+        await asyncio.sleep(0)
+    return left
+
+
 async def _by_rows(
     session: Session, view: View, found: Found, tests: list[Test], modseqs: dict[int, int]
 ) -> Found:
@@ -311,12 +327,14 @@ async def _by_rows(
     if not checks:
         return found
     account = view.account
+    read = account.emails if any(test.digest for test in tests) else account.located
     left: Found = []
-    looked = 0
     for start in range(0, len(found), ROWS_AT_ONCE):
         some = found[start : start + ROWS_AT_ONCE]
         numbers_of = {uid: number for number, uid in some}
-        for row in await account.emails(view.mailbox, numbers.join(uid for _, uid in some)):
+        passed: list[Candidate] = []
+        unread: list[Candidate] = []
+        for row in await read(view.mailbox, numbers.join(uid for _, uid in some)):
             number = numbers_of.get(row.uid)
             if number is None:
                 continue
@@ -324,30 +342,53 @@ async def _by_rows(
                 number, row.uid, row.flags, row.keywords, row.modseq, row.email, row
             )
             try:
-                matched = passes(candidate)
+                if passes(candidate):
+                    passed.append(candidate)
             except More:
-                looked += row.size
-                try:
-                    candidate.content = await account.content(row)
-                    if row.size <= HERE:
-                        matched = passes(candidate)
-                    else:
-                        matched = await asyncio.to_thread(passes, candidate)
-                except EmailGone:
-                    continue
-                except BlobLost as error:
-                    session.fault("blob_lost", error, email=row.email)
-                    continue
-                if looked > BREATH:
-                    looked = 0
-                    await asyncio.sleep(0)
-            if matched:
-                left.append((number, row.uid))
-                modseqs[row.uid] = row.modseq
+                unread.append(candidate)
+        for at in range(0, len(unread), CONTENTS_AT_ONCE):
+            these = unread[at : at + CONTENTS_AT_ONCE]
+            passed += await _by_contents(session, account, these, passes)
+        for candidate in passed:
+            modseqs[candidate.uid] = candidate.modseq
+        left += sorted((candidate.number, candidate.uid) for candidate in passed)
         session.progress(start + len(some), len(found))
         await session.flush()
         await asyncio.sleep(0)
     return left
+
+
+async def _by_contents(
+    session: Session,
+    account: Account,
+    candidates: Sequence[Candidate],
+    passes: Callable[[Candidate], bool],
+) -> list[Candidate]:
+    """Those that pass, with their octets. Small ones are read together."""
+    rows = [candidate.known() for candidate in candidates]
+    there = await account.contents(rows, [row.ref.length for row in rows], HERE)
+    passed: list[Candidate] = []
+    looked = 0
+    for candidate, row, octets in zip(candidates, rows, there, strict=True):
+        looked += row.size
+        try:
+            candidate.content = octets if octets is not None else await account.content(row)
+            if row.size <= HERE:
+                matched = passes(candidate)
+            else:
+                matched = await asyncio.to_thread(passes, candidate)
+        except EmailGone:
+            continue
+        except BlobLost as error:
+            session.fault("blob_lost", error, email=row.email)
+            continue
+        candidate.content = None
+        if matched:
+            passed.append(candidate)
+        if looked > BREATH:
+            looked = 0
+            await asyncio.sleep(0)
+    return passed
 
 
 def _extended(
