@@ -11,6 +11,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -135,6 +136,25 @@ def require_private(request: web.Request) -> None:
     """Raises HTTPForbidden where a secret must not be sent."""
     if not private(request):
         raise problem(web.HTTPForbidden, "Passwords and tokens are only taken over HTTPS")
+
+
+def from_here(request: web.Request) -> bool:
+    """Whether a request that changes something was made by a page of ours, or by no page.
+
+    Only the host of Origin is compared: a proxy in front may know better than we whether it is https.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+
+
+def require_from_here(request: web.Request) -> None:
+    """Against pages of other sites where a browser would add by itself what its user has typed once
+    (Basic). Raises HTTPForbidden."""
+    if not from_here(request):
+        raise problem(web.HTTPForbidden, "This is for pages of this server only")
 
 
 def unauthorized(request: web.Request, detail: str) -> web.HTTPError:

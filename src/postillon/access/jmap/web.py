@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
-from postillon.access.authority import Authority, Identity, origin, problem
+from postillon.access.authority import Authority, Identity, origin, problem, require_from_here
 from postillon.access.jmap.api import Api
 from postillon.access.jmap.blobs import (
     MEDIA_TYPE,
@@ -216,6 +216,9 @@ class JmapWeb:
             return refused(error, 429)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
+        """No script can show here who it is: of a page elsewhere, only the browser would (RFC 6455
+        section 10.2)."""
+        require_from_here(request)
         identity = await self.identify(request)
         state = partial(self._sessions.state, identity, origin(request))
         try:

@@ -12,11 +12,11 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from postillon.access.authority import origin, private
+from postillon.access.authority import from_here, origin, private
 from postillon.access.signin import pages
 from postillon.access.signin.asking import Astray, Fault, Wish, wish_of
 from postillon.access.signin.pages import Face
-from postillon.access.signin.provider import BadRequest, Provider, form_of, from_here
+from postillon.access.signin.provider import BadRequest, Provider, form_of
 from postillon.access.signin.words import Words, chosen
 from postillon.directory import clients, codes, scopes
 from postillon.directory.clients import Client

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from postillon.access.authority import RETRY_AFTER_S, Identity, problem, require_private
+from postillon.access.authority import (
+    RETRY_AFTER_S,
+    Identity,
+    problem,
+    require_from_here,
+    require_private,
+)
 from postillon.access.signin import devices
 from postillon.access.signin.provider import (
     NO_STORE,
     Provider,
     answer,
-    from_here,
     json_of,
     ms,
     text,
@@ -41,7 +46,7 @@ class OwnSession:
     async def begin(self, request: web.Request) -> web.Response:
         """POST /auth/session: {login, password, code?, remember?}."""
         require_private(request)
-        _require_here(request)
+        require_from_here(request)
         said = await json_of(request)
         login, password = text(said, "login", 320), text(said, "password")
         remember = said.get("remember") is True
@@ -75,7 +80,7 @@ class OwnSession:
         Without a cookie there is nothing to refuse: 204, and a browser's console stays clean.
         """
         require_private(request)
-        _require_here(request)
+        require_from_here(request)
         provider = self._provider
         token = request.cookies.get(COOKIE, "")
         if not token:
@@ -100,7 +105,7 @@ class OwnSession:
 
     async def end(self, request: web.Request) -> web.Response:
         """DELETE /auth/session: sign out here."""
-        _require_here(request)
+        require_from_here(request)
         provider = self._provider
         token = request.cookies.get(COOKIE, "").removeprefix("r:")
         if token:
@@ -170,8 +175,3 @@ def session_of(identity: Identity) -> int:
     """The session that a token belongs to; 0 for other credentials."""
     kind, _, number = identity.credential.partition(":")
     return int(number) if kind == "session" else 0
-
-
-def _require_here(request: web.Request) -> None:
-    if not from_here(request):
-        raise problem(web.HTTPForbidden, "This is for pages of this server only")

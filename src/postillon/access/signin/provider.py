@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -160,15 +160,3 @@ def text(value: Mapping[str, object], name: str, most: int = 1_024) -> str:
 def _torn(found: str) -> bool:
     """Whether a text holds half of a character, which JSON can write and nothing can keep."""
     return any("\ud800" <= character <= "\udfff" for character in found)
-
-
-def from_here(request: web.Request) -> bool:
-    """Whether a request that changes something was made by a page of ours, or by no page.
-
-    Only the host of Origin is compared: a proxy in front may know better than we whether it is https.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()

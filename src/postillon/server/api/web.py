@@ -7,7 +7,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from postillon.access.authority import Authority, Identity, problem, require_private
+from postillon.access.authority import (
+    Authority,
+    Identity,
+    problem,
+    require_from_here,
+    require_private,
+)
 from postillon.admin.errors import Refused
 from postillon.directory.throttle import Throttle
 from postillon.log import SILENT, Log
@@ -66,6 +72,8 @@ class AdministrationApi:
 
     def _handler(self, item: Operation) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
+            if item.method != "GET":
+                require_from_here(request)
             identity = await self._admitted(request, item.scope)
             try:
                 body = await _body(request) if item.body is not None else None

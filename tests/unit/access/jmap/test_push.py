@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, ClientWebSocketResponse, WSMsgType
+from aiohttp import (
+    ClientResponse,
+    ClientWebSocketResponse,
+    WSMsgType,
+    WSServerHandshakeError,
+)
 
 from postillon.account.account import Account
 from postillon.account.flags import FlagMode
@@ -157,6 +162,17 @@ async def connect(caller: Caller) -> ClientWebSocketResponse:
     return await caller.client.ws_connect(
         "/jmap/ws", headers=caller.headers({}), protocols=("jmap",)
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}],
+)
+async def test_a_page_of_another_site_opens_no_talk(ada: Caller, said: dict[str, str]) -> None:
+    """A browser would add to it what its user has once typed into its own window."""
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await ada.client.ws_connect("/jmap/ws", headers=ada.headers(said), protocols=("jmap",))
+    assert refused.value.status == 403
 
 
 async def told(socket: ClientWebSocketResponse) -> Any:

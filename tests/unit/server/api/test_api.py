@@ -306,6 +306,18 @@ def test_the_manual_has_every_operation() -> None:
         assert f"| {item.method} | `{item.path}` | `{item.name}` | {item.summary} |" in page
 
 
+async def test_a_page_of_another_site_changes_nothing(api: Api) -> None:
+    """With what its visitor's browser has been told once, and adds by itself."""
+    basic = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
+    for said in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
+        headers = {"Authorization": f"Basic {basic}", **said}
+        path = f"{PREFIX}/accounts/{PERSON}/sign-out"
+        async with api.client.post(path, headers=headers) as answer:
+            assert answer.status == 403
+        async with api.client.get(f"{PREFIX}/accounts", headers=headers) as answer:
+            assert answer.status == 200
+
+
 async def test_app_passwords_keys_and_sessions_are_made_and_ended(api: Api) -> None:
     base = f"/accounts/{PERSON}"
     body = {"name": "Phone", "protocols": ["imap"], "days": 3}
