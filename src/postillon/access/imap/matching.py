@@ -7,19 +7,19 @@ enough. A key that needs more than is there yet raises `More`; the caller gets i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from itertools import chain
 from types import MappingProxyType
+from typing import Any
 
 from postillon.access.imap import flags
 from postillon.access.imap.objects import email_id, thread_id
 from postillon.access.imap.view import View
-from postillon.account.emails import EmailRow
 from postillon.account.indexing import FIELDS
-from postillon.mail import digest, mime
+from postillon.mail import digest, glance, mime
 from postillon.mail.dates import parse_date
 from postillon.mail.digest import HeaderDigest
 from postillon.mail.folding import fold
@@ -38,6 +38,10 @@ from postillon.protocol.imap.words import Refused
 from postillon.store.textindex import Hits, Wanted
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# Any: an EmailRow, or a Located where no test asks for the digest.
+Row = Any
 
 
 class Cost(IntEnum):
@@ -62,7 +66,7 @@ class Candidate:
     keywords: str | None = None
     modseq: int = 0
     email: int = 0
-    row: EmailRow | None = None
+    row: Row | None = None
     content: bytes | None = None  # the whole blob
     _digest: HeaderDigest | None = field(default=None, init=False)
 
@@ -71,7 +75,7 @@ class Candidate:
             self._digest = digest.unpack(self.known().header)
         return self._digest
 
-    def known(self) -> EmailRow:
+    def known(self) -> Row:
         if self.row is None:
             raise More
         return self.row
@@ -83,6 +87,7 @@ class Candidate:
 
 
 Marked = Callable[[int, str | None], bool]  # whether these flags and keywords pass
+Headed = Callable[[bytes], bool]  # whether this header digest passes, as it is packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,8 @@ class Test:
     matches: Callable[[Candidate], bool]
     hits: Hits | None = None  # what the text index says of this very key
     marks: Marked | None = None  # it is about flags and keywords alone
+    headed: Headed | None = None  # it is about the header digest alone
+    digest: bool = False  # the header digest may be asked for
 
 
 TextKey = commands.HeaderHas | commands.ContentHas
@@ -138,23 +145,24 @@ def compile_key(
             return _has_id(thread, wanted, view.other)
         case commands.Not(inner):
             test = inside(inner)
-            marks = test.marks
-            if marks is not None:
-                return _marked(lambda flags, words: not marks(flags, words))
-            return Test(test.cost, lambda c: not test.matches(c))
+            return _alike([test], lambda said: not any(said)) or Test(
+                test.cost, lambda c: not test.matches(c), digest=test.digest
+            )
         case commands.Either(keys):
             first, second = sorted(map(inside, keys), key=_cost)
-            one, other = first.marks, second.marks
-            if one is not None and other is not None:
-                return _marked(lambda flags, words: one(flags, words) or other(flags, words))
-            return Test(second.cost, lambda c: first.matches(c) or second.matches(c))
+            return _alike([first, second], any) or Test(
+                second.cost,
+                lambda c: first.matches(c) or second.matches(c),
+                digest=first.digest or second.digest,
+            )
         case commands.All(keys):
             tests = sorted(map(inside, keys), key=_cost)
-            every = [test.marks for test in tests if test.marks is not None]
-            if len(every) == len(tests):
-                return _marked(lambda flags, words: all(marks(flags, words) for marks in every))
             checks = [test.matches for test in tests]
-            return Test(tests[-1].cost, lambda c: all(check(c) for check in checks))
+            return _alike(tests, all) or Test(
+                tests[-1].cost,
+                lambda c: all(check(c) for check in checks),
+                digest=any(test.digest for test in tests),
+            )
 
 
 def _cost(test: Test) -> Cost:
@@ -195,6 +203,21 @@ def _marked(marks: Marked) -> Test:
     return Test(Cost.FLAGS, lambda c: marks(c.flags, c.keywords), marks=marks)
 
 
+def _headed(headed: Headed) -> Test:
+    return Test(Cost.ROW, lambda c: headed(c.known().header), headed=headed, digest=True)
+
+
+def _alike(tests: Sequence[Test], joined: Callable[[Iterable[bool]], bool]) -> Test | None:
+    """One test of several that are all about flags and keywords, or all about the header digest."""
+    marks = [test.marks for test in tests if test.marks is not None]
+    if len(marks) == len(tests):
+        return _marked(lambda flags, words: joined(one(flags, words) for one in marks))
+    headed = [test.headed for test in tests if test.headed is not None]
+    if len(headed) == len(tests):
+        return _headed(lambda packed: joined(one(packed) for one in headed))
+    return None
+
+
 def question(key: TextKey) -> Wanted | None:
     """What to ask the text index of a key; None: it cannot help."""
     wanted = needle(fold(key.text))
@@ -219,7 +242,7 @@ def _asking_first(test: Test, hits: Hits | None) -> Test:
         known = says(c.email)
         return look(c) if known is None else known
 
-    return Test(Cost.INDEX, matches, hits)
+    return Test(Cost.INDEX, matches, hits, digest=test.digest)
 
 
 def _in_text(key: TextKey) -> Callable[[str], bool]:
@@ -234,7 +257,7 @@ def _in_text(key: TextKey) -> Callable[[str], bool]:
 def _header_has(key: commands.HeaderHas) -> Test:
     has = _in_text(key)
     if key.text and key.field in IN_DIGEST:
-        return Test(Cost.ROW, lambda c: has(field_text(c.digest(), key.field)))
+        return _headed(_in_field(key, has))
 
     def matches(c: Candidate) -> bool:
         row = c.known()
@@ -244,12 +267,33 @@ def _header_has(key: commands.HeaderHas) -> Test:
     return Test(Cost.CONTENT, matches)
 
 
+def _in_field(key: commands.HeaderHas, has: Callable[[str], bool]) -> Headed:
+    field, word = key.field, _word(key)
+    value_of = digest.reader_of(IN_DIGEST[field])
+
+    def headed(packed: bytes) -> bool:
+        if word is not None and not glance.field_may_hold(word, field, value_of(packed)):
+            return False
+        return has(field_text(digest.unpack(packed), field))
+
+    return headed
+
+
+def _word(key: TextKey) -> bytes | None:
+    """What to look for at a glance; None: all must be read."""
+    return None if key.fuzzy else glance.word_of(fold(key.text))
+
+
 def _content_has(key: commands.ContentHas) -> Test:
-    has = _in_text(key)
+    has, word = _in_text(key), _word(key)
 
     def matches(c: Candidate) -> bool:
         row, content = c.known(), c.octets()
         root = mime.unpack(row.structure)
+        if word is not None and not glance.message_may_hold(
+            word, row.prefix, content, root, header=key.header
+        ):
+            return False
         texts = body_texts(content, root)
         if key.header:
             texts = chain(header_lines(row.prefix, content, root), texts)
@@ -268,7 +312,7 @@ def _on_day(key: commands.OnDay) -> Test:
         day = day_of(c)
         return first <= day and (before is None or day < before)
 
-    return Test(Cost.ROW, matches)
+    return Test(Cost.ROW, matches, digest=key.moment is Moment.SENT)
 
 
 def _received_on(c: Candidate) -> date:
