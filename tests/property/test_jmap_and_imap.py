@@ -369,6 +369,7 @@ def test_both_show_the_same_truth(script: list[tuple[Any, ...]], step: int, ever
 
 
 @pytest.mark.torture
+@pytest.mark.timeout(0)
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(actions, max_size=40), st.sampled_from([1, 2, 3, 500]), st.sampled_from([1, 3, 9]))
 def test_both_show_the_same_truth_for_long(

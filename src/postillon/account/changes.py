@@ -73,7 +73,8 @@ class MailboxChanges(msgspec.Struct, frozen=True):
     complete: bool
 
 
-# kind, mailbox, uid, object; of a tombstone also the thread, when the email itself is gone
+# kind, mailbox, uid, object; of a tombstone also the thread, when the email itself is gone: below zero
+# where \Deleted had hidden it before
 Record = tuple[int, int, int, int] | tuple[int, int, int, int, int]
 
 

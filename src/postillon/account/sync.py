@@ -143,7 +143,7 @@ class _Window:
         for item in behind:
             if item.kind == Kind.HIDDEN:
                 return True
-            if item.kind == Kind.SHOWN:
+            if item.kind == Kind.SHOWN or (item.kind in TOMBSTONES and item.thread < 0):
                 return False
         if now.shown or now.created is None:
             return True
@@ -396,7 +396,7 @@ def _emails(
         for email, mailbox, flags in placed
         if not flags & DELETED and mailbox not in doomed and eyes.reads(mailbox)
     }
-    threads = {item.object: item.thread for item in records if item.thread}
+    threads = {item.object: abs(item.thread) for item in records if item.thread}
     there = {row[0]: row for row in rows}
     found: dict[int, _Email] = {}
     for email in wanted:

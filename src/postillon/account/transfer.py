@@ -172,9 +172,10 @@ def remove(tx: Tx, account: AccountId, mailbox: MailboxId, rows: Sequence[Row]) 
     )
     [(modseq,)] = changed
     yield from _count(account, mailbox, modseq, rows, -1)
-    records: list[Record] = [
-        (Kind.DELETED, mailbox, row[0], row[1], freed.get(row[1], (0,))[0]) for row in rows
-    ]
+    records: list[Record] = []
+    for uid, email, flags, _ in rows:
+        thread = freed[email][0] if email in freed else 0
+        records.append((Kind.DELETED, mailbox, uid, email, -thread if flags & DELETED else thread))
     if len(freed) < len(rows):
         lost = [row[1] for row in rows if not row[2] & DELETED and row[1] not in freed]
         records += yield from _hidden(account, lost)

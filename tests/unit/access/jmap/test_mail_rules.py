@@ -11,7 +11,10 @@ import pytest
 import pytest_asyncio
 
 from postillon.access.jmap.blobs import of_upload
+from postillon.account.keywords import DELETED
 from postillon.account.rights import Right
+from postillon.account.roles import INBOX_ID
+from postillon.mail.mime import scan
 from postillon.protocol.jmap.request import Limits
 from support.jmap_mail import MailClient, Refused, mail_client
 
@@ -113,6 +116,19 @@ async def test_changes_come_in_pieces(client: MailClient, kind: str) -> None:
     )
     assert await refused(client, f"{kind}/changes", sinceState="x") == "cannotCalculateChanges"
     assert await refused(client, f"{kind}/changes") == "invalidArguments"
+
+
+async def test_what_nobody_was_shown_is_not_missed_when_it_is_expunged(client: MailClient) -> None:
+    content = b"Message-ID: <%d@x>\r\nReferences: <thread@x>\r\nSubject: one\r\n\r\n"
+    await client.account.append(INBOX_ID, content % 1, scan(content % 1), DELETED)
+    state = (await client("Email/get", ids=[]))["state"]
+    await client.account.expunge(INBOX_ID)
+    await client.account.append(INBOX_ID, content % 2, scan(content % 2))
+    email = (await client("Email/query"))["ids"]
+    thread = (await client.one(email[0], "threadId"))["threadId"]
+    for kind, created in (("Email", email), ("Thread", [thread])):
+        found = await client(f"{kind}/changes", sinceState=state)
+        assert (found["created"], found["updated"], found["destroyed"]) == (created, [], [])
 
 
 @pytest.mark.parametrize("method", ["Email/query", "Mailbox/query"])
