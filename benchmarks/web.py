@@ -50,7 +50,7 @@ WIDE = {"width": 1280, "height": 800}
 BIG_STEP = 40  # places of the whole list that the scroll bar is dragged to
 SMALL_STEPS = 120  # turns of the wheel
 LONGEST_MS = 60_000
-USABLE = {"/": ".row:not(.loading)", "/admin": ".stats .stat"}
+USABLE = {"/": ".row:not(.loading)", "/admin": ".charts .chart"}
 
 # Runs before any script of the page: a functional part of it, that only looks.
 WATCH = """

@@ -26,11 +26,27 @@ function condensed(minutes: Minute[]): Minute[] {
   return found;
 }
 
+/** Without figures they have their places already. */
+function Stats(props: { of: Queue | null }) {
+  const found = props.of;
+  const to = hash("queue");
+  return (
+    <div class="stats">
+      <Stat label={a("messages_waiting")} value={found?.messages ?? "–"} href={to} />
+      <Stat label={a("in_hand")} value={found?.in_hand ?? "–"} href={to} />
+      <Stat label={a("in_line")} value={found?.in_line ?? "–"} href={to} bad={(found?.in_line ?? 0) > 0} />
+      <Stat label={a("held")} value={found?.held ?? "–"} href={to} />
+      <Stat label={a("oldest")} value={found?.oldest ? ago(found.oldest) : "–"} href={to} />
+    </div>
+  );
+}
+
 export function Overview() {
   const [span, setSpan] = useState(60);
   const queue = useLoad(() => get<Queue>("/queue"), "queue", 15);
   const health = useLoad(() => get<Health>("/server/health"), "health", 300);
   const activity = useLoad(() => get<Minute[]>("/server/activity", { minutes: span }), `activity ${span}`, 30);
+  const settled = queue.value !== null || queue.problem !== ""; // what stands below comes after it: nothing is pushed down
   const errors = health.value?.complaints.filter((one) => one.severity === "error").length ?? 0;
   const warnings = health.value?.complaints.filter((one) => one.severity === "warning").length ?? 0;
   return (
@@ -51,16 +67,11 @@ export function Overview() {
         </span>
         <Icon name="chevron" />
       </a>
-      <Loading of={queue}>
+      {!settled && <Stats of={null} />}
+      {settled && <Loading of={queue}>
         {(found) => (
           <>
-            <div class="stats">
-              <Stat label={a("messages_waiting")} value={found.messages} href={hash("queue")} />
-              <Stat label={a("in_hand")} value={found.in_hand} href={hash("queue")} />
-              <Stat label={a("in_line")} value={found.in_line} href={hash("queue")} bad={found.in_line > 0} />
-              <Stat label={a("held")} value={found.held} href={hash("queue")} />
-              <Stat label={a("oldest")} value={found.oldest ? ago(found.oldest) : "–"} href={hash("queue")} />
-            </div>
+            <Stats of={found} />
             {found.alerts.map((alert) => (
               <div class="banner warn" key={`${alert.kind} ${alert.subject}`}>
                 <Icon name="bell" />
@@ -69,8 +80,8 @@ export function Overview() {
             ))}
           </>
         )}
-      </Loading>
-      <Loading of={activity}>
+      </Loading>}
+      {settled && <Loading of={activity}>
         {(minutes) => {
           const points = condensed(minutes);
           const times = points.map((one) => one.at);
@@ -96,7 +107,7 @@ export function Overview() {
             </div>
           );
         }}
-      </Loading>
+      </Loading>}
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** The texts of administration, as `t` has those of mail. */
 
-import { language, locale, number, plural, type Language, type Text } from "../i18n";
+import { language, locale, number, once, plural, shortDate, type Language, type Text } from "../i18n";
 import { en, type AdminCatalogue, type AdminKey } from "./texts.en";
 
 const LOADERS: Record<Language, () => Promise<AdminCatalogue>> = {
@@ -35,7 +35,7 @@ export function named(prefix: string, value: string): string {
 /** How long ago or how long until, in one unit. */
 export function ago(ms: number, now = Date.now()): string {
   const seconds = Math.round((ms - now) / 1000);
-  const format = new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style: "short" });
+  const format = once("ago", () => new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style: "short" }));
   const steps: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
   for (const [unit, length] of steps) {
     if (Math.abs(seconds) >= length) return format.format(Math.round(seconds / length), unit);
@@ -45,6 +45,6 @@ export function ago(ms: number, now = Date.now()): string {
 
 export function moment(ms: number): string {
   const date = new Date(ms);
-  const same = date.toDateString() === new Date().toDateString();
-  return new Intl.DateTimeFormat(locale(), same ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" }).format(date);
+  if (date.toDateString() === new Date().toDateString()) return shortDate(date.toISOString());
+  return once("moment", () => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" })).format(date);
 }

@@ -48,7 +48,7 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 const made = new Map<string, unknown>();
 
 /** What Intl makes is dear, and made once for each language. */
-function once<T>(name: string, make: (language: Language) => T): T {
+export function once<T>(name: string, make: (language: Language) => T): T {
   const key = `${language.value} ${name}`;
   let found = made.get(key) as T | undefined;
   if (!found) made.set(key, (found = make(language.value)));
