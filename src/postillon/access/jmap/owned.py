@@ -35,6 +35,9 @@ def listed(
     """The response of a /get. found: all there are, by id."""
     properties = known if wanted.properties is None else ("id", *wanted.properties)
     check_properties(properties, known.__contains__, "properties")
+    most = context.limits.max_objects_in_get
+    if wanted.ids is None and len(found) > most:
+        raise MethodError("requestTooLarge", f"there are more than {most}; name some of them")
     ids = list(found) if wanted.ids is None else list(dict.fromkeys(wanted.ids))
     real = {given: context.id_of(given) or given for given in ids}
     items = [
@@ -134,7 +137,7 @@ async def carry_out(
             updated[found] = await update(found, value)
         except REFUSALS as error:
             refused["update"][given] = set_error(error).as_json()
-    for given in wanted.destroy:
+    for given in dict.fromkeys(wanted.destroy):
         try:
             found = context.id_of(given)
             if found is None:

@@ -126,9 +126,8 @@ async def _create(context: Context, name: str, value: dict[str, Any]) -> dict[st
         raise SetError("overQuota", str(error)) from None
     context.services.pusher.verify(made)
     context.created[name] = str(made.id)
-    # What the client did not say itself.
-    return {"id": str(made.id), "expires": _date(made.expires_at), "verificationCode": None,
-            "types": types, "keys": None}  # fmt: skip
+    # What the client did not say itself; of the keys nothing is ever said.
+    return {name: item for name, item in _shown(made, None).items() if value.get(name, ...) != item}
 
 
 async def _update(context: Context, name: str, changes: dict[str, Any]) -> dict[str, Any] | None:

@@ -76,10 +76,6 @@ def utc_date(value: Any) -> str:
     return value
 
 
-def anything(value: Any) -> Any:
-    return value
-
-
 def record(value: Any) -> dict[str, Any]:
     """An object whose inside is looked at later."""
     if not isinstance(value, dict):

@@ -10,7 +10,6 @@ from postillon.protocol.jmap.errors import MethodError, invalid_arguments
 from postillon.protocol.jmap.kinds import (
     Kind,
     WrongType,
-    anything,
     boolean,
     identifier,
     integer,
@@ -308,7 +307,8 @@ def _comparator(value: Mapping[str, Any]) -> Comparator:
             arguments.take("property", string),
             arguments.take("isAscending", boolean, True),
             arguments.take("collation", optional(string), None),
-            {name: anything(item) for name, item in value.items() if name not in _COMPARATOR},
+            # Clients send null for what another property would bring with it.
+            {n: item for n, item in value.items() if n not in _COMPARATOR and item is not None},
         )
     except MethodError as error:
         raise invalid_arguments(f"sort: {error.description}", ["sort"]) from None
