@@ -106,6 +106,9 @@ def _above(chosen: Iterable[str]) -> set[str]:
     return found
 
 
+_CRITERIA = frozenset(("SPECIAL-USE", "SUBSCRIBED"))  # what CHILDINFO can be about
+
+
 async def list_(session: Session, command: commands.Command) -> Answer:
     """RFC 3501 section 6.3.8, RFC 5258, RFC 5819, RFC 6154."""
     argument = command.argument
@@ -129,6 +132,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
     # What is told of anyway needs no mailbox above it to say so (section 3.5).
     above = _above(chosen) if recursive else set()
     hints = _above(chosen - matched) - chosen if recursive else set()
+    criteria = b" ".join(b'"%b"' % it.encode() for it in sorted(argument.selection & _CRITERIA))
     show_subscribed = bool({"SUBSCRIBED"} & (argument.selection | argument.returns))
     matched |= {name for name in hints if any(pattern.matches(name) for pattern in patterns)}
     for name in _in_order(tree, matched):
@@ -138,7 +142,7 @@ async def list_(session: Session, command: commands.Command) -> Answer:
             attributes.remove(b"\\Noselect")  # \NonExistent says it (section 3)
         if show_subscribed and name in tree.subscribed:
             attributes.append(b"\\Subscribed")
-        info = b' ("CHILDINFO" ("SUBSCRIBED"))' if recursive and name in above else b""
+        info = b' ("CHILDINFO" (%b))' % criteria if name in above else b""
         text = session.name_of(name)
         session.say(b'* LIST (%b) "/" %b%b\r\n' % (b" ".join(attributes), text, info))
         if entry is None:
