@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -9,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from postillon.net.outward import is_public
 from postillon.protocol.jmap.request import Limits
 from postillon.setting import MIB, ConfigError, minutes, setting
+
+_ORIGIN = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,16 @@ class HttpConfig:
         " clients (Forwarded, X-Forwarded-*) is believed, and nobody else's word.",
     )
 
+    other_servers: tuple[str, ...] = setting(
+        (),
+        "Other JMAP servers that the web client may sign in to (`/?server=`), such as"
+        " `https://jmap.example.net`. The browser lets the page talk to these and to us alone.",
+    )
+
     def __post_init__(self) -> None:
         _networks("http", "trusted_proxies", self.trusted_proxies)
+        for text in self.other_servers:
+            _check_origin("http", "other_servers", text)
 
     @property
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -130,6 +141,16 @@ class JmapConfig:
         """Whether push messages may go to an IP address."""
         own = _networks("jmap", "push_networks", self.push_networks)
         return is_public(address) or any(ip_address(address) in network for network in own)
+
+
+def _check_origin(section: str, name: str, text: str) -> None:
+    """It becomes a word of a Content-Security-Policy, so nothing else fits. Raises ConfigError."""
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        what = f"{name}: {text!r} is not like https://jmap.example.net, without a path"
+        raise ConfigError(section, what)
+    if match[1] == "http" and match[2] not in ("localhost", "127.0.0.1", "[::1]"):
+        raise ConfigError(section, f"{name}: {text!r}: passwords need https")
 
 
 def _networks(

@@ -275,7 +275,7 @@ class Assembly:
             *sign_in_routes(self._provider()),
             *jmap.routes(),
             *api.routes(),
-            *Webmail(images).routes(),
+            *Webmail(images, config.http.other_servers).routes(),
         ]
 
     def _provider(self) -> Provider:

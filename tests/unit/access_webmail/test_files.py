@@ -12,9 +12,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
+from postillon.access.config import HttpConfig
 from postillon.access.webmail.files import read_files
 from postillon.access.webmail.images import kind_of
 from postillon.access.webmail.web import Webmail
+from postillon.setting import ConfigError
 
 INLINE = b"begin();\n"
 PAGE = b"<!doctype html><title>x</title><script>" + INLINE + b"</script>" + b"<p>x</p>" * 20
@@ -127,3 +129,27 @@ async def test_a_page_runs_its_own_script_and_no_other_that_stands_in_it(
     assert "unsafe-inline" not in policy
     paper = (await client.get("/paper.html")).headers["Content-Security-Policy"]
     assert "script-src 'none'" in paper
+
+
+async def test_the_page_of_mail_may_talk_to_named_servers_and_administration_may_not(
+    tmp_path: Path,
+) -> None:
+    for name in ("index.html", "admin.html"):
+        (tmp_path / name).write_text("<!doctype html><title>x</title>")
+    application = Application()
+    others = ("https://jmap.example.net",)
+    application.add_routes(Webmail(others=others, files=read_files(tmp_path)).routes())
+    async with TestClient(TestServer(application)) as client:
+        mail = (await client.get("/")).headers["Content-Security-Policy"]
+        admin = (await client.get("/admin")).headers["Content-Security-Policy"]
+    assert "connect-src 'self' https://jmap.example.net;" in mail
+    assert "connect-src 'self';" in admin
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://x.example/path", "x.example", "http://x.example", "https://a; script-src *", "*"],
+)
+def test_what_is_no_origin_is_refused_as_another_server(text: str) -> None:
+    with pytest.raises(ConfigError):
+        HttpConfig(other_servers=(text,))

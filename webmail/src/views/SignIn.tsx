@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { LANGUAGES, language, t, type Language } from "../i18n";
+import { SignedOut, Unreachable } from "../jmap/client";
 import { prefer } from "../state/app";
 import { FixedCredentials, OwnCredentials, SignInError } from "../state/auth";
 import { enter, OWN_SESSION } from "../state/session";
@@ -7,6 +8,7 @@ import { Check, Field, Icon, Mark } from "./common";
 
 /** `?server=` names another JMAP server's session resource. */
 const given = new URLSearchParams(location.search).get("server") ?? "";
+const host = URL.canParse(given) ? new URL(given).host : location.host;
 
 export function SignIn() {
   const [login, setLogin] = useState("");
@@ -31,7 +33,7 @@ export function SignIn() {
       if (given) await enter(given, FixedCredentials.basic(login.trim(), password));
       else await enter(OWN_SESSION, await OwnCredentials.signIn(login.trim(), password, code.replace(/\s/g, ""), stay));
     } catch (error) {
-      const reason = error instanceof SignInError ? error.reason : given ? "wrong" : "other";
+      const reason = error instanceof SignInError ? error.reason : error instanceof SignedOut ? "wrong" : error instanceof Unreachable ? "away" : "other";
       if (reason === "code_required") {
         setNeedsCode(true);
         setProblem("");
@@ -41,7 +43,8 @@ export function SignIn() {
           : reason === "code_wrong" ? t("signin_code_wrong")
           : reason === "too_many" ? t("signin_too_many")
           : reason === "insecure" ? t("signin_insecure")
-          : reason === "network" ? t("signin_network")
+          : reason === "away" && given ? t("signin_away", { host })
+          : reason === "network" || reason === "away" ? t("signin_network")
           : `${t("signin_other")} ${error instanceof Error ? error.message : ""}`,
         );
         if (reason === "wrong") passwordField.current?.select();
@@ -61,7 +64,7 @@ export function SignIn() {
       <div class="signin-card">
         <Mark size={56} />
         <h1>{needsCode ? t("signin_second_title") : t("signin_title")}</h1>
-        <p class="muted">{needsCode ? t("signin_second_text") : given ? new URL(given).host : location.host}</p>
+        <p class="muted">{needsCode ? t("signin_second_text") : host}</p>
         <form onSubmit={submit}>
           <div hidden={needsCode}>
             <Field label={t("signin_login")}>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -41,11 +41,19 @@ NOT_BUILT = (
 
 
 class Webmail:
-    """For one worker. images: None where remote images are not fetched."""
+    """For one worker. images: None where remote images are not fetched.
+
+    others: origins of JMAP servers that the page of mail may talk to beside ours.
+    """
 
     def __init__(
-        self, images: Images | None = None, *, files: Mapping[str, File] | None = None
+        self,
+        images: Images | None = None,
+        others: Sequence[str] = (),
+        *,
+        files: Mapping[str, File] | None = None,
     ) -> None:
+        self._others = " ".join(others)
         self._files = read_files() if files is None else files
         self._images = images
 
@@ -76,12 +84,14 @@ class Webmail:
             return web.Response(status=404, text=text)
         encoding, body = file.form(request.headers.get("Accept-Encoding", ""))
         etag = f'{file.etag[:-1]}-{encoding}"' if encoding else file.etag
-        versioned = name == PAPER and request.query_string != ""  # by the client that was built with it
+        versioned = (
+            name == PAPER and request.query_string != ""
+        )  # by the client that was built with it
         headers = {
             **HEADERS,
             "Cache-Control": FOR_EVER if file.hashed or versioned else ASK_FIRST,
             "Content-Type": file.media_type,
-            "Content-Security-Policy": _policy(name, file),
+            "Content-Security-Policy": _policy(name, file, self._others),
             "X-Frame-Options": "SAMEORIGIN" if name == PAPER else "DENY",
             "ETag": etag,
             "Vary": "Accept-Encoding",
@@ -94,7 +104,11 @@ class Webmail:
         return web.Response(body=body, headers=headers)
 
 
-def _policy(name: str, file: File) -> str:
+def _policy(name: str, file: File, others: str) -> str:
+    """others: of the page of mail alone; administration talks to us."""
     if name == PAPER:
         return PAPER_POLICY
-    return PAGE_POLICY.replace("script-src 'self'", " ".join(("script-src 'self'", *file.scripts)))
+    policy = PAGE_POLICY
+    if others and name == "index.html":
+        policy = policy.replace("connect-src 'self'", f"connect-src 'self' {others}")
+    return policy.replace("script-src 'self'", " ".join(("script-src 'self'", *file.scripts)))
