@@ -110,7 +110,7 @@ export function span(ms: number): string {
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
 export function size(octets: number): string {
-  let value = octets / 1000;
+  let value = octets && Math.max(octets / 1000, 0.1);
   let unit = 1; // small things are parts of a kilobyte
   while (value >= 1000 && unit < UNITS.length - 1) {
     value /= 1000;

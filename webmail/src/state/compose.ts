@@ -113,13 +113,13 @@ export class Composer {
     return identities.value.find((one) => one.id === this.identity.value);
   }
 
-  /** Puts the signature before a quote that is there already. */
+  /** A line to write on, and after a line that stays empty the signature and what is quoted. */
   private sign(identity: Identity): void {
     const html = signatureHtml(identity);
     const text = signatureText(identity);
     this.signature = identity.id;
-    this.html = `<div><br></div>${html}${html && this.html ? "<div><br></div>" : ""}${this.html}`;
-    this.text = `${text ? `\n\n${text}` : "\n"}${this.text ? `\n\n${this.text}` : ""}`;
+    this.html = ["<div><br></div>", html, this.html].filter(Boolean).join("<div><br></div>");
+    this.text = ["", text, this.text].filter((part, n) => part || !n).join("\n\n");
   }
 
   /** Something has been typed or changed: it will be saved. */

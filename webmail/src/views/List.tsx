@@ -312,12 +312,12 @@ function RowView(props: {
           )}
           <time dateTime={email.receivedAt}>{shortDate(email.receivedAt)}</time>
         </div>
-        <div class="row-subject">
+        <div class="row-subject" dir="auto">
           {unread && <span class="sr-only">{t("unread")}: </span>}
           {place && <span class="row-place">{place}</span>}
           {subject}
         </div>
-        <div class="row-preview">{email.preview}</div>
+        <div class="row-preview" dir="auto">{email.preview}</div>
       </div>
       <div role="gridcell" class="row-star">
         <IconButton

@@ -95,7 +95,7 @@ export default function Reader() {
       <Toolbar row={row} />
       <div class="reader-scroll" ref={body}>
         <div class="reader-head">
-          <h1>{subject}</h1>
+          <h1 dir="auto">{subject}</h1>
           {row && <Places row={row} />}
         </div>
         {failed && !all && <p class="banner">{failed}</p>}
@@ -184,7 +184,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
           <Avatar address={sender} small />
           <span class="message-fold-from">{sender ? nameOf(sender) : t("unknown_sender")}</span>
           {draft && <span class="row-draft">{t("draft")}</span>}
-          <span class="message-fold-preview">{email.preview}</span>
+          <span class="message-fold-preview" dir="auto">{email.preview}</span>
           {email.hasAttachment && <Icon name="attach" />}
           <time dateTime={email.receivedAt}>{shortDate(email.receivedAt)}</time>
         </button>
@@ -417,7 +417,8 @@ function Attachments({ email }: { email: Email }) {
 }
 
 function nameOfPart(part: BodyPart): string {
-  return fileName(part.name ?? (part.type === "message/rfc822" ? `${t("message")}.eml` : t("unnamed")));
+  const kind = part.type === "message/rfc822" ? `${t("message")}.eml` : part.type === "text/calendar" ? `${t("invitation")}.ics` : "";
+  return fileName(part.name ?? (kind || t("unnamed")));
 }
 
 function Thumbnail({ part }: { part: BodyPart }) {
@@ -427,8 +428,9 @@ function Thumbnail({ part }: { part: BodyPart }) {
     if (image && part.blobId) void blobUrl(part.blobId, "image", part.type).then(setUrl, () => undefined);
   }, [part.blobId]);
   if (url) return <img class="thumbnail" src={url} alt="" />;
-  const extension = (part.name ?? "").split(".").at(-1) ?? "";
-  const text = part.name?.includes(".") && extension.length <= 4 ? extension : (part.type.split("/")[1] ?? "").slice(0, 4);
+  const name = nameOfPart(part);
+  const extension = name.split(".").at(-1) ?? "";
+  const text = name.includes(".") && extension.length <= 4 ? extension : (part.type.split("/")[1] ?? "").slice(0, 4);
   return <span class={`thumbnail kind-${previewKind(part.type) ?? "other"}`} aria-hidden="true">{text.toUpperCase()}</span>;
 }
 
