@@ -70,6 +70,15 @@ class Sent(msgspec.Struct, frozen=True):
         return self.undo == PENDING or any(leg.delivered == QUEUED for leg in self.delivery)
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a report says of a recipient, who is named in lower case. delivered: YES, NO or ""."""
+
+    addresses: frozenset[str]
+    delivered: str = ""
+    reply: str = ""
+    displayed: bool = False
+
+
 class CannotUnsend(AccountError):
     """It is on its way, or has arrived."""
 
@@ -216,21 +225,23 @@ def add_report(
     email: EmailId,
     *,
     receipt: bool,
-    seen_by: Sequence[str],
+    told: Sequence[Told],
 ) -> Steps[None]:
-    """Note a report that has arrived. seen_by: addresses that a read receipt names.
+    """Note a report that has arrived, and what it says.
 
-    A receipt of another address counts for the only recipient: aliases and forwarding change it.
+    What it says of another address counts for the only recipient: aliases and forwarding change it.
     """
     there = sent.mdns if receipt else sent.dsns
     if len(there) >= MAX_REPORTS:
         return
-    named = {address.casefold() for address in seen_by}
-    legs = tuple(
-        msgspec.structs.replace(leg, displayed=True)
-        if named and (len(sent.delivery) == 1 or _addresses(leg) & named) else leg
-        for leg in sent.delivery
-    )  # fmt: skip
+    alone = len(sent.delivery) == 1
+    legs = []
+    for leg in sent.delivery:
+        mine = {one.casefold() for one in (leg.address, *leg.targets)}
+        for item in told:
+            if alone or mine & item.addresses:
+                leg = _as_told(leg, item)
+        legs.append(leg)
     column = "mdns" if receipt else "dsns"
     yield (
         f"UPDATE submission SET {column} = ?, delivery = ? WHERE account = ? AND submission = ?",  # noqa: S608
@@ -239,8 +250,13 @@ def add_report(
     yield from owned.happened(tx, account, Happened.SUBMISSION_CHANGED, (sent.id,))
 
 
-def _addresses(leg: Leg) -> set[str]:
-    return {one.casefold() for one in (leg.address, *leg.targets)}
+def _as_told(leg: Leg, item: Told) -> Leg:
+    """What this server knows better stays: only what went to another server has an open end."""
+    if item.displayed:
+        leg = msgspec.structs.replace(leg, displayed=True)
+    if item.delivered and leg.delivered == UNKNOWN:
+        leg = msgspec.structs.replace(leg, delivered=item.delivered, reply=item.reply or leg.reply)
+    return leg
 
 
 def _now(old: Sent) -> Steps[Sent]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from postillon.access.jmap import names
-from postillon.queue import spool
+from postillon.queue import spool, trace
 from postillon.queue.rows import Lane
 from support.jmap import BOB, CORE, Caller, caller
 
@@ -294,6 +294,42 @@ async def test_a_delivery_report_is_named_wherever_it_is_moved(ada: Caller) -> N
     moved = await one(ada, "Email/set", update={email: {"mailboxIds": {"F3": True}}})
     assert moved["updated"] == {email: None}
     assert (await outcome(ada))[0] == [blob]
+
+
+async def relayed(ada: Caller) -> None:
+    """To another server; the queue has handed it over."""
+    await send(ada, await draft(ada, FAR, messageId=["1@ada"], bcc=None))
+    [(queue_id,)] = await ada.at.rows("SELECT queue_id FROM submission")
+    facts = {"to": FAR, "reply": "250 2.0.0 taken"}
+    await ada.at.store.write(lambda tx: trace.event(queue_id, tx.now, "relayed", facts))
+    await ada.at.store.write(lambda tx: spool.remove(queue_id))
+    found = await delivered(ada)
+    assert found == [("unknown", "250 2.0.0 taken")]
+
+
+async def delivered(ada: Caller) -> list[tuple[str, str]]:
+    [found] = (await one(ada, "EmailSubmission/get"))["list"]
+    return [(leg["delivered"], leg["smtpReply"]) for leg in found["deliveryStatus"].values()]
+
+
+@pytest.mark.parametrize(
+    ("action", "reply", "outcome"),
+    [
+        ("failed", "smtp; 550 5.1.1\r\n  nobody here", ("no", "550 5.1.1 nobody here")),
+        ("Delivered", "x-unix; 250", ("yes", "250 2.0.0 taken")),
+        ("delayed", "smtp; 450 later", ("unknown", "250 2.0.0 taken")),
+    ],
+)
+async def test_a_report_from_elsewhere_says_how_it_ended(
+    ada: Caller, action: str, reply: str, outcome: tuple[str, str]
+) -> None:
+    await relayed(ada)
+    fields = (
+        f"Reporting-MTA: dns; x.example\r\n\r\nFinal-Recipient: rfc822; {FAR}\r\n"
+        f"Action: {action}\r\nStatus: 5.1.1\r\nDiagnostic-Code: {reply}\r\n"
+    )
+    await answered(ada, report("delivery-status", fields, "<1@ada>"))
+    assert await delivered(ada) == [outcome]
 
 
 @pytest.mark.parametrize(
