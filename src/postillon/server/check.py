@@ -24,7 +24,7 @@ from postillon.route.nexthop import Hosts, NextHops
 from postillon.server.config import Configuration
 from postillon.server.data_folder import LOCK
 from postillon.server.listeners import ListenError, open_listeners
-from postillon.server.privileges import PrivilegeError, intended_owner
+from postillon.server.privileges import PrivilegeError, intended_owner, out_of_reach
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
 from postillon.store.database import NAME
 from postillon.store.migrate import unfit
@@ -105,12 +105,17 @@ def _hostname(config: Configuration) -> Iterator[Finding]:
 
 
 def _process(config: Configuration) -> Iterator[Finding]:
+    user = config.server.user
     try:
-        intended_owner(config.server)
+        closed = out_of_reach(user) if intended_owner(config.server) is not None else None
     except PrivilegeError as error:
         yield _error(
             "server.user", str(error), 'set user = "postillon", say, and make that account'
         )
+    else:
+        if closed is not None:
+            hint = "install Python and Postillon where everybody may read, such as /usr and /opt"
+            yield _error("server.user", f"{user!r} may not enter {closed}", hint)
     if os.geteuid() != 0 and config.server.user:
         own = pwd.getpwuid(os.geteuid()).pw_name
         if config.server.user != own:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from postillon.server.sections import ServerConfig
 
@@ -33,6 +37,25 @@ def intended_owner(config: ServerConfig) -> tuple[int, int] | None:
     if entry.pw_uid == 0:
         raise PrivilegeError(f"user = {config.user!r} is root itself")
     return entry.pw_uid, entry.pw_gid
+
+
+def out_of_reach(user: str, needed: Sequence[Path] = ()) -> Path | None:
+    """The first folder on the way to Python, or to ourselves, that this account may not enter.
+
+    Such as /root, where somebody has installed either as root. needed: other files than those.
+    """
+    entry = pwd.getpwnam(user)
+    groups = os.getgrouplist(user, entry.pw_gid)
+    for path in needed or (Path(os.__file__), Path(sys.executable), Path(__file__)):
+        for folder in reversed(path.resolve().parents):
+            facts = folder.stat()
+            if facts.st_uid == entry.pw_uid:
+                enter = stat.S_IXUSR
+            else:
+                enter = stat.S_IXGRP if facts.st_gid in groups else stat.S_IXOTH
+            if not facts.st_mode & enter:
+                return folder
+    return None
 
 
 def become(config: ServerConfig, owner: tuple[int, int]) -> None:

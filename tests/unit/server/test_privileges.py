@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from postillon.server.notify import notify
-from postillon.server.privileges import PrivilegeError, become, intended_owner
+from postillon.server.privileges import (
+    PrivilegeError,
+    become,
+    intended_owner,
+    out_of_reach,
+)
 from postillon.server.sections import ServerConfig
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give it up")
@@ -37,6 +42,19 @@ def test_a_user_that_does_not_help_is_refused(monkeypatch: pytest.MonkeyPatch, u
 def test_without_root_there_is_nothing_to_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert intended_owner(ServerConfig(user="nobody")) is None
+
+
+@root_only
+def test_a_folder_on_the_way_that_only_root_may_enter_is_found(tmp_path: Path) -> None:
+    needed = tmp_path / "root" / "python" / "os.py"
+    needed.parent.mkdir(parents=True)
+    needed.touch()
+    assert out_of_reach("nobody", [Path("/usr/bin/env")]) is None
+    assert out_of_reach("root", [needed]) is None
+    (tmp_path / "root").chmod(0o700)
+    found = out_of_reach("nobody", [needed])
+    assert found is not None
+    assert (tmp_path / "root").is_relative_to(found)  # pytest's own folder may be closed already
 
 
 @root_only

@@ -27,6 +27,7 @@ from postillon.server.commands.common import REFUSED, at_desk, guarded
 from postillon.server.config import NAME, load
 from postillon.server.data_folder import make_folder
 from postillon.server.offered import offered
+from postillon.server.privileges import out_of_reach
 from postillon.server.starter import starter
 
 DATA = "data"
@@ -188,7 +189,13 @@ def _owner(user: str | None) -> tuple[int, int] | None:
         raise Refused(f"there is no account {user!r} on this machine", hint) from None
     if os.geteuid() not in (0, entry.pw_uid):
         raise Refused(f"only root can set up a server that runs as {user!r}")
-    return (entry.pw_uid, entry.pw_gid) if os.geteuid() == 0 else None
+    if os.geteuid() != 0:
+        return None
+    closed = out_of_reach(user)
+    if closed is not None:
+        hint = "install Python and Postillon where everybody may read, such as /usr and /opt"
+        raise Refused(f"{user!r} may not enter {closed}, which the server needs", hint)
+    return entry.pw_uid, entry.pw_gid
 
 
 def _work_as(owner: tuple[int, int] | None, work: Callable[[], None]) -> None:
