@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -89,6 +90,16 @@ def keep_to_core(role: str, config: ServerConfig) -> Callable[[], None]:
     return spread
 
 
+def settle_memory() -> None:
+    """What is there now stays: the collector need not look at it each time much is made.
+
+    It looks through everything once a quarter more is there than before: 80,000 objects of modules,
+    40 ms, within a command that reads 20,000 rows.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def _with_metrics(config: Configuration, log: Log) -> Configuration:
     """Prepare counting; on a full disk the server does without."""
     folder = config.server.data / "run" / "metrics"
@@ -118,6 +129,7 @@ async def _serve(
     station = await make(config, role, listening, log)
     try:
         await station.start()
+        settle_memory()
         loop.add_signal_handler(signal.SIGHUP, station.reload)
         say_ready()
         ends = [asyncio.ensure_future(event.wait()) for event in (stopping, station.failed)]
