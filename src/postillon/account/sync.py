@@ -8,7 +8,7 @@ was created and removed within the window does not appear.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -194,22 +194,43 @@ def thread_changes(
         if thread in before and was == is_:
             before[thread] |= was
             after[thread] |= is_
+    others = yield from _beside(account, window, roll, before.keys())
+    for email, thread in others.items():
+        if email not in touched and window.shown(email, window.later.get(email, ())):
+            before[thread] = after[thread] = True
     found = Changes(window.until, window.more)
     for thread in before:
-        for row in roll.of_thread(thread):
-            email = roll.emails[row]
-            if email not in touched and any(map(eyes.reads, roll.mailboxes(row))):
-                came = window.more and _came_after(email, window)
-                before[thread] |= not came
-                after[thread] |= not came
         found.put(thread, before[thread], after[thread])
     return found
 
 
-def _came_after(email: int, window: _Window) -> bool:
-    """Whether an email that the window does not touch was created behind it."""
-    records = window.later.get(email, ())
-    return bool(records and records[0].kind == Kind.CREATED)
+def _beside(
+    account: AccountId, window: _Window, roll: Roll, threads: Collection[int]
+) -> Steps[dict[int, int]]:
+    """All emails of these threads that may have been shown at the end of the window, by id.
+
+    Where the window ends before now, these are also such as have been hidden or have gone since.
+    """
+    found: dict[int, int] = {}
+    for thread in threads:
+        for row in roll.of_thread(thread):
+            found[roll.emails[row]] = thread
+            if not window.more:
+                shown = any(map(window.eyes.reads, roll.mailboxes(row)))
+                window.emails.setdefault(roll.emails[row], _Email(thread, None, shown))
+    if not window.more:
+        return found
+    ends: list[Logged] = []
+    for email, records in window.later.items():
+        thread = abs(records[-1].thread) if records[-1].kind in TOMBSTONES else 0
+        if thread:
+            ends.append(records[-1])
+        elif (at := roll.row_of_any(email)) is not None:
+            thread = roll.threads[at]
+        if thread in threads:
+            found[email] = thread
+    window.emails |= yield from _emails(account, found, window.eyes, ends)
+    return found
 
 
 def mailbox_changes(
