@@ -5,9 +5,10 @@ was killed is run again: it keeps the packs that are right already. The file goe
 
 What the world has seen of the lost server after the backup is not known, so everything a client may
 remember of it is voided: each account gets a new epoch, each mailbox a new UIDVALIDITY, and no id or
-MODSEQ that may have been given is given again. Mail that waited in the queue may have been sent since:
-it is held until somebody looks at it. With `moved` (the server was stopped, then backed up: nothing can
-have happened since) UIDs, UIDVALIDITY and epochs stay, and the queue goes on by itself.
+MODSEQ that may have been given is given again. Sessions have ended. Mail that waited in the queue may
+have been sent since: it is held until somebody looks at it. With `moved` (the server was stopped, then
+backed up: nothing can have happened since) UIDs, UIDVALIDITY, epochs and sessions stay, and the queue
+goes on by itself.
 """
 
 from __future__ import annotations
@@ -181,6 +182,9 @@ def void(execute: Execute, now: int) -> None:
         " WHERE a.account = mailbox.account)"
     )
     execute("UPDATE counter SET value = value + ?", (LEAP,))
+    # One that was ended since, on a device that was lost, would be open again.
+    for table in ("access_token", "session", "authorization_code", "device_code", "signed_in"):
+        execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
 
 
 def _hold_queue(execute: Execute) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from postillon.directory import sessions
+from postillon.directory.sessions import Opening
 from postillon.queue.rows import FAR, Held
 from postillon.setting import KIB
 from postillon.store import restore as restoring
@@ -381,6 +383,27 @@ async def test_a_moved_server_keeps_every_uid_and_epoch(tmp_path: Path) -> None:
     again = await open_store(tmp_path / "again", CONFIG, owner="w0")
     assert again.read(counters()) == old
     await again.close()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_session_that_was_ended_since_is_not_open_again(
+    tmp_path: Path, moved: bool
+) -> None:
+    store = await begun(tmp_path)
+    opening = Opening("", "us", "mail", "", "", 3_600_000, 3_600_000)
+    opened = await store.write(lambda tx: sessions.open_(tx, 1, opening, tx.now))
+    manifest = make(tmp_path)
+    await store.write(lambda tx: sessions.end(tx, opened.session))
+    await store.close()
+    restore(Target(tmp_path / "backups"), manifest, tmp_path / "again", moved=moved)
+    again = await open_store(tmp_path / "again", CONFIG, owner="w0")
+    for table in ("session", "access_token"):
+        assert again.read(rows_of(table)) == ([(1,)] if moved else [(0,)])
+    await again.close()
+
+
+def rows_of(table: str) -> Steps[list[tuple[int, ...]]]:
+    return (yield (f"SELECT count(*) FROM {table}", ()))  # type: ignore[return-value]
 
 
 QUEUED = (
