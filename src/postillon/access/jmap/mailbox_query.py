@@ -99,8 +99,6 @@ def _as_tree(ordered: list[MailboxObject], parents: dict[int, int]) -> list[Mail
 
 
 def _key(comparator: standard.Comparator) -> Callable[[MailboxObject], Any]:
-    if comparator.more:
-        raise invalid_arguments("sort: there is no such argument", ["sort"])
     by_text = key_of(comparator.collation)
     if comparator.property == "name":
         return lambda item: by_text(item.mailbox.name)

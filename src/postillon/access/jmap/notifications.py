@@ -117,7 +117,7 @@ def _matching(
     """Raises MethodError: invalidArguments, unsupportedFilter or unsupportedSort."""
     found = list(filter(test_of(wanted, _condition), every))
     for level in reversed(sort):
-        if level.property != "created" or level.collation is not None or level.more:
+        if level.property != "created":
             raise MethodError("unsupportedSort", f"there is no order by {level.property}")
         found.sort(key=lambda item: item.at, reverse=not level.ascending)
     return [names.name(names.NOTICE, item.id) for item in found]

@@ -25,7 +25,7 @@ def matching(every: Sequence[Sent], wanted: Filter | None, sort: Sequence[Compar
     found = sorted(filter(test_of(wanted, _condition), every), key=lambda item: item.id)
     for level in reversed(sort):
         key = _KEYS.get(level.property)
-        if key is None or level.collation is not None or level.more:
+        if key is None:
             raise MethodError("unsupportedSort", f"there is no order by {level.property}")
         found.sort(key=key, reverse=not level.ascending)
     return [names.name(names.SUBMISSION, item.id) for item in found]
