@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.browser import imap, put, text_letter
+from support.server import PASSWORD
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from browser.conftest import Open
     from support.server import Server
@@ -278,3 +281,47 @@ def test_what_was_read_is_there_without_a_network(open_page: Open) -> None:
     expect(paper(page).locator("table")).to_be_visible()
     expect(page.get_by_text("Offline", exact=True)).to_be_visible()
     page.context.set_offline(False)
+
+
+@contextmanager
+def cold(browser: Browser, address: str, locale: str) -> Iterator[Page]:
+    """A browser that knows nothing but the cookie of a session; the page is not opened yet."""
+    context = browser.new_context(locale=locale, service_workers="block")
+    context.set_default_timeout(20_000)
+    context.request.post(f"{address}/auth/session", data={"login": ADA, "password": PASSWORD})
+    yield context.new_page()
+    context.close()
+
+
+def test_the_first_list_needs_no_request_twice(browser: Browser, address: str) -> None:
+    with cold(browser, address, "en-GB") as page:
+        asked: list[str] = []
+        page.on(
+            "request", lambda one: asked.append(f"{one.method} {one.url} {one.post_data or ''}")
+        )
+        page.goto(address)
+        page.locator(".row:not(.loading)").first.wait_for()
+        assert len([one for one in asked if "/auth/session/refresh" in one]) == 1
+        assert len([one for one in asked if "Email/query" in one]) == 1  # all rows in one
+        assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "en-US", "de-DE", "fr-FR"])
+def test_a_row_says_when_as_its_language_does(browser: Browser, address: str, locale: str) -> None:
+    with cold(browser, address, locale) as page:
+        page.goto(address)
+        page.locator(".row:not(.loading) time").first.wait_for()
+        said = page.evaluate(
+            """(locale) => [...document.querySelectorAll(".row time")].map((one) => {
+              const at = new Date(one.dateTime);
+              const now = new Date();
+              const how = at.toDateString() === now.toDateString() ? { timeStyle: "short" }
+                : at.getFullYear() === now.getFullYear() ? { day: "numeric", month: "short" }
+                : { day: "2-digit", month: "2-digit", year: "numeric" };
+              return [one.textContent, new Intl.DateTimeFormat(locale, how).format(at)];
+            })""",
+            locale,
+        )
+        assert said
+        for ours, theirs in said:
+            assert ours.replace("\u202f", " ") == theirs.replace("\u202f", " ")

@@ -14,11 +14,11 @@ interface Way {
 }
 
 const WAYS: Record<Language, Way> = {
-  en: { months: "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec", day: "dm", dot: "", date: "dmy", between: "/" },
+  en: { months: "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec", day: "dm", dot: "", date: "dmy", between: "/" },
   de: { months: "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.", day: "dm", dot: ".", date: "dmy", between: "." },
   fr: { months: "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.", day: "dm", dot: "", date: "dmy", between: "/" },
 };
-const AMERICAN: Way = { ...WAYS.en, day: "md", date: "mdy" };
+const AMERICAN: Way = { ...WAYS.en, months: WAYS.en.months.replace("Sept", "Sep"), day: "md", date: "mdy" };
 const CANADIAN: Way = { ...WAYS.en, day: "md", date: "ymd", between: "-" };
 const MONTH_FIRST = new Set(["en", "en-us", "en-ph"]);
 const TWELVE_HOURS = new Set([...MONTH_FIRST, "en-ca", "en-au", "en-nz", "en-in"]);
