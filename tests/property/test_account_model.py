@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postillon.account import changes
+from postillon.account import changes, numbering
 from postillon.account import flags as flagging
 from postillon.account.account import Account
 from postillon.account.changes import Placement
@@ -56,6 +56,7 @@ def small_sizes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flagging, "LONG", 2)
         patch.setattr(flagging, "FEW", 2)
+        patch.setattr(numbering, "CHUNK", 2)
         yield
 
 

@@ -311,23 +311,6 @@ def deleted_octets(account: AccountId, mailbox: MailboxId) -> Steps[int]:
     return int(rows[0][0] or 0)
 
 
-def uids(account: AccountId, mailbox: MailboxId) -> Steps[list[Uid]]:
-    """All UIDs of a mailbox, ascending. Empty also for a mailbox that is not there."""
-    rows = yield (
-        "SELECT m.total, (SELECT min(uid) FROM placement p WHERE p.account = m.account"
-        " AND p.mailbox = m.mailbox), (SELECT max(uid) FROM placement p WHERE p.account = m.account"
-        " AND p.mailbox = m.mailbox) FROM mailbox m WHERE m.account = ? AND m.mailbox = ?",
-        (account, mailbox),
-    )
-    if rows and rows[0][0] and rows[0][2] - rows[0][1] + 1 == rows[0][0]:  # none is missing
-        return cast("list[Uid]", list(range(rows[0][1], rows[0][2] + 1)))  # not a call for each
-    rows = yield (
-        "SELECT uid FROM placement WHERE account = ? AND mailbox = ? ORDER BY uid",
-        (account, mailbox),
-    )
-    return [uid for (uid,) in rows]
-
-
 FEW = 4_000  # emails that are looked up one by one; for more the whole mailbox is read
 
 

@@ -15,6 +15,7 @@ from postillon.account import (
     mailboxes,
     metadata,
     news,
+    numbering,
     touched,
     url_keys,
 )
@@ -111,7 +112,7 @@ class Reading(Acting):
 
     async def uids(self, mailbox: MailboxId) -> list[Uid]:
         """Ascending; for the owner empty also for a mailbox that is not there."""
-        return await self._read(mailbox, emails.uids(self.id, mailbox))
+        return await self._read(mailbox, numbering.uids(self.id, mailbox))
 
     async def placements(self, mailbox: MailboxId, ranges: Ranges) -> list[Placement]:
         """Those of these UIDs that are there, ascending."""
