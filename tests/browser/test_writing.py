@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.browser import html_letter, imap, put, text_letter
+from support.letters import Letter
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -273,6 +274,32 @@ def test_recipients_are_completed_from_past_mail(page: Page) -> None:
     field.press("Enter")
     expect(page.locator(".recipient")).to_have_count(3)
     expect(field).to_have_value("not-an-address")
+
+
+def test_people_of_the_own_domain_are_offered_and_who_sends_junk_is_not(
+    page: Page, server: Server
+) -> None:
+    junk = b"From: Dora <dora@lottery.example>\nTo: ada@example.org\nSubject: Prize\n\nNow!\n"
+    with imap(server, ADA) as client:
+        put(client, Letter("Junk", junk, seen=True))
+    page.get_by_role("button", name="New message").first.click()
+    page.get_by_role("combobox", name="To", exact=True).press_sequentially("dora")
+    expect(page.get_by_role("option")).to_have_text([re.compile(r"dora@example\.org")])
+    page.get_by_role("button", name="Discard").click()
+
+
+def test_a_reply_stands_on_a_line_of_its_own_above_the_quote(page: Page) -> None:
+    page.get_by_role("row").filter(has_text="Invoice 2026-1143").first.click()
+    page.locator(".message-foot").get_by_role("button", name="Reply", exact=True).click()
+    text = page.get_by_role("textbox", name="Text of the message")
+    text.wait_for()
+    expect(text).to_be_focused()
+    page.keyboard.type("Paid today.")
+    blocks = text.evaluate("one => [...one.children].map(child => child.innerText.trim())")
+    assert blocks[0] == "Paid today."
+    assert blocks[1] == ""
+    assert blocks[2].endswith("wrote:")
+    page.get_by_role("button", name="Discard").click()
 
 
 def test_what_is_missing_is_said_before_sending(page: Page) -> None:

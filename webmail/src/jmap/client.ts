@@ -4,7 +4,7 @@ import { early } from "../lib/early";
 import { asOurs, bodyOf, CORE, MAIL, type Call } from "./first";
 import type { Account, Id, Session, StateChange } from "./types";
 
-export { MAIL, QUOTA, SUBMISSION, TRACE, VACATION, type Call } from "./first";
+export { MAIL, PRINCIPALS, QUOTA, SUBMISSION, TRACE, VACATION, type Call } from "./first";
 
 /** Gives the Authorization field, and gets a new one when it is no longer taken. */
 export interface Credentials {

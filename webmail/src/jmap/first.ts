@@ -6,6 +6,7 @@ export const CORE = "urn:ietf:params:jmap:core";
 export const MAIL = "urn:ietf:params:jmap:mail";
 export const SUBMISSION = "urn:ietf:params:jmap:submission";
 export const VACATION = "urn:ietf:params:jmap:vacationresponse";
+export const PRINCIPALS = "urn:ietf:params:jmap:principals";
 export const TRACE = "urn:x-postillon:jmap:trace";
 export const QUOTA = "urn:ietf:params:jmap:quota";
 
@@ -23,6 +24,7 @@ export function bodyOf(session: Session, calls: Call[]): string {
   for (const [method] of calls) {
     if (/^(Identity|EmailSubmission)\//.test(method)) using.add(SUBMISSION);
     if (method.startsWith("VacationResponse/")) using.add(VACATION);
+    if (method.startsWith("Principal/")) using.add(PRINCIPALS);
     if (method.startsWith("Quota/")) using.add(QUOTA);
     if (method.startsWith("MessageTrace/")) using.add(TRACE);
   }

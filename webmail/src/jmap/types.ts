@@ -149,6 +149,13 @@ export interface VacationResponse {
   htmlBody: string | null;
 }
 
+/** Somebody of the same server (RFC 9670 section 2). */
+export interface Principal {
+  id: Id;
+  name: string | null;
+  email: string | null;
+}
+
 /** What our own server tells of a message (docs/jmap.md); the id is the email's. */
 export interface MessageTrace {
   id: Id;

@@ -2,8 +2,8 @@
 
 import { batch, signal } from "@preact/signals";
 import { mediumDate, t } from "../i18n";
-import { MethodError, Refused, SUBMISSION, type Call } from "../jmap/client";
-import type { Address, BodyPart, Email, EmailSubmission, GetResult, Id, Identity, SetResult } from "../jmap/types";
+import { MethodError, PRINCIPALS, Refused, SUBMISSION, type Call } from "../jmap/client";
+import type { Address, BodyPart, Email, EmailSubmission, GetResult, Id, Identity, Principal, SetResult } from "../jmap/types";
 import { nameOf, sameAddress, unique, written } from "../lib/address";
 import { escapeHtml, htmlToText, linked } from "../lib/text";
 import { ask, jmap, mailAccount, preferences, say, sayError } from "./app";
@@ -655,26 +655,38 @@ export function remember(addresses: Address[], weight = 3): void {
   }
 }
 
-/** From the last messages sent and received, once. */
+const FADES_MS = 60 * 86_400_000; // after so long a message counts half
+
+/** What a message says for whom it names: much if it is new, less and less later. */
+function fresh(receivedAt: string, weight: number): number {
+  const age = Date.now() - Date.parse(receivedAt);
+  return weight / (1 + Math.max(0, Number.isNaN(age) ? FADES_MS : age) / FADES_MS);
+}
+
+function unwanted(): Id[] {
+  return ["junk", "trash"].flatMap((role) => byRole.value.get(role)?.id ?? []);
+}
+
+/** From the last messages sent and received, once. Who sends junk is nobody one writes to. */
 export function learn(): Promise<void> {
   learnt ??= (async () => {
     const accountId = mailAccount.value;
     const sent = byRole.value.get("sent");
     const sort = [{ property: "receivedAt", isAscending: false }];
     const calls: Call[] = [
-      ["Email/query", { accountId, sort, limit: 300 }, "q1"],
-      ["Email/get", { accountId, "#ids": { resultOf: "q1", name: "Email/query", path: "/ids" }, properties: ["from"] }, "g1"],
+      ["Email/query", { accountId, filter: { inMailboxOtherThan: unwanted() }, sort, limit: 300 }, "q1"],
+      ["Email/get", { accountId, "#ids": { resultOf: "q1", name: "Email/query", path: "/ids" }, properties: ["from", "receivedAt"] }, "g1"],
     ];
     if (sent) {
       calls.push(
         ["Email/query", { accountId, filter: { inMailbox: sent.id }, sort, limit: 300 }, "q2"],
-        ["Email/get", { accountId, "#ids": { resultOf: "q2", name: "Email/query", path: "/ids" }, properties: ["to", "cc"] }, "g2"],
+        ["Email/get", { accountId, "#ids": { resultOf: "q2", name: "Email/query", path: "/ids" }, properties: ["to", "cc", "bcc", "receivedAt"] }, "g2"],
       );
     }
     const answers = await jmap().request(calls);
-    for (const email of answers.maybe<GetResult<Email>>("g1")?.list ?? []) remember(email.from ?? [], 1);
+    for (const email of answers.maybe<GetResult<Email>>("g1")?.list ?? []) remember(email.from ?? [], fresh(email.receivedAt, 1));
     for (const email of answers.maybe<GetResult<Email>>("g2")?.list ?? []) {
-      remember([...(email.to ?? []), ...(email.cc ?? [])], 4);
+      remember([...(email.to ?? []), ...(email.cc ?? []), ...(email.bcc ?? [])], fresh(email.receivedAt, 4));
     }
   })().catch(() => {
     learnt = null;
@@ -687,12 +699,16 @@ export async function complete(typed: string, not: Address[]): Promise<Address[]
   await learn();
   const found = matching(typed, not);
   if (found.length >= 3 || typed.length < 3) return found;
-  // Somebody written to long ago: the server knows.
+  // Somebody written to long ago, or of the same server: the server knows.
   const accountId = mailAccount.value;
   const answers = await jmap()
     .request([
+      ...principalCalls(typed),
       ["Email/query", {
-        accountId, filter: { operator: "OR", conditions: [{ from: typed }, { to: typed }] },
+        accountId,
+        filter: { operator: "AND", conditions: [
+          { inMailboxOtherThan: unwanted() }, { operator: "OR", conditions: [{ from: typed }, { to: typed }] },
+        ] },
         sort: [{ property: "receivedAt", isAscending: false }], limit: 20,
       }, "q"],
       ["Email/get", {
@@ -700,12 +716,27 @@ export async function complete(typed: string, not: Address[]): Promise<Address[]
       }, "g"],
     ])
     .catch(() => null);
+  for (const { name, email } of answers?.maybe<GetResult<Principal>>("p")?.list ?? []) {
+    if (email && !people.has(email.toLowerCase())) remember([{ name: name === email ? null : name, email }], 0.1);
+  }
   for (const email of answers?.maybe<GetResult<Email>>("g")?.list ?? []) {
     for (const address of [...(email.from ?? []), ...(email.to ?? []), ...(email.cc ?? [])]) {
       if (!people.has(address.email.toLowerCase())) remember([address], 1);
     }
   }
   return matching(typed, not);
+}
+
+/** Those of one's own domain, where the server tells of them (RFC 9670). */
+function principalCalls(typed: string): Call[] {
+  const accountId = jmap().accountFor(PRINCIPALS);
+  if (!accountId || !jmap().has(PRINCIPALS)) return [];
+  return [
+    ["Principal/query", { accountId, filter: { text: typed.trim() }, limit: 10 }, "pq"],
+    ["Principal/get", {
+      accountId, "#ids": { resultOf: "pq", name: "Principal/query", path: "/ids" }, properties: ["name", "email"],
+    }, "p"],
+  ];
 }
 
 function matching(typed: string, not: Address[]): Address[] {
