@@ -28,18 +28,23 @@ function Found(props: { about: string }) {
 
 function StoryCard(props: { of: Story; open: boolean }) {
   const one = props.of;
+  const end = endOf(one);
+  const id = <code>{one.id}</code>;
   return (
     <details class="card story" open={props.open}>
       <summary>
         <span><strong>{one.reverse_path || a("null_sender")}</strong> → {one.forward_paths.join(", ")}</span>
-        <span class="story-state"><State of={one} /> <span class="muted">{moment(one.at)}</span></span>
+        <span class="story-state">{end && <Badge kind={BADGES[end]}>{a(`story_${end}`)}</Badge>} <span class="muted">{moment(one.at)}</span></span>
       </summary>
       <Facts of={[
-        [a("message"), <a href={hash("queue", one.id)}><code>{one.id}</code></a>], ["Message-ID", one.message_id],
+        [a("message"), end === "waiting" ? <a href={hash("queue", one.id)}>{id}</a> : id], ["Message-ID", one.message_id],
         ...Object.entries(one.facts).map(([name, value]): [string, string] => [named("fact", name), said(name, value)]),
       ]} />
       <ol class="events">
         <li><time>{moment(one.at)}</time> <strong>{a("event_accepted")}</strong></li>
+        {listOf(one.facts.placed).map((to) => (
+          <li key={String(to.to)}><time>{moment(one.at)}</time> <strong>{a("event_delivered")}</strong> <span class="muted">{String(to.to)}</span></li>
+        ))}
         {one.events.map((event, n) => (
           <li key={n}>
             <time>{moment(event.at)}</time> <strong>{named("event", event.kind)}</strong>{" "}
@@ -51,20 +56,22 @@ function StoryCard(props: { of: Story; open: boolean }) {
   );
 }
 
-/** What has become of it in the end: the worst of its recipients. */
-function State(props: { of: Story }) {
+/** What has become of it in the end: the worst of its recipients; "" where nothing is known. */
+function endOf(story: Story): "ended" | "waiting" | "gone" | "" {
   const last = new Map<string, string>();
   for (const [fact, kind] of [["placed", "delivered"], ["queued", "waiting"]] as const) {
-    for (const one of listOf(props.of.facts[fact])) last.set(String(one.to), kind);
+    for (const one of listOf(story.facts[fact])) last.set(String(one.to), kind);
   }
-  for (const event of props.of.events) {
+  for (const event of story.events) {
     if (GOOD.has(event.kind) || ENDED.has(event.kind)) last.set(String(event.facts.to), event.kind);
   }
   const kinds = [...last.values()];
-  if (kinds.some((kind) => ENDED.has(kind))) return <Badge kind="bad">{a("story_ended")}</Badge>;
-  if (kinds.some((kind) => !GOOD.has(kind))) return <Badge kind="warn">{a("story_waiting")}</Badge>;
-  return kinds.length ? <Badge kind="good">{a("story_gone")}</Badge> : null;
+  if (kinds.some((kind) => ENDED.has(kind))) return "ended";
+  if (kinds.some((kind) => !GOOD.has(kind))) return "waiting";
+  return kinds.length ? "gone" : "";
 }
+
+const BADGES = { ended: "bad", waiting: "warn", gone: "good" } as const;
 
 function listOf(value: unknown): Record<string, unknown>[] {
   return Array.isArray(value) ? (value as Record<string, unknown>[]) : [];
