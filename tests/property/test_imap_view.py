@@ -185,6 +185,9 @@ def test_runs_are_what_a_list_is(start: list[int], gone: set[int], more: list[in
     for _ in range(2):
         assert list(runs) == plain
         assert [runs[n] for n in range(len(runs))] == plain
+        for start_at in range(0, len(plain) + 1, 3):
+            assert runs.part(start_at, len(plain)) == plain[start_at:]
+            assert runs.part(0, start_at) == plain[:start_at]
         assert runs.last == (plain[-1] if plain else 0)
         for uid in range(95):
             assert runs.below(uid) == sum(1 for each in plain if each < uid)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from postillon.server.process import keep_to_core
+from postillon.server.process import keep_to_core, settle_memory
 from postillon.server.sections import ServerConfig
 
 CORES = os.sched_getaffinity(0)
@@ -54,3 +55,13 @@ def test_a_thread_that_takes_no_turns_may_use_all_cores() -> None:
         return os.sched_getaffinity(0)
 
     assert apart(call) == CORES
+
+
+def test_what_is_there_after_the_start_is_not_looked_through_again() -> None:
+    kept = [[object()] for _ in range(10)]
+    try:
+        settle_memory()
+        assert gc.get_freeze_count() > len(kept)
+        assert not any(item is one for one in kept for item in gc.get_objects())
+    finally:
+        gc.unfreeze()
