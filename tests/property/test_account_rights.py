@@ -76,6 +76,8 @@ CALLS: dict[str, tuple[Right | None, Call]] = {
     "emails_apart": (R, lambda s, m: s.seen.emails_apart(m, EVERYTHING)),
     "located": (R, lambda s, m: s.seen.located(m, EVERYTHING)),
     "listings": (R, lambda s, m: s.seen.listings(m, EVERYTHING)),
+    "header_digests": (R, lambda s, m: s.seen.header_digests(m, EVERYTHING)),
+    "marks": (R, lambda s, m: s.seen.marks(m, Uid(1), Uid(9))),
     "sort_facts": (R, lambda s, m: s.seen.sort_facts(m, EVERYTHING, header=True)),
     "keywords": (R, lambda s, m: s.seen.keywords(m)),
     "changes": (R, lambda s, m: s.seen.changes(m, 0)),
