@@ -254,6 +254,23 @@ async def test_push_is_turned_on_and_off(ada: Caller) -> None:
     assert "Email" in missed["changed"][f"a{own.id}"]
 
 
+async def test_what_was_missed_since_a_push_state_is_told_at_once(ada: Caller) -> None:
+    own = await account(ada)
+    first = await connect(ada)
+    await first.send_json({"@type": "WebSocketPushEnable", "dataTypes": None})
+    await first.send_json({"@type": "Request", "using": [CORE], "methodCalls": []})
+    await told(first)
+    await append(own)
+    known = (await told(first))["pushState"]
+    await first.close()
+    await append(own)
+    second = await connect(ada)
+    await second.send_json({"@type": "WebSocketPushEnable", "dataTypes": None, "pushState": known})
+    change = await told(second)
+    assert set(change["changed"][f"a{own.id}"]) == {"Email", "EmailDelivery", "Mailbox", "Thread"}
+    assert change["pushState"] != known
+
+
 async def test_another_protocol_is_not_spoken(ada: Caller) -> None:
     async with ada.client.get(
         "/jmap/ws",
