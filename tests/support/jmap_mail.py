@@ -98,6 +98,15 @@ class MailClient:
         return found["list"][0]
 
 
+async def refused(client: MailClient, method: str, **arguments: Any) -> str:
+    """The type of the error with which a call is answered."""
+    try:
+        answer = await client(method, **arguments)
+    except Refused as error:
+        return str(error.error["type"])
+    raise AssertionError(f"{method} was answered: {answer}")
+
+
 @asynccontextmanager
 async def mail_client(folder: Path) -> AsyncIterator[MailClient]:
     async with house(folder) as at:

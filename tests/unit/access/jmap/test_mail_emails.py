@@ -17,7 +17,7 @@ from postillon.account.roles import INBOX_ID
 from postillon.store.sqlite import SqliteStore
 from postillon.store.textindexes import TextIndexes
 from support.accounts import append, message
-from support.jmap_mail import MailClient, Refused, mail_client
+from support.jmap_mail import MailClient, mail_client, refused
 from support.stores import KINDS, using
 
 INBOX, TRASH, ARCHIVE = "F1", "F5", "F6"
@@ -33,12 +33,6 @@ def database(request: pytest.FixtureRequest) -> Iterator[None]:
 async def client(tmp_path: Path) -> AsyncIterator[MailClient]:
     async with mail_client(tmp_path) as found:
         yield found
-
-
-async def refused(client: MailClient, method: str, **arguments: Any) -> str:
-    with pytest.raises(Refused) as raised:
-        await client(method, **arguments)
-    return str(raised.value.error["type"])
 
 
 async def several(client: MailClient, *subjects: str, **more: Any) -> list[str]:

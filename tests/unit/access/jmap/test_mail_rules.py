@@ -16,7 +16,7 @@ from postillon.account.rights import Right
 from postillon.account.roles import INBOX_ID
 from postillon.mail.mime import scan
 from postillon.protocol.jmap.request import Limits
-from support.jmap_mail import MailClient, Refused, mail_client
+from support.jmap_mail import MailClient, mail_client, refused
 
 INBOX, DRAFTS, TRASH, ARCHIVE = "F1", "F2", "F5", "F6"
 TEXT = {"bodyValues": {"t": {"value": "text"}}, "textBody": [{"partId": "t"}]}
@@ -26,12 +26,6 @@ TEXT = {"bodyValues": {"t": {"value": "text"}}, "textBody": [{"partId": "t"}]}
 async def client(tmp_path: Path) -> AsyncIterator[MailClient]:
     async with mail_client(tmp_path) as found:
         yield found
-
-
-async def refused(client: MailClient, method: str, **arguments: Any) -> str:
-    with pytest.raises(Refused) as raised:
-        await client(method, **arguments)
-    return str(raised.value.error["type"])
 
 
 async def upload(client: MailClient, octets: bytes) -> str:
