@@ -123,7 +123,7 @@ class Events:
         self.sock.sendall(client.request(path))
         head = self.sock.recv(AT_ONCE)
         if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(f"EventSource: {head[:300]!r}")
+            raise RuntimeError(f"EventSource: {head.splitlines()[0].decode()}")
         self._seen = head.partition(END)[2]
 
     def heard(self, patience: float) -> bool:

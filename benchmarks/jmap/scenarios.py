@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ LIST = [
     "threadId", "mailboxIds", "keywords", "hasAttachment", "from", "to", "subject", "receivedAt",
     "size", "preview",
 ]  # fmt: skip
+PLAIN = ["threadId", "mailboxIds", "keywords", "from", "subject", "receivedAt"]
 NEWEST = [{"property": "receivedAt", "isAscending": False}]
 COMMON = vocabulary(random.Random(1))[19]  # in the text of about half of all messages
 PAGE = 50
@@ -49,12 +50,15 @@ class Scenario:
     restart: bool = False
 
 
-def page(client: Jmap, **more: Any) -> Calls:
+def page(client: Jmap, properties: Sequence[str] = LIST, **more: Any) -> Calls:
     """What a client asks when a mailbox is opened: the newest, and what its list shows of them."""
     asked = {"sort": NEWEST, "limit": PAGE, **more}
     asked["filter"] = {"inMailbox": client.inbox, **more.get("filter", {})}
     ids = {"resultOf": "q", "name": "Email/query", "path": "/ids"}
-    return [("Email/query", asked, "q"), ("Email/get", {"#ids": ids, "properties": LIST}, "g")]
+    return [
+        ("Email/query", asked, "q"),
+        ("Email/get", {"#ids": ids, "properties": properties}, "g"),
+    ]
 
 
 def repeated(server: Filled, client: Jmap, calls: Calls) -> Figures:
@@ -172,6 +176,8 @@ def heard(events: Events) -> None:
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("first", "50 newest, the first request after a start", first, restart=True),
     Scenario("page", "50 newest", paged("page")),
+    Scenario("plain", "the same without a preview, recipients, size and attachments",
+             paged("page", properties=PLAIN)),
     Scenario("threads", "50 newest threads, with their total",
              paged("threads", collapseThreads=True, calculateTotal=True)),
     Scenario("unread", "50 newest that are unread", paged("unread", filter={"notKeyword": "$seen"})),
