@@ -9,6 +9,7 @@ import msgspec
 from postillon.account import grants
 from postillon.account.errors import AccountNotFound
 from postillon.account.ids import AccountId, MailboxId
+from postillon.account.owned import Happened
 from postillon.account.rights import Right
 from postillon.store.operation import Steps
 
@@ -46,9 +47,10 @@ def since(account: AccountId, modseq: int | None, actor: int | None) -> Steps[Ne
 def _seen(
     account: AccountId, actor: int | None, found: Sequence[tuple[int, int]]
 ) -> Steps[frozenset[int]]:
-    """Without what happens in mailboxes that the actor may not read."""
+    """Without what happens in mailboxes that the actor may not read, or beside mail."""
     if actor is None:
         return frozenset(kind for kind, _ in found)
+    found = [(kind, mailbox) for kind, mailbox in found if kind < min(Happened)]
     readable: dict[int, bool] = {}
     for _, mailbox in found:
         if mailbox not in readable:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from postillon.account import notices
+from postillon.account.flags import FlagMode
 from postillon.account.ids import AccountId, MailboxId
+from postillon.account.owned import Happened
 from postillon.account.rights import Right
 from support.jmap import ADA, BOB, CORE, Caller, caller
 
@@ -154,6 +156,21 @@ async def test_a_new_notice_is_pushed(ada: Caller) -> None:
             text = (await answer.content.read()).decode()
     assert "ShareNotification" in text
     assert f"a{await number(ada, BOB)}" in text
+
+
+async def test_what_an_account_owns_beside_mail_is_told_to_its_owner_alone(ada: Caller) -> None:
+    account = ada.at.accounts.open(await number(ada, ADA))
+    bob = await number(ada, BOB)
+    await account.grant_all(bob, Right.LOOKUP | Right.READ, FlagMode.REPLACE)
+    seen = ada.at.accounts.open(await number(ada, ADA), bob)
+    before = (await seen.news(None)).modseq
+    ada.login = ADA
+    name = "urn:ietf:params:jmap:submission"
+    call = ["Identity/set", {"accountId": f"a{account.id}", "update": {"I0": {"name": "x"}}}, "0"]
+    [[_, done, _]] = await ada.call(call, using=[CORE, name])
+    assert done["updated"] == {"I0": None}
+    assert (await account.news(before)).kinds == {Happened.IDENTITY_CHANGED}
+    assert (await seen.news(before)).kinds == frozenset()
 
 
 async def test_what_a_group_is_given_is_told_to_nobody(ada: Caller) -> None:
