@@ -158,7 +158,7 @@ def _steps(story: Trace, legs: Sequence[Leg]) -> list[Step]:
 
 def _step(event: TraceEvent, address: str) -> Step:
     facts = event.facts
-    due = facts.get("next_try", facts.get("at_the_latest"))
+    due = facts.get("next_try")  # not "at_the_latest", when it is given up on
     return Step(
         event.at,
         event.kind,

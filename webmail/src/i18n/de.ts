@@ -430,6 +430,7 @@ export const de: Catalogue = {
   why_to: "Sie ging an {addresses}.",
   why_unknown_server: "ein Server ohne Namen",
   why_way: "Der Weg, den sie nahm",
+  why_you_sent: "Sie haben sie von hier gesendet.",
   why_your_server: "Ihr Server",
   will_be_sent: "Wird gesendet: {time}.",
   write_as: "Schreiben als",

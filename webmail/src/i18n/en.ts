@@ -432,6 +432,7 @@ export const en = {
   why_to: "It was sent to {addresses}.",
   why_unknown_server: "a server without a name",
   why_way: "The way it took",
+  why_you_sent: "You have sent it from here.",
   why_your_server: "Your server",
   will_be_sent: "Will be sent {time}.",
   write_as: "Write as",

@@ -430,6 +430,7 @@ export const fr: Catalogue = {
   why_to: "Il a été envoyé à {addresses}.",
   why_unknown_server: "un serveur sans nom",
   why_way: "Le chemin parcouru",
+  why_you_sent: "Vous l’avez envoyé d’ici.",
   why_your_server: "Votre serveur",
   will_be_sent: "Sera envoyé : {time}.",
   write_as: "Écrire en",

@@ -345,12 +345,17 @@ function Sending({ email }: { email: Email }) {
         {states.map(([address, state]) => (
           <li key={address} class={`delivered-${state.delivered}`}>
             <strong>{address}</strong> {t(`delivered_${state.delivered}`)}
-            {state.smtpReply && <span class="muted"> {state.smtpReply}</span>}
+            {state.smtpReply && <span class="muted"> {inWords(state.smtpReply)}</span>}
           </li>
         ))}
       </ul>
     </details>
   );
+}
+
+/** The forecast of our own server at the end of a reply, as a time of the reader's. */
+function inWords(reply: string): string {
+  return reply.replace(/; next try (\d[\dT:.-]+Z)$/, (_, at: string) => `. ${t("why_next", { time: mediumDate(at) })}`);
 }
 
 function summaryOf(states: string[]): string {

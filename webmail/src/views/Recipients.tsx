@@ -97,7 +97,7 @@ export function Recipients(props: {
               if (event.dataTransfer?.dropEffect !== "none") removeAt(n);
             }}
           >
-            {nameOf(address)}
+            <span class="recipient-name">{nameOf(address)}</span>
             <button type="button" aria-label={t("remove_name", { name: nameOf(address) })} onClick={() => removeAt(n)}>
               <Icon name="close" />
             </button>

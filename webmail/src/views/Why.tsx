@@ -80,7 +80,7 @@ function arrival(email: Email, header: Field[], way: Hop[], trace: MessageTrace 
   const came = trace?.arrival ?? null;
   const last = way.at(-1);
   const lines: string[] = [];
-  if (!last && !came) return [t("why_own"), ...places(email)];
+  if (!last && !came) return [t(trace?.sendings.length ? "why_you_sent" : "why_own"), ...places(email)];
   const addresses = addressesOf(header, last, came?.addresses ?? []);
   if (addresses.length) lines.push(t("why_to", { addresses: addresses.join(", ") }));
   const named = [...(email.to ?? []), ...(email.cc ?? []), ...(email.bcc ?? [])];
@@ -138,10 +138,10 @@ function Checked({ found }: { found: Checks }) {
       <ul>
         {found.verdicts.map((one, n) => {
           const method = METHODS.includes(one.method) ? t(`why_${one.method}` as Key) : one.method.toUpperCase();
-          const good = one.result === "pass";
-          const bad = ["fail", "hardfail", "policy", "softfail"].includes(one.result);
+          const good = found.here && one.result === "pass"; // what anybody can write has no colour
+          const bad = found.here && ["fail", "hardfail", "policy", "softfail"].includes(one.result);
           return (
-            <li key={n} class={good ? "good" : bad ? "bad" : ""}>
+            <li key={n} class={good ? "why-right" : bad ? "why-wrong" : ""}>
               <Icon name={good ? "check" : bad ? "close" : "help"} />
               <span>{method}{one.of && <> <bdi class="muted">{one.of}</bdi></>}</span>
               <strong>{one.result in RESULTS ? t(RESULTS[one.result]!) : one.result}</strong>
