@@ -54,7 +54,8 @@ async def store(session: Session, command: commands.Command) -> Answer:
     )
     # Has somebody changed something since `before`, then .SILENT cannot be relied on: what they did
     # may be in these states, and the client must hear of it.
-    alone = result.modseq is None or result.modseq == before + 1
+    # Where nothing had to be changed, nothing of it is ours.
+    alone = result.modseq == before + 1
     if argument.silent and alone:
         view.own(result.updated, told=False)
     elif not argument.silent:
