@@ -33,7 +33,12 @@ class Mirror:
             # Silence means that it went as it would for somebody alone.
             number = int(command.split(" ")[1])
             uid = self.uids[number - 1]
-            if uid in self.flags:
+            # A state that came with the answer is what is there (RFC 3501 section 6.4.6).
+            told = any(
+                response.startswith(b"* %d FETCH" % number) and _FLAGS.search(response)
+                for response in found[:-1]
+            )
+            if uid in self.flags and not told:
                 word = command[command.rindex("(") + 1 : -1].encode()
                 change = set.add if "+FLAGS" in command else set.discard
                 change(self.flags[uid], word)
