@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -207,10 +207,18 @@ def spent(server: Server) -> tuple[float, int]:
     return usage(server.process.pid)
 
 
-def resident(server: Server) -> float:
+def resident(server: Server, kind: str = "Pss") -> float:
     """MB of all its processes."""
     assert server.process is not None
-    return memory(tree(server.process.pid)) / 1e6
+    return memory(tree(server.process.pid), kind) / 1e6
+
+
+def memories(when: str, servers: Sequence[Server]) -> list[Row]:
+    kinds = (("Pss", "Memory"), ("Pss_Anon", "without the pages of the database that are mapped"))
+    return [
+        Row(f"{what}{when}", *(f"{resident(server, kind):.0f} MB" for server in servers))
+        for kind, what in kinds
+    ]
 
 
 def idle(servers: list[Server], seconds: float) -> list[tuple[float, float]]:
@@ -301,7 +309,7 @@ def between(full: Server, empty: Server, given: argparse.Namespace) -> list[Row]
     calm = idle([full, empty], given.idle)
     rows.append(Row("Left alone: CPU, of a core", *(f"{cpu:.1f} %" for cpu, _ in calm)))
     rows.append(Row("written", *(f"{octets:.1f} MB a minute" for _, octets in calm)))
-    rows.append(Row("Memory", *(f"{resident(server):.0f} MB" for server in (full, empty))))
+    rows += memories("", (full, empty))
     runs: list[list[tuple[float, float, float]]] = [[], []]
     for round_ in range(given.rounds):
         for found, server in zip(runs, (full, empty), strict=True):
@@ -314,7 +322,7 @@ def between(full: Server, empty: Server, given: argparse.Namespace) -> list[Row]
         rows.append(
             Row(what, *(form.format(statistics.median(run[at] for run in found)) for found in runs))
         )
-    rows.append(Row("Memory then", *(f"{resident(server):.0f} MB" for server in (full, empty))))
+    rows += memories(" then", (full, empty))
     return rows
 
 

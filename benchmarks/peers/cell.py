@@ -123,13 +123,16 @@ class Cell:
                 time.sleep(0.05)
 
 
-def memory(processes: Iterable[int]) -> int:
-    """Octets of memory at this moment; what processes share is counted once (PSS)."""
+def memory(processes: Iterable[int], kind: str = "Pss") -> int:
+    """Octets of memory at this moment; what processes share is counted once (PSS).
+
+    kind: "Pss_Anon" leaves out files that are mapped, whose pages the kernel takes back at need.
+    """
     total = 0
     for process in processes:
         with suppress(OSError):
             for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(f"{kind}:"):
                     total += int(line.split()[1]) * 1024
     return total
 
