@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { t } from "../i18n";
 import type { BodyPart, Email } from "../jmap/types";
@@ -11,8 +11,10 @@ import { blobUrl, imageUrl } from "../state/remote";
 declare const __PAPER__: string; // set at build: the page of a message, its content in its address
 const PAPER = __PAPER__;
 void fetch(PAPER).catch(() => undefined); // so that a message waits for nothing but its text
+setTimeout(() => keepSpare(), 0);
 
 const TALLEST = 60_000; // px of a message; a higher one scrolls in its frame
+const SPARE_MS = 250; // after one was taken, when its message is shown
 const AT_ONCE = 6; // remote images that are fetched together
 
 /** The address under the pointer, shown before it is opened. */
@@ -24,13 +26,76 @@ export interface Found {
   truncated: boolean;
 }
 
+type Movable = Element & { moveBefore?: (node: Node, before: Node | null) => void };
+let spare: HTMLIFrameElement | null = null;
+
+function sheet(): HTMLIFrameElement {
+  const frame = document.createElement("iframe");
+  frame.className = "paper-spare";
+  frame.title = t("message_text");
+  frame.setAttribute("scrolling", "no");
+  frame.setAttribute("sandbox", "allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-modals");
+  frame.src = PAPER;
+  return frame;
+}
+
+/** Keep one sheet at hand: a frame takes longer to load than a message to come. Needs a browser that moves it whole. */
+function keepSpare(): void {
+  if (spare || !(document.body as Movable).moveBefore) return;
+  spare = sheet();
+  spare.inert = true;
+  spare.tabIndex = -1;
+  spare.ariaHidden = "true";
+  const made = spare;
+  made.onload = () => {
+    if (spare === made && !loaded(made)) drop(); // it could not be had: the next one is loaded where it is needed
+  };
+  document.body.append(spare);
+}
+
+function drop(): void {
+  spare?.remove();
+  spare = null;
+}
+
+/** A sheet in its place, which may have been loaded already. */
+function take(slot: HTMLElement): HTMLIFrameElement {
+  const frame = spare ?? sheet();
+  spare = null;
+  try {
+    if (frame.isConnected) (slot as Movable).moveBefore!(frame, null);
+  } catch {
+    // It is loaded anew where it is put below.
+  }
+  if (frame.parentNode !== slot) slot.append(frame);
+  frame.className = "paper";
+  frame.inert = false;
+  frame.removeAttribute("tabindex");
+  frame.ariaHidden = null;
+  setTimeout(keepSpare, SPARE_MS);
+  return frame;
+}
+
+function loaded(frame: HTMLIFrameElement): boolean {
+  const paper = frame.contentDocument;
+  return paper?.readyState === "complete" && paper.URL.endsWith(PAPER);
+}
+
 /** The message's texts on paper of its own: a frame in which nothing runs and that can ask for nothing. */
 export function Paper(props: { email: Email; images: boolean; found: (found: Found) => void }) {
-  const frame = useRef<HTMLIFrameElement>(null);
+  const slot = useRef<HTMLDivElement>(null);
+  const frame = useRef<HTMLIFrameElement | null>(null);
   const [ready, setReady] = useState(false);
   const { email, images } = props;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
+    const taken = (frame.current = take(slot.current!));
+    taken.onload = () => setReady(!!taken.contentDocument?.body);
+    setReady(loaded(taken));
+    return () => taken.remove();
+  }, []);
+
+  useLayoutEffect(() => {
     const paper = frame.current?.contentDocument;
     if (!ready || !paper?.body) return;
     const content = lay(paper, email);
@@ -56,13 +121,7 @@ export function Paper(props: { email: Email; images: boolean; found: (found: Fou
     frame.current?.contentDocument?.documentElement?.classList.toggle("dark", dark.value);
   }, [ready, dark.value]);
 
-  return (
-    <iframe
-      ref={frame} class="paper" src={PAPER} title={t("message_text")} scrolling="no"
-      sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-modals"
-      onLoad={() => setReady(!!frame.current?.contentDocument?.body)}
-    />
-  );
+  return <div class="paper-slot" ref={slot} />;
 }
 
 interface Laid {
