@@ -271,7 +271,9 @@ def test_accounts_are_found_by_a_part_of_their_name(admin: Administration) -> No
     page = admin.open("accounts")
     page.get_by_label("Login or name").fill("bob")
     page.get_by_role("row").filter(has_text=ADMIN).wait_for(state="detached")
-    assert page.get_by_role("row").filter(has_text=PERSON).count() == 1
+    found = page.get_by_role("row").filter(has_text=PERSON)
+    found.wait_for()
+    assert found.count() == 1
 
 
 def test_aliases_and_groups_are_kept(admin: Administration) -> None:

@@ -115,6 +115,7 @@ def test_a_second_factor_is_set_up_asked_for_and_turned_off(open_page: Open) -> 
     now = int(page.evaluate("Date.now()"))
     card.get_by_label("Code", exact=True).fill(code_of(secret, step_at(now)))
     card.get_by_role("button", name="Turn on").click()
+    expect(card.locator(".recovery code").nth(7)).to_be_visible()
     recovery = card.locator(".recovery code").all_inner_texts()
     assert len(recovery) >= 8
     card.get_by_role("button", name="I have kept them").click()

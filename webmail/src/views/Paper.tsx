@@ -10,8 +10,10 @@ import { blobUrl, imageUrl } from "../state/remote";
 
 declare const __PAPER__: string; // set at build: the page of a message, its content in its address
 const PAPER = __PAPER__;
-void fetch(PAPER).catch(() => undefined); // so that a message waits for nothing but its text
-setTimeout(() => keepSpare(), 0);
+// So that a message waits for nothing but its text.
+setTimeout(() => {
+  if (!keepSpare()) void fetch(PAPER).catch(() => undefined);
+}, 0);
 
 const TALLEST = 60_000; // px of a message; a higher one scrolls in its frame
 const SPARE_MS = 250; // after one was taken, when its message is shown
@@ -40,8 +42,9 @@ function sheet(): HTMLIFrameElement {
 }
 
 /** Keep one sheet at hand: a frame takes longer to load than a message to come. Needs a browser that moves it whole. */
-function keepSpare(): void {
-  if (spare || !(document.body as Movable).moveBefore) return;
+function keepSpare(): boolean {
+  if (!(document.body as Movable).moveBefore) return false;
+  if (spare) return true;
   spare = sheet();
   spare.inert = true;
   spare.tabIndex = -1;
@@ -51,6 +54,7 @@ function keepSpare(): void {
     if (spare === made && !loaded(made)) drop(); // it could not be had: the next one is loaded where it is needed
   };
   document.body.append(spare);
+  return true;
 }
 
 function drop(): void {
