@@ -74,7 +74,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
         login: str = LOGINS[0],
         *,
         width: int = 1280,
-        height: int = 800,
+        height: int = 1600,  # what other tests have sent stands above what one looks for
         path: str = "/",
         workers: Literal["allow", "block"] = "block",
         **more: Any,
