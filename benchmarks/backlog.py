@@ -34,6 +34,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.deliver import tree, usage  # noqa: E402
 from benchmarks.load import Load, numbered_message  # noqa: E402
+from benchmarks.page import put_between  # noqa: E402
 from benchmarks.peers.cell import machine_busy, memory  # noqa: E402
 from benchmarks.peers.sink import Sink  # noqa: E402
 from postillon.directory.directory import Directory  # noqa: E402
@@ -347,12 +348,7 @@ def table(rows: list[Row], given: argparse.Namespace, busy: bool) -> str:
 
 
 def write_docs(text: str) -> None:
-    page = ROOT / "docs" / "performance.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} lacks the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    put_between(ROOT / "docs", BEGIN, END, text)
 
 
 def main() -> None:

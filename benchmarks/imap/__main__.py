@@ -12,15 +12,14 @@ cache and never installed; one that cannot be had is left out and named.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
-import shutil
-import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +30,8 @@ from benchmarks.imap.report import Results, tables, write_docs  # noqa: E402
 from benchmarks.imap.scenarios import SCENARIOS, Bench, Scenario, fill  # noqa: E402
 from benchmarks.imap.servers import SERVERS, Server, Unpacked  # noqa: E402
 from benchmarks.peers.__main__ import machine  # noqa: E402
-from benchmarks.peers.cell import control_groups, in_memory, machine_busy  # noqa: E402
-from benchmarks.peers.ground import MARK, Unavailable, enter, packages  # noqa: E402
+from benchmarks.peers.cell import machine_busy  # noqa: E402
+from benchmarks.peers.ground import Unavailable, packages, passing_folder, settle_in  # noqa: E402
 
 
 def options() -> argparse.Namespace:
@@ -42,14 +41,21 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="fewer messages and scenarios, one round"
     )
-    parser.add_argument("--scenarios", help=",".join(item.key for item in SCENARIOS))
-    parser.add_argument("--servers", help=",".join(kind.key for kind in SERVERS))
+    return common(parser, [item.key for item in SCENARIOS], [kind.key for kind in SERVERS])
+
+
+def common(
+    parser: argparse.ArgumentParser, scenarios: Sequence[str], servers: Sequence[str]
+) -> argparse.Namespace:
+    """What every such comparison can be told, and what it does when it is not."""
+    parser.add_argument("--scenarios", help=",".join(scenarios))
+    parser.add_argument("--servers", help=",".join(servers))
     parser.add_argument("--rounds", type=int, help="runs of each pair (3; quick: 1)")
     parser.add_argument("--messages", type=int, help="in the mailbox (50,000; quick: 10,000)")
     parser.add_argument("--folder", type=Path, help="where the mail lies for the run")
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "postillon-peers",
-        help="where packages are kept between runs",
+        help="where packages, and what else can be used again, are kept between runs",
     )  # fmt: skip
     parser.add_argument("--save", type=Path, help="file for the results as JSON")
     parser.add_argument("--write-docs", action="store_true", help="tables into docs/")
@@ -140,29 +146,22 @@ def said(scenario: str, server: Server, figures: dict[str, float]) -> dict[str, 
     return figures
 
 
+def fetches(given: argparse.Namespace) -> list[Callable[[], object]]:
+    """What gets the packages of the servers that come in such."""
+    return [
+        partial(packages, kind.packages, given.cache)
+        for kind in kinds(given)
+        if issubclass(kind, Unpacked)
+    ]
+
+
 def main() -> None:
     given = options()
-    if os.geteuid() != 0 or control_groups() is None:
-        raise SystemExit("needs root and control groups of version 2 (cgroup2)")
-    if in_memory(given.folder or Path(tempfile.gettempdir())):
-        raise SystemExit("the runs would lie in memory: name a folder on a disk with --folder")
-    if os.environ.get(MARK) != "1":
-        for kind in kinds(given):  # while there is a network to fetch from
-            if issubclass(kind, Unpacked):
-                try:
-                    packages(kind.packages, given.cache)
-                except Unavailable as error:
-                    print(f"left out: {error}", file=sys.stderr)
-    enter("benchmarks.imap", sys.argv[1:])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+    settle_in("benchmarks.imap", given.folder, fetches(given))
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    folder = Path(tempfile.mkdtemp(prefix="postillon-imap-", dir=given.folder))
-    folder.chmod(0o755)  # servers drop their privileges
-    try:
+    with passing_folder("postillon-imap-", given.folder) as folder:
         results = run(given, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     print(tables(results))
     if given.save:
         results.save(given.save)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from benchmarks.page import put_between
 
 BEGIN = "<!-- python -m benchmarks.imap --write-docs writes from here -->"
 END = "<!-- benchmarks.imap ends here -->"
 DATA = "imap.json"
 OURS = "postillon"
-# Figure, heading, digits, whether to show how many times ours it is.
-TABLES = (
+Wanted = tuple[str, str, int, bool]  # figure, heading, digits, whether to show how many times ours
+TABLES: tuple[Wanted, ...] = (
     ("ms", "What a client waits, ms", 1, True),
     ("cpu", "CPU of the server, ms (for the last rows: of a session, of a delivery)", 1, True),
     ("kb", "Memory of one session that waits, KB (PSS of all processes)", 1, True),
@@ -57,18 +60,19 @@ class Results:
 
 
 def tables(results: Results) -> str:
-    parts = [_about(results)]
-    for figure, heading, digits, compared in TABLES:
-        rows = table(results, figure, digits, compared)
-        if rows:
+    return laid_out(results, _about(results), TABLES)
+
+
+def laid_out(results: Results, about: str, wanted: Sequence[Wanted]) -> str:
+    """What it is about, the tables, and what was not measured and why."""
+    parts = [about]
+    for figure, heading, digits, compared in wanted:
+        if rows := _table(results, figure, digits, compared):
             parts.append(f"**{heading}**\n\n{rows}")
-    return "\n\n".join([*parts, *missing(results)])
-
-
-def missing(results: Results) -> list[str]:
-    """What was not measured and why, as one paragraph or none."""
-    lines = [f"* {where}: {why}" for where, why in results.failures.items()]
-    return ["Not measured:\n\n" + "\n".join(lines)] if lines else []
+    if results.failures:
+        lines = [f"* {where}: {why}" for where, why in results.failures.items()]
+        parts.append("Not measured:\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
 
 
 def _about(results: Results) -> str:
@@ -78,21 +82,31 @@ def _about(results: Results) -> str:
         if results.busy
         else "Nothing else was running but the client, on the same cores."
     )
+    return described(
+        results,
+        f"{results.messages:,} messages of {kilobytes(results)} KB in one mailbox", noise,
+    )  # fmt: skip
+
+
+def kilobytes(results: Results) -> str:
+    """Of one message."""
+    return f"{results.size / max(results.messages, 1) / 1024:.1f}"
+
+
+def described(results: Results, mail: str, noise: str) -> str:
+    """When, on what, with which mail; and the servers with their settings."""
     lines = [
-        f"Taken {results.taken_at}, {results.machine}; {results.messages:,} messages of"
-        f" {results.size / max(results.messages, 1) / 1024:.1f} KB in one mailbox, medians, the servers"
-        f" taking turns. {noise} In brackets: how many times Postillon's it is.",
+        f"Taken {results.taken_at}, {results.machine}; {mail}, medians, the servers taking turns."
+        f" {noise} In brackets: how many times Postillon's it is.",
         "",
         "| Server | Version | Settings |",
         "| --- | --- | --- |",
     ]
-    lines += [
-        f"| {title} | {version} | {settings} |" for _, title, version, settings in results.servers
-    ]
+    lines += [f"| {title} | {version} | {said} |" for _, title, version, said in results.servers]
     return "\n".join(lines)
 
 
-def table(results: Results, figure: str, digits: int, compared: bool) -> str:
+def _table(results: Results, figure: str, digits: int, compared: bool) -> str:
     servers = [(key, title) for key, title, _, _ in results.servers]
     rows = []
     for key, title in results.scenarios:
@@ -117,13 +131,4 @@ def table(results: Results, figure: str, digits: int, compared: bool) -> str:
 def write_docs(results: Results, docs: Path) -> None:
     """The data into docs/figures, the tables between the marks of performance.md."""
     results.save(docs / "figures" / DATA)
-    put_between(docs / "performance.md", BEGIN, END, tables(results))
-
-
-def put_between(page: Path, begin: str, end: str, text: str) -> None:
-    """Replace what lies between two lines of a page."""
-    before, found, rest = page.read_text().partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise SystemExit(f"{page} lacks the lines {begin} and {end}")
-    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    put_between(docs, BEGIN, END, tables(results))

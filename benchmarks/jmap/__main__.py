@@ -13,29 +13,26 @@ cache and never installed. Filled mailboxes stay in the cache too.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from benchmarks.imap.__main__ import said  # noqa: E402
+from benchmarks.imap.__main__ import common, said  # noqa: E402
 from benchmarks.imap.mail import Writer  # noqa: E402
 from benchmarks.imap.report import Results  # noqa: E402
 from benchmarks.jmap.report import tables, write_docs  # noqa: E402
 from benchmarks.jmap.scenarios import SCENARIOS, Bench, Scenario  # noqa: E402
 from benchmarks.jmap.servers import Cyrus, Filled, Postillon, PostillonLarge  # noqa: E402
 from benchmarks.peers.__main__ import machine  # noqa: E402
-from benchmarks.peers.cell import control_groups, in_memory, machine_busy  # noqa: E402
-from benchmarks.peers.ground import MARK, Unavailable, enter, packages  # noqa: E402
+from benchmarks.peers.cell import machine_busy  # noqa: E402
+from benchmarks.peers.ground import Unavailable, packages, passing_folder, settle_in  # noqa: E402
 
 LARGER = 10  # times as many messages
 SERVERS: tuple[type[Filled], ...] = (Postillon, Cyrus, PostillonLarge)
@@ -50,22 +47,8 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--large", action="store_true", help=f"Postillon with {LARGER} times as many, too"
     )
-    parser.add_argument("--scenarios", help=",".join(item.key for item in SCENARIOS))
-    parser.add_argument("--servers", help=",".join(kind.key for kind in SERVERS))
-    parser.add_argument("--rounds", type=int, help="runs of each pair (3; quick: 1)")
-    parser.add_argument("--messages", type=int, help="in the mailbox (50,000; quick: 10,000)")
     parser.add_argument("--fresh", action="store_true", help="fill anew what the cache holds")
-    parser.add_argument("--folder", type=Path, help="where the mail lies for the run")
-    parser.add_argument(
-        "--cache", type=Path, default=Path(tempfile.gettempdir()) / "postillon-peers",
-        help="where packages and filled mailboxes are kept between runs",
-    )  # fmt: skip
-    parser.add_argument("--save", type=Path, help="file for the results as JSON")
-    parser.add_argument("--write-docs", action="store_true", help="tables into docs/")
-    given = parser.parse_args()
-    given.rounds = given.rounds or (1 if given.quick else 3)
-    given.messages = given.messages or (10_000 if given.quick else 50_000)
-    return given
+    return common(parser, [item.key for item in SCENARIOS], [kind.key for kind in SERVERS])
 
 
 def chosen(given: argparse.Namespace) -> list[Scenario]:
@@ -146,23 +129,10 @@ def measure(bench: Bench, results: Results, server: Filled, scenario: Scenario) 
 
 def main() -> None:
     given = options()
-    if os.geteuid() != 0 or control_groups() is None:
-        raise SystemExit("needs root and control groups of version 2 (cgroup2)")
-    if in_memory(given.folder or Path(tempfile.gettempdir())):
-        raise SystemExit("the runs would lie in memory: name a folder on a disk with --folder")
-    if os.environ.get(MARK) != "1" and Cyrus in kinds(given):
-        try:  # while there is a network to fetch from
-            packages(Cyrus.packages, given.cache)
-        except Unavailable as error:
-            print(f"left out: {error}", file=sys.stderr)
-    enter("benchmarks.jmap", sys.argv[1:])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
-    folder = Path(tempfile.mkdtemp(prefix="postillon-jmap-", dir=given.folder))
-    folder.chmod(0o755)  # servers drop their privileges
-    try:
+    fetches = [partial(packages, Cyrus.packages, given.cache)] if Cyrus in kinds(given) else []
+    settle_in("benchmarks.jmap", given.folder, fetches)
+    with passing_folder("postillon-jmap-", given.folder) as folder:
         results = run(given, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     print(tables(results))
     if given.save:
         results.save(given.save)

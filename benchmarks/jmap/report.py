@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.imap.report import Results, missing, put_between, table
+from benchmarks.imap.report import Results, Wanted, described, kilobytes, laid_out
+from benchmarks.page import put_between
 
 BEGIN = "<!-- python -m benchmarks.jmap --write-docs writes from here -->"
 END = "<!-- benchmarks.jmap ends here -->"
-# Figure, heading, digits, whether to show how many times ours it is.
-TABLES = (
+TABLES: tuple[Wanted, ...] = (
     ("rate", "Requests a second, four connections", 1, True),
     ("cpu", "CPU of all the server's processes for a request (last row: for a delivery), ms", 2, True),
     ("p50", "What a client with one connection waits, median, ms", 2, True),
@@ -18,11 +18,7 @@ TABLES = (
 
 
 def tables(results: Results) -> str:
-    parts = [_about(results)]
-    for figure, heading, digits, compared in TABLES:
-        if rows := table(results, figure, digits, compared):
-            parts.append(f"**{heading}**\n\n{rows}")
-    return "\n\n".join([*parts, *missing(results)])
+    return laid_out(results, _about(results), TABLES)
 
 
 def _about(results: Results) -> str:
@@ -32,18 +28,9 @@ def _about(results: Results) -> str:
         if results.busy
         else "Nothing else was running but the client, on the same cores."
     )
-    lines = [
-        f"Taken {results.taken_at}, {results.machine}; messages of"
-        f" {results.size / max(results.messages, 1) / 1024:.1f} KB, medians, the servers taking turns."
-        f" {noise} In brackets: how many times Postillon's it is.",
-        "",
-        "| Server | Version | Settings |",
-        "| --- | --- | --- |",
-    ]
-    lines += [f"| {title} | {version} | {said} |" for _, title, version, said in results.servers]
-    return "\n".join(lines)
+    return described(results, f"messages of {kilobytes(results)} KB", noise)
 
 
 def write_docs(results: Results, docs: Path) -> None:
     results.save(docs / "figures" / "jmap.json")
-    put_between(docs / "performance.md", BEGIN, END, tables(results))
+    put_between(docs, BEGIN, END, tables(results))

@@ -14,21 +14,21 @@ import argparse
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.peers.aiosmtpd_peer import Aiosmtpd  # noqa: E402
-from benchmarks.peers.cell import Cell, control_groups, in_memory, machine_busy  # noqa: E402
+from benchmarks.peers.cell import Cell, machine_busy  # noqa: E402
 from benchmarks.peers.exim import Exim  # noqa: E402
-from benchmarks.peers.ground import MARK, Unavailable, enter  # noqa: E402
+from benchmarks.peers.ground import Unavailable, settle_in  # noqa: E402
 from benchmarks.peers.opensmtpd import OpenSmtpd  # noqa: E402
 from benchmarks.peers.ours import Postillon  # noqa: E402
 from benchmarks.peers.peer import Peer, Place  # noqa: E402
@@ -149,18 +149,8 @@ def main() -> None:
     if given.source:
         results = Results.load(given.source)
     else:
-        if os.geteuid() != 0 or control_groups() is None:
-            raise SystemExit("needs root and control groups of version 2 (cgroup2)")
-        if in_memory(given.folder or Path(tempfile.gettempdir())):
-            raise SystemExit("the runs would lie in memory: name a folder on a disk with --folder")
-        if os.environ.get(MARK) != "1":
-            for peer in chosen(given)[1]:  # while there is a network to fetch from
-                try:
-                    peer.prepare(given.cache)
-                except Unavailable as error:
-                    print(f"left out: {error}", file=sys.stderr)
-        enter("benchmarks.peers", sys.argv[1:])
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+        fetches = [partial(peer.prepare, given.cache) for peer in chosen(given)[1]]
+        settle_in("benchmarks.peers", given.folder, fetches)
         results = run(given)
     print(tables(results))
     if given.save:

@@ -10,13 +10,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from benchmarks.peers.cell import control_groups, in_memory
 
 MARK = "POSTILLON_PEERS_GROUND"  # in the environment once the namespaces are ours
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
@@ -101,6 +105,37 @@ def enter(module: str, arguments: Sequence[str]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         request = struct.pack("16sH14x", b"lo", IFF_UP | IFF_RUNNING)
         fcntl.ioctl(sock, SIOCSIFFLAGS, request)
+
+
+def settle_in(module: str, folder: Path | None, fetches: Iterable[Callable[[], object]]) -> None:
+    """Go on as `enter` does, where runs are possible. Raises SystemExit where they are not.
+
+    folder: where they lie; None: where temporary files do. fetches: what needs the network, which is
+    gone then; each may raise Unavailable.
+    """
+    if os.geteuid() != 0 or control_groups() is None:
+        raise SystemExit("needs root and control groups of version 2 (cgroup2)")
+    if in_memory(folder or Path(tempfile.gettempdir())):
+        raise SystemExit("the runs would lie in memory: name a folder on a disk with --folder")
+    if os.environ.get(MARK) != "1":
+        for fetch in fetches:
+            try:
+                fetch()
+            except Unavailable as error:
+                print(f"left out: {error}", file=sys.stderr)
+    enter(module, sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+
+
+@contextmanager
+def passing_folder(prefix: str, where: Path | None) -> Iterator[Path]:
+    """A folder for one run, which servers may enter that have dropped their privileges."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Root:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.page import put_between
 from benchmarks.peers.plot import plot
 from benchmarks.peers.results import Results
 
@@ -92,11 +93,5 @@ def write_docs(results: Results, docs: Path) -> None:
     figures = docs / FIGURES
     results.save(figures / DATA)
     (figures / PLOT).write_text(plot(results, OURS))
-    page = docs / "performance.md"
-    text = page.read_text()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} lacks the lines {BEGIN} and {END}")
     picture = f"![Messages a second and CPU per message, by server]({FIGURES}/{PLOT})"
-    page.write_text(f"{before}{BEGIN}\n\n{picture}\n\n{tables(results)}\n\n{END}{after}")
+    put_between(docs, BEGIN, END, f"{picture}\n\n{tables(results)}")
