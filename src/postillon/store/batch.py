@@ -109,7 +109,7 @@ class Turnstile:
         begin: Callable[[Batch], None],
         most: int,
         most_octets: int,
-        free: Callable[[], bool] = lambda: True,
+        free: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._free = free
@@ -124,12 +124,12 @@ class Turnstile:
         self._waiting.append(job)
         if not self._closed:
             self._closed = True
-            self._loop.call_soon(self._turn, TURNS, PAUSES)
+            self._loop.call_soon(self._turn)
 
     def passed(self) -> None:
         """The batch under way is finished: the next one may begin, behind the answers to this one."""
         if self._waiting:
-            self._loop.call_soon(self._turn, TURNS, PAUSES)
+            self._loop.call_soon(self._turn)
             return
         self._closed = False
         if self._idle is not None and not self._idle.done():
@@ -141,7 +141,7 @@ class Turnstile:
             self._idle = self._loop.create_future()
             await self._idle
 
-    def _turn(self, left: int, pauses: int) -> None:
+    def _turn(self, left: int = TURNS, pauses: int = PAUSES) -> None:
         if left:
             self._loop.call_soon(self._turn, left - 1, pauses)
             return

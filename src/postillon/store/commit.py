@@ -108,9 +108,12 @@ class Committer:
     def free(self) -> bool:
         """Take the lock of all writers for the batch that begins now; False if another has it."""
         try:
-            self._held = self._held or self._lock.try_acquire()
+            return self._take()
         except OSError:
             return True  # the batch will meet it too, and says so to those who wait
+
+    def _take(self) -> bool:
+        self._held = self._held or self._lock.try_acquire()
         return self._held
 
     def begin(self, batch: Batch) -> None:
@@ -124,8 +127,7 @@ class Committer:
         try:
             if room and batch.light and not self._stopped:
                 self._append(batch)
-                if self._held or self._lock.try_acquire():
-                    self._held = True
+                if self._take():
                     self._transact(batch)
         except Exception as error:  # the thread deals with it
             batch.trouble = error

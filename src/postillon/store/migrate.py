@@ -83,8 +83,7 @@ def unfit(database: Path) -> str:
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(where, flags=flags)
         try:
-            execute: Execute = connection.cursor().execute
-            applied = dict(execute("SELECT number, hash FROM migration").fetchall())
+            applied = _applied(connection.cursor().execute)
         finally:
             connection.close()
     except apsw.Error:
@@ -113,9 +112,8 @@ def migrate(
     except apsw.Error:
         _roll_back(connection)
         raise
-    applied = dict(execute("SELECT number, hash FROM migration").fetchall())
     done = []
-    for migration in pending(known, applied):
+    for migration in pending(known, _applied(execute)):
         execute("BEGIN IMMEDIATE")
         try:
             execute(migration.sql)
@@ -129,6 +127,10 @@ def migrate(
             raise
         done.append(migration.name)
     return done
+
+
+def _applied(execute: Execute) -> dict[int, str]:
+    return dict(execute("SELECT number, hash FROM migration").fetchall())
 
 
 def _roll_back(connection: apsw.Connection) -> None:
