@@ -169,7 +169,7 @@ def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig,
     made = Plan(submission, reading, copy, now, now, _lane(submission, reading, config))
     if submission.release_at > now:
         made.release_at = submission.release_at
-    if here and reading.structure.subtype == b"report":
+    if here:
         made.report = receipts.read(content, reading.structure)
     _lay_out(made, lookups)
     mail = mail_of(envelope.reverse_path is None, made.lane)

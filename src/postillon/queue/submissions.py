@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from postillon.account import owned
 from postillon.account.errors import AccountError
@@ -101,7 +102,7 @@ def write(tx: Tx, account: AccountId, made: Plan, accepted: Accepted, sent: Sent
         "SELECT thread FROM email WHERE account = ? AND email = ?",
         (account, sent.email),
     )
-    complete = msgspec.structs.replace(
+    complete = replace(
         sent,
         id=(yield from owned.new_id(account)),
         thread=rows[0][0] if rows else sent.thread,
@@ -158,9 +159,8 @@ def cancel(tx: Tx, account: AccountId, submission: int) -> Steps[bool]:
     yield from remove(sent.queue_id)
     facts: dict[str, object] = {"by": "its sender"}
     yield from trace.event(sent.queue_id, tx.now, "canceled", facts)
-    replace = msgspec.structs.replace
     legs = tuple(replace(leg, delivered=NO, reply="250 2.0.0 canceled") for leg in sent.delivery)
-    yield from _change(tx, account, [msgspec.structs.replace(sent, undo=CANCELED, delivery=legs)])
+    yield from _change(tx, account, [replace(sent, undo=CANCELED, delivery=legs)])
     return True
 
 
@@ -253,9 +253,9 @@ def add_report(
 def _as_told(leg: Leg, item: Told) -> Leg:
     """What this server knows better stays: only what went to another server has an open end."""
     if item.displayed:
-        leg = msgspec.structs.replace(leg, displayed=True)
+        leg = replace(leg, displayed=True)
     if item.delivered and leg.delivered == UNKNOWN:
-        leg = msgspec.structs.replace(leg, delivered=item.delivered, reply=item.reply or leg.reply)
+        leg = replace(leg, delivered=item.delivered, reply=item.reply or leg.reply)
     return leg
 
 
@@ -280,10 +280,10 @@ def _now(old: Sent) -> Steps[Sent]:
             for path in leg.targets or (leg.address,)
         ]  # fmt: skip
         worst = min(told, key=lambda one: (QUEUED, NO, UNKNOWN, YES).index(one[0]))
-        legs.append(msgspec.structs.replace(leg, delivered=worst[0], reply=worst[1]))
+        legs.append(replace(leg, delivered=worst[0], reply=worst[1]))
     waits = loaded is not None and _untouched(*loaded)
     undo = FINAL if old.undo == PENDING and not waits else old.undo
-    return msgspec.structs.replace(old, undo=undo, delivery=tuple(legs))
+    return replace(old, undo=undo, delivery=tuple(legs))
 
 
 def _untouched(message: QueueMessage, recipients: Sequence[QueueRecipient]) -> bool:
