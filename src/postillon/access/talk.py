@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from ipaddress import ip_address
 
+from postillon.directory.guests import Guests, nobody
+from postillon.directory.signin import Granted
 from postillon.net.deflate import DeflateStream
 from postillon.net.stream import Stream
 
@@ -15,12 +18,13 @@ ENOUGH = 64 * 1024  # octets of output that are sent before more is made
 class Talk:
     """The output of one connection, which is `stream`."""
 
-    __slots__ = ("_out", "_out_size", "stream")
+    __slots__ = ("_out", "_out_size", "depart", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream: Stream | DeflateStream = stream
         self._out: list[bytes] = []
         self._out_size = 0
+        self.depart = nobody  # to be called when the client leaves the account; again does no harm
 
     @property
     def private(self) -> bool:
@@ -40,6 +44,10 @@ class Talk:
         """Send when much was said."""
         if self._out_size >= ENOUGH:
             await self.flush()
+
+    def stay(self, guests: Guests, granted: Granted, end: Callable[[], None]) -> None:
+        """Somebody has signed in. end: called when what has let them in is good no longer."""
+        self.depart = guests.enter(granted.principal.id, granted.credential, end)
 
     def part(self, farewell: bytes) -> None:
         """End it from outside: the session ends after its present work, or is cut off."""

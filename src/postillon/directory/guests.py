@@ -17,6 +17,11 @@ from postillon.directory.topics import STANDING
 from postillon.store.operation import EVERYTHING, Store, StoreError
 
 LOOK_S = 300.0
+FAREWELL = "Signed out: the password was changed or the access revoked"
+
+
+def nobody() -> None:
+    """What to call when somebody goes who has not signed in."""
 
 
 @dataclass(frozen=True, slots=True)

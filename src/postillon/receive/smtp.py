@@ -20,6 +20,7 @@ from postillon.account.accounts import Accounts
 from postillon.account.ids import AccountId
 from postillon.clock import Clock, system_clock
 from postillon.directory.directory import Directory
+from postillon.directory.guests import FAREWELL, nobody
 from postillon.directory.signin import Answer, Ask, Granted, SignIn, SignIns
 from postillon.directory.throttle import network
 from postillon.log import SILENT, Log
@@ -92,7 +93,7 @@ TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors")
 TOO_MANY_LOGINS = reply(421, "4.7.0", "Too many failed logins")
 TOO_MANY_UNKNOWN = reply(421, "4.7.1", "Too many unknown recipients")
 NO_ROOM = reply(452, "4.3.1", "No room for this message at present")
-SIGNED_OUT = reply(421, "4.7.0", "Signed out: the password was changed or the access revoked")
+SIGNED_OUT = reply(421, "4.7.0", FAREWELL)
 STOPPING = reply(421, "4.3.2", "The server is stopping")
 BROKEN = reply(421, "4.3.0", "Something went wrong on our side")
 NOT_NOW = reply(451, "4.3.0", "The message could not be accepted; try again later")
@@ -183,7 +184,7 @@ class SmtpSession:
         self._errors = self._failed_logins = self._unknown = 0
         self._deadline = 0.0  # monotonic; when the next command or the whole content must be here
         self._closing = False
-        self._depart: Callable[[], None] | None = None  # from the guests
+        self._depart = nobody  # from the guests
         self._engine = SmtpServerEngine(self._offer())
         self._decide: dict[type, Callable[..., Reply | None]] = {
             Data: self._data,
@@ -412,8 +413,7 @@ class SmtpSession:
     def leave(self) -> None:
         """The connection ends."""
         self.discard()
-        if self._depart is not None:
-            self._depart()
+        self._depart()
 
     # The mail transaction
 

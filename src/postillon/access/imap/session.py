@@ -43,6 +43,7 @@ from postillon.account.account import Account
 from postillon.account.changes import Placement
 from postillon.account.errors import MailboxNotFound, NotAllowed
 from postillon.account.ids import AccountId
+from postillon.directory.guests import FAREWELL
 from postillon.directory.signin import Granted
 from postillon.net.stream import PlaintextInjected, Stream
 from postillon.protocol.imap import engine as engines
@@ -155,7 +156,7 @@ def _of_uids(command: Command) -> bool:
 class Session(Talk):
     """Keeps little: a mailbox's UIDs while one is selected, and nothing of any message."""
 
-    __slots__ = ("_account", "_deadline", "_depart", "_progress_at", "_tag", "_wrong", "closing",
+    __slots__ = ("_account", "_deadline", "_progress_at", "_tag", "_wrong", "closing",
                  "engine", "extras", "failed_logins", "log", "notices", "server", "upload",
                  "view")  # fmt: skip
 
@@ -171,7 +172,6 @@ class Session(Talk):
         self.failed_logins = 0
         self.log = server.log.bind(protocol="imap", peer=stream.peer.ip)
         self._account: Account | None = None
-        self._depart: Callable[[], None] | None = None  # from the guests
         self._deadline = 0.0  # of the loop's clock: when a client must have logged in
         self._tag = ""  # of the command under way
         self._progress_at = 0.0  # of the loop's clock: when INPROGRESS was due last
@@ -266,19 +266,18 @@ class Session(Talk):
         self.log = self.log.bind(account=principal.id)
         tls = self.stream.tls is not None
         self.log.info("login", login=principal.login, by=granted.credential, tls=tls)
-        guests = self.server.sign_ins.guests
-        self._depart = guests.enter(principal.id, granted.credential, self._signed_out)
+        self.stay(self.server.sign_ins.guests, granted, self._signed_out)
         self.server.meter.count("imap_logins")
 
     def _signed_out(self) -> None:
         """What has let the client in is good no longer."""
         self.log.info("signed_out")
         self.closing = True
-        self.part(b"* BYE Signed out: the password was changed or the access revoked\r\n")
+        self.part(b"* BYE %b\r\n" % FAREWELL.encode())
 
     def leave_account(self) -> None:
         """Nobody is logged in any more, and nothing is enabled (RFC 8437 section 3)."""
-        self._leave_guests()
+        self.depart()
         self._account = None
         self.notices = None
         self.extras = Extra.NONE
@@ -286,11 +285,6 @@ class Session(Talk):
         self.log = self.server.log.bind(protocol="imap", peer=self.stream.peer.ip)
         login_time = self.server.config.login_time.total_seconds()
         self._deadline = asyncio.get_running_loop().time() + login_time
-
-    def _leave_guests(self) -> None:
-        if self._depart is not None:
-            self._depart()
-            self._depart = None
 
     def restart(self) -> None:
         """TLS has begun: everything heard before is forgotten (RFC 3501 section 6.2.1)."""
@@ -416,7 +410,7 @@ class Session(Talk):
         finally:
             if self.upload is not None:
                 self.upload.discard()
-            self._leave_guests()
+            self.depart()
             await self._leave()
             self.stream.close()
 

@@ -16,6 +16,7 @@ from postillon.access.pop3 import entry, messages
 from postillon.access.talk import Talk
 from postillon.account.errors import AccountError, MailboxNotFound, MaildropInUse, MaildropLost
 from postillon.account.maildrop import Maildrop
+from postillon.directory.guests import FAREWELL
 from postillon.directory.principals import Principal
 from postillon.directory.signin import Granted, SignIn
 from postillon.net.stream import PlaintextInjected, Stream
@@ -73,7 +74,7 @@ class Open:
 
 
 class Session(Talk):
-    __slots__ = ("_deadline", "_depart", "_wrong", "closing", "engine", "failed_logins",
+    __slots__ = ("_deadline", "_wrong", "closing", "engine", "failed_logins",
                  "log", "mailbox", "server", "user")  # fmt: skip
 
     def __init__(self, server: Pop3Server, stream: Stream) -> None:
@@ -81,7 +82,6 @@ class Session(Talk):
         super().__init__(stream)
         self.engine = Pop3Engine()
         self.mailbox: Open | None = None
-        self._depart: Callable[[], None] | None = None  # from the guests
         self.user = b""  # said with USER
         self.closing = False
         self.failed_logins = 0
@@ -118,14 +118,13 @@ class Session(Talk):
             "login", login=principal.login, by=granted.credential, tls=tls, messages=len(drop.uids)
         )
         server.meter.count("pop3_logins")
-        guests = server.sign_ins.guests
-        self._depart = guests.enter(principal.id, granted.credential, self._signed_out)
+        self.stay(server.sign_ins.guests, granted, self._signed_out)
 
     def _signed_out(self) -> None:
         """What has let the client in is good no longer. Without QUIT nothing is deleted."""
         self.log.info("signed_out")
         self.closing = True
-        self.part(err("Signed out: the password was changed or the access revoked", "AUTH"))
+        self.part(err(FAREWELL, "AUTH"))
 
     def restart(self) -> None:
         """TLS has begun: everything heard before is forgotten (RFC 2595 section 4)."""
@@ -159,8 +158,7 @@ class Session(Talk):
         except Exception as error:
             self._fault("session_failed", error)
         finally:
-            if self._depart is not None:
-                self._depart()
+            self.depart()
             await self._leave()
             self.stream.close()
 

@@ -84,9 +84,8 @@ class Webmail:
             return web.Response(status=404, text=text)
         encoding, body = file.form(request.headers.get("Accept-Encoding", ""))
         etag = f'{file.etag[:-1]}-{encoding}"' if encoding else file.etag
-        versioned = (
-            name == PAPER and request.query_string != ""
-        )  # by the client that was built with it
+        # The client asks for the paper that it was built with.
+        versioned = name == PAPER and request.query_string != ""
         headers = {
             **HEADERS,
             "Cache-Control": FOR_EVER if file.hashed or versioned else ASK_FIRST,
