@@ -24,7 +24,7 @@ from postillon.route.nexthop import Hosts, NextHops
 from postillon.server.config import Configuration
 from postillon.server.data_folder import LOCK
 from postillon.server.listeners import ListenError, open_listeners
-from postillon.server.privileges import PrivilegeError, intended_owner, out_of_reach
+from postillon.server.privileges import REACHABLE, PrivilegeError, intended_owner, out_of_reach
 from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
 from postillon.store.database import NAME
 from postillon.store.migrate import unfit
@@ -114,8 +114,7 @@ def _process(config: Configuration) -> Iterator[Finding]:
         )
     else:
         if closed is not None:
-            hint = "install Python and Postillon where everybody may read, such as /usr and /opt"
-            yield _error("server.user", f"{user!r} may not enter {closed}", hint)
+            yield _error("server.user", f"{user!r} may not enter {closed}", REACHABLE)
     if os.geteuid() != 0 and config.server.user:
         own = pwd.getpwuid(os.geteuid()).pw_name
         if config.server.user != own:

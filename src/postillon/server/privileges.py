@@ -39,6 +39,9 @@ def intended_owner(config: ServerConfig) -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
+REACHABLE = "install Python and Postillon where everybody may read, such as /usr and /opt"
+
+
 def out_of_reach(user: str, needed: Sequence[Path] = ()) -> Path | None:
     """The first folder on the way to Python, or to ourselves, that this account may not enter.
 

@@ -27,7 +27,7 @@ from postillon.server.commands.common import REFUSED, at_desk, guarded
 from postillon.server.config import NAME, load
 from postillon.server.data_folder import make_folder
 from postillon.server.offered import offered
-from postillon.server.privileges import out_of_reach
+from postillon.server.privileges import REACHABLE, out_of_reach
 from postillon.server.starter import starter
 
 DATA = "data"
@@ -193,8 +193,7 @@ def _owner(user: str | None) -> tuple[int, int] | None:
         return None
     closed = out_of_reach(user)
     if closed is not None:
-        hint = "install Python and Postillon where everybody may read, such as /usr and /opt"
-        raise Refused(f"{user!r} may not enter {closed}, which the server needs", hint)
+        raise Refused(f"{user!r} may not enter {closed}, which the server needs", REACHABLE)
     return entry.pw_uid, entry.pw_gid
 
 
