@@ -5,7 +5,7 @@ import { Check, Field, Icon, Spinner } from "../views/common";
 import { at, call, get, type Account, type AccountMade, type AppPassword, type SecondFactor, type Share } from "./api";
 import { Badge, type Change, Facts, FormDialog, Head, Loading, Once, Review, Search, Table } from "./parts";
 import { act, go, hash, useLoad, words } from "./state";
-import { a, ago, moment } from "./text";
+import { a, ago, moment, yesNo } from "./text";
 
 const AT_ONCE = 100;
 
@@ -156,7 +156,6 @@ function Properties(props: { account: Account; saved: (account: Account) => void
     }));
     say(a("saved"));
   };
-  const yes = (value: boolean) => a(value ? "yes" : "no");
   const room = (value: number) => (value ? size(value) : a("no_limit"));
   const spoken = (tag: string) => LANGUAGES[tag as keyof typeof LANGUAGES] ?? (tag || a("not_known"));
   const all: Change[] = [
@@ -167,10 +166,10 @@ function Properties(props: { account: Account; saved: (account: Account) => void
     },
     { name: a("language"), from: spoken(one.language), to: spoken(language) },
     {
-      name: a("account_enabled"), from: yes(one.enabled), to: yes(enabled),
+      name: a("account_enabled"), from: yesNo(one.enabled), to: yesNo(enabled),
       effect: a(enabled ? "effect_account_on" : "effect_account_off", { login: one.login, addresses: one.addresses.join(", ") }),
     },
-    { name: a("administrator"), from: yes(one.admin), to: yes(admin), effect: a(admin ? "administrator_hint" : "effect_admin_off") },
+    { name: a("administrator"), from: yesNo(one.admin), to: yesNo(admin), effect: a(admin ? "administrator_hint" : "effect_admin_off") },
   ];
   return (
     <>

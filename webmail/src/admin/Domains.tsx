@@ -4,7 +4,7 @@ import { ask, say } from "../state/app";
 import { at, call, get, type Checked, type Domain } from "./api";
 import { Badge, type Change, CopyText, FormDialog, Head, Loading, Review, Table } from "./parts";
 import { act, go, hash, useLoad } from "./state";
-import { a, named } from "./text";
+import { a, named, yesNo } from "./text";
 
 const VERDICT = { right: "good", other: "warn", missing: "bad", unknown: "quiet" } as const;
 
@@ -126,11 +126,10 @@ function Properties(props: { domain: Domain; saved: (domain: Domain) => void }) 
     props.saved(await call<Domain>("PATCH", at("domains", one.name), change));
     say(a("saved"));
   };
-  const yes = (value: boolean) => a(value ? "yes" : "no");
   const domain = one.unicode;
   const all: Change[] = [
     {
-      name: a("domain_enabled"), from: yes(one.enabled), to: yes(enabled),
+      name: a("domain_enabled"), from: yesNo(one.enabled), to: yesNo(enabled),
       effect: a(enabled ? "effect_domain_on" : "effect_domain_off", { n: one.accounts + one.aliases + one.groups }),
     },
     {
@@ -138,7 +137,7 @@ function Properties(props: { domain: Domain; saved: (domain: Domain) => void }) 
       effect: a(catcher ? "effect_catch_all" : "effect_catch_all_off", { domain }),
     },
     { name: a("separator"), from: one.separator, to: separator, effect: a("separator_hint", { domain }) },
-    { name: a("split"), from: yes(one.split), to: yes(split), effect: split ? a("split_hint") : a("effect_catch_all_off", { domain }) },
+    { name: a("split"), from: yesNo(one.split), to: yesNo(split), effect: split ? a("split_hint") : a("effect_catch_all_off", { domain }) },
     { name: a("next_hop"), from: one.next_hop ?? "", to: hop.trim(), effect: a("next_hop_hint") },
   ];
   return (

@@ -3,7 +3,7 @@ import { size } from "../i18n";
 import { get, type Story } from "./api";
 import { Badge, Facts, Head, Loading, Search } from "./parts";
 import { go, hash, useLoad } from "./state";
-import { a, moment, named } from "./text";
+import { a, moment, named, yesNo } from "./text";
 
 const GOOD = new Set(["delivered", "relayed"]);
 const ENDED = new Set(["failed", "bounced", "expired", "dropped"]);
@@ -86,6 +86,6 @@ export function said(name: string, value: unknown): string {
   if (typeof value === "number" && MOMENTS.has(name)) return moment(value);
   if (Array.isArray(value)) return value.map((one) => said("", one)).join("; ");
   if (value && typeof value === "object") return Object.entries(value).map(([key, inner]) => `${named("fact", key)}: ${said(key, inner)}`).join(", ");
-  if (typeof value === "boolean") return value ? a("yes") : a("no");
+  if (typeof value === "boolean") return yesNo(value);
   return String(value ?? "");
 }

@@ -26,6 +26,10 @@ export function a(key: AdminKey, values: Record<string, string | number> = {}): 
   });
 }
 
+export function yesNo(value: boolean): string {
+  return a(value ? "yes" : "no");
+}
+
 /** A text whose key is made from what the server says; otherwise that itself. */
 export function named(prefix: string, value: string): string {
   const key = `${prefix}_${value.replace(/[-.\s]/g, "_")}`;

@@ -1,6 +1,6 @@
 /** For `boot.ts`: asks, and leaves each answer for `early`. */
 
-import { EARLY, keyOf, type Early } from "./early";
+import { EARLY, keyOf, REFRESH, type Early } from "./early";
 
 const asked: Early["asked"] = new Map();
 
@@ -21,8 +21,6 @@ export function ahead<T>(method: string, url: string, body = "", token = ""): Pr
   asked.set(keyOf(method, url, body), answer);
   return answer.then((found) => (found.status === 200 ? (found.clone().json() as T) : null)).catch(() => null);
 }
-
-export const REFRESH = "/auth/session/refresh";
 
 /** The token that the cookie of an earlier time still gives; "" for none. */
 export async function token(): Promise<{ token: string; login: string }> {

@@ -4,6 +4,8 @@
  */
 
 export const EARLY = "postillonEarly";
+/** Where a page asks first: the cookie of an earlier time for a token. With an empty object. */
+export const REFRESH = "/auth/session/refresh";
 
 export interface Early {
   asked: Map<string, Promise<Response>>;

@@ -4,7 +4,7 @@
  */
 
 import type { Credentials } from "../jmap/client";
-import { early } from "../lib/early";
+import { early, REFRESH } from "../lib/early";
 
 export class SignInError extends Error {
   constructor(
@@ -21,7 +21,6 @@ interface Given {
   account?: { login?: string; admin?: boolean };
 }
 
-const REFRESH = "/auth/session/refresh";
 const EARLY_S = 30; // a token is renewed so long before it ends
 
 export class OwnCredentials implements Credentials {

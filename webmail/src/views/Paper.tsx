@@ -31,6 +31,7 @@ export interface Found {
 type Movable = Element & { moveBefore?: (node: Node, before: Node | null) => void };
 let spare: HTMLIFrameElement | null = null;
 
+/** Laid out of sight: the style of a spare one keeps it from eyes, keys and screen readers. */
 function sheet(): HTMLIFrameElement {
   const frame = document.createElement("iframe");
   frame.className = "paper-spare";
@@ -45,21 +46,14 @@ function sheet(): HTMLIFrameElement {
 function keepSpare(): boolean {
   if (!(document.body as Movable).moveBefore) return false;
   if (spare) return true;
-  spare = sheet();
-  spare.inert = true;
-  spare.tabIndex = -1;
-  spare.ariaHidden = "true";
-  const made = spare;
+  const made = (spare = sheet());
   made.onload = () => {
-    if (spare === made && !loaded(made)) drop(); // it could not be had: the next one is loaded where it is needed
+    if (loaded(made)) return;
+    made.remove(); // it could not be had: the next one is loaded where it is needed
+    spare = null;
   };
-  document.body.append(spare);
+  document.body.append(made);
   return true;
-}
-
-function drop(): void {
-  spare?.remove();
-  spare = null;
 }
 
 /** A sheet in its place, which may have been loaded already. */
@@ -73,9 +67,6 @@ function take(slot: HTMLElement): HTMLIFrameElement {
   }
   if (frame.parentNode !== slot) slot.append(frame);
   frame.className = "paper";
-  frame.inert = false;
-  frame.removeAttribute("tabindex");
-  frame.ariaHidden = null;
   setTimeout(keepSpare, SPARE_MS);
   return frame;
 }

@@ -234,7 +234,7 @@ export function Dialog(props: {
       }}
     >
       <div class="dialog-inner">
-        <header>
+        <header role="presentation">
           <h2 id={id}>{props.title}</h2>
           <IconButton icon="close" label={t("close")} onClick={props.close} />
         </header>
