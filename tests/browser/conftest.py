@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from support.administration import ADMIN, PERSON, Administration
 from support.browser import chromium, fill, missing
 from support.letters import letters
-from support.server import PASSWORD, Server
+from support.server import HOST, PASSWORD, Server, free_ports
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -45,18 +48,68 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def far_port() -> int:
+    """Where the server of far.example is, when a test has one listen."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="session")
+def admin_server(tmp_path_factory: pytest.TempPathFactory, far_port: int) -> Iterator[Server]:
+    made = Server(
+        tmp_path_factory.mktemp("admin"),
+        logins=(ADMIN, PERSON),
+        protocols=("smtp", "submissions", "imap", "http"),
+        settings={
+            "auth": "argon2_memory = 64\nargon2_passes = 1",
+            "route": f'routes = ["far.example smtp://{HOST}:{far_port}"]',
+        },
+    )
+    command(made, "account", "set", ADMIN, "--admin")
+    with made:
+        yield made
+
+
+def command(server: Server, *words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "postillon.server.main", *words, "--config", str(server.config_file)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def own_browser(admin_server: Server) -> Iterator[Browser]:
+    """After the server: while it lives the thread has an event loop."""
+    yield from launched()
+
+
+@pytest.fixture
+def admin(own_browser: Browser, admin_server: Server) -> Iterator[Administration]:
+    """An administrator, signed in."""
+    opened = Administration(own_browser, admin_server)
+    opened.page.locator(".admin").wait_for()
+    yield opened
+    opened.context.close()
+    assert opened.faults == []
+
+
 @pytest.fixture(scope="module")
 def browser(server: Server) -> Iterator[Browser]:
     """Not for the session: while it lives the thread has an event loop; other tests want their own."""
+    yield from launched()
+
+
+def launched() -> Iterator[Browser]:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
+        made = playwright.chromium.launch(
             executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
-        yield launched
-        launched.close()
+        yield made
+        made.close()
 
 
 @pytest.fixture

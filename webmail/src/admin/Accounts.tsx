@@ -146,7 +146,7 @@ function Properties(props: { account: Account; saved: (account: Account) => void
   const [name, setName] = useState(one.name);
   const [enabled, setEnabled] = useState(one.enabled);
   const [admin, setAdmin] = useState(one.admin);
-  const [quota, setQuota] = useState(one.quota === null ? "" : String(Math.round(one.quota / 1_000_000)));
+  const [quota, setQuota] = useState(one.quota === null ? "" : String(one.quota / 1_000_000));
   const [language, setLanguage] = useState(one.language);
   const [reviewing, setReviewing] = useState(false);
   const octets = quota.trim() ? Math.round(Number(quota) * 1_000_000) : 0;

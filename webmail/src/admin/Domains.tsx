@@ -136,7 +136,10 @@ function Properties(props: { domain: Domain; saved: (domain: Domain) => void }) 
       name: a("catch_all"), from: one.catch_all[0] ?? a("nobody"), to: catcher || a("nobody"),
       effect: a(catcher ? "effect_catch_all" : "effect_catch_all_off", { domain }),
     },
-    { name: a("separator"), from: one.separator, to: separator, effect: a("separator_hint", { domain }) },
+    {
+      name: a("separator"), from: one.separator, to: separator,
+      effect: a(separator ? "effect_separator" : "effect_separator_off", { separator, domain }),
+    },
     { name: a("split"), from: yesNo(one.split), to: yesNo(split), effect: split ? a("split_hint") : a("effect_catch_all_off", { domain }) },
     { name: a("next_hop"), from: one.next_hop ?? "", to: hop.trim(), effect: a("next_hop_hint") },
   ];

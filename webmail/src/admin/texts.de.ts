@@ -113,6 +113,8 @@ export const de: AdminCatalogue = {
   effect_domain_off: "Post an alle {n} Adressen darin wird ab jetzt abgewiesen. Was gespeichert ist, bleibt.",
   effect_domain_on: "Post an alle {n} Adressen darin wird wieder angenommen.",
   effect_quota_full: "{used} sind schon belegt: neue Post wird abgewiesen, bis etwas gelöscht ist.",
+  effect_separator: "Ab jetzt erreicht ada{separator}laden@{domain} ada.",
+  effect_separator_off: "Was vor dem @ steht, ist ein einziger Name, was immer darin vorkommt.",
   emails: "E-Mails",
   enabled: "an",
   event_accepted: "angenommen",

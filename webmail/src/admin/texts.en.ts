@@ -115,6 +115,8 @@ export const en = {
   effect_domain_off: "Mail to all {n} addresses in it is refused from now on. What is stored stays.",
   effect_domain_on: "Mail to all {n} addresses in it is taken again.",
   effect_quota_full: "{used} are used already: new mail is refused until some of it is deleted.",
+  effect_separator: "From now on ada{separator}shop@{domain} reaches ada.",
+  effect_separator_off: "What stands before the @ is one name, whatever is in it.",
   emails: "Emails",
   enabled: "on",
   event_accepted: "accepted",

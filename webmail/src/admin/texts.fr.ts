@@ -113,6 +113,8 @@ export const fr: AdminCatalogue = {
   effect_domain_off: "Le courrier pour ses {n} adresses est refusé dès maintenant. Ce qui est stocké reste.",
   effect_domain_on: "Le courrier pour ses {n} adresses est de nouveau accepté.",
   effect_quota_full: "{used} sont déjà utilisés : le nouveau courrier est refusé tant que rien n’est supprimé.",
+  effect_separator: "Désormais ada{separator}achats@{domain} parvient à ada.",
+  effect_separator_off: "Ce qui précède le @ est un seul nom, quoi qu’il contienne.",
   emails: "Messages",
   enabled: "actif",
   event_accepted: "accepté",
