@@ -60,6 +60,8 @@ export class Answers {
 
 export class JmapClient {
   session!: Session;
+  /** Called when the credentials are no longer taken, whatever was asked for. */
+  ended: () => void = () => undefined;
 
   private constructor(private readonly credentials: Credentials, private readonly base: string) {}
 
@@ -149,7 +151,7 @@ export class JmapClient {
     return (async () => {
       let request = await once();
       if (request.status === 401 && (await this.credentials.renew())) request = await once();
-      if (request.status === 401) throw new SignedOut();
+      if (request.status === 401) throw this.signedOut();
       if (request.status >= 300) throw refusal(request.status, request.responseText);
       return JSON.parse(request.responseText) as { blobId: Id; type: string; size: number };
     })();
@@ -170,7 +172,7 @@ export class JmapClient {
     };
     let answer = await once();
     if (answer.status === 401 && (await this.credentials.renew())) answer = await once();
-    if (answer.status === 401) throw new SignedOut();
+    if (answer.status === 401) throw this.signedOut();
     if (!answer.ok) throw refusal(answer.status, await answer.text());
     return answer;
   }
@@ -202,6 +204,11 @@ export class JmapClient {
         if (change) heard(change);
       }
     }
+  }
+
+  private signedOut(): SignedOut {
+    this.ended();
+    return new SignedOut();
   }
 
   absolute(url: string): string {

@@ -42,7 +42,10 @@ export function plausible(email: string): boolean {
   return PLAUSIBLE.test(email);
 }
 
-/** A list as typed or pasted: commas and semicolons part, quotes and brackets hold together. */
+/**
+ * A list as typed or pasted: commas, semicolons and lines part, quotes and brackets hold together; addresses
+ * alone are parted by blanks as well. "Friends: ada@…, bob@…;" is a group (RFC 5322 section 3.4).
+ */
 export function parseAddresses(text: string): { found: Address[]; rest: string } {
   const pieces: string[] = [];
   let piece = "";
@@ -62,7 +65,7 @@ export function parseAddresses(text: string): { found: Address[]; rest: string }
   pieces.push(piece);
   const found: Address[] = [];
   const unknown: string[] = [];
-  for (const item of pieces.map((one) => one.trim()).filter(Boolean)) {
+  for (const item of pieces.flatMap(apart)) {
     const parts = /^(.*?)\s*<([^<>]+)>$/.exec(item);
     const email = (parts ? parts[2]! : item).trim();
     const name = parts ? parts[1]!.trim().replace(/^"|"$/g, "").replace(/\\(.)/g, "$1") : "";
@@ -70,6 +73,12 @@ export function parseAddresses(text: string): { found: Address[]; rest: string }
     else unknown.push(item);
   }
   return { found, rest: unknown.join(", ") };
+}
+
+function apart(piece: string): string[] {
+  const item = piece.trim().replace(/^mailto:/i, "").replace(/^[^"<>@:]+:\s*/, "");
+  const words = item.split(/\s+/).filter(Boolean);
+  return words.length > 1 && words.every(plausible) ? words : item ? [item] : [];
 }
 
 export function sameAddress(a: string, b: string): boolean {

@@ -192,7 +192,7 @@ export function safeCss(css: string, remote: Set<string>): string {
 const WRITING: Config = {
   ...READING,
   FORBID_TAGS: [...(READING.FORBID_TAGS ?? []), "style"],
-  ADD_ATTR: ["bgcolor", "target", "data-cid", "data-remote"],
+  ADD_ATTR: ["bgcolor", "target", "data-cid", "data-remote", "data-signature"],
   ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel|blob):|data:image\/(?:png|jpe?g|gif|webp|bmp);|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
 };
 
@@ -215,13 +215,19 @@ export function cleanForEditor(html: string): DocumentFragment {
   return adopted;
 }
 
-/** The same for a message that is quoted: its remote images stay out, its own are named by data-cid. */
-export function quotable(html: string): { html: string; embedded: string[] } {
+/**
+ * The same for a message that is quoted: its remote images stay out, its own are named by data-cid. Of a draft
+ * of one's own everything stays; its remote images are not fetched, only named by data-remote.
+ */
+export function quotable(html: string, own = false): { html: string; embedded: string[] } {
   const cleaned = clean(html);
   for (const style of cleaned.fragment.querySelectorAll("style")) style.remove();
-  for (const image of cleaned.fragment.querySelectorAll("img[data-remote]")) {
+  for (const image of own ? [] : cleaned.fragment.querySelectorAll("img[data-remote]")) {
     image.replaceWith(image.getAttribute("alt") ?? "");
   }
+  const signatures = [...cleaned.fragment.querySelectorAll(".signature")];
+  if (!own) for (const one of signatures) one.classList.remove("signature");
+  else signatures.find((one) => !one.closest("blockquote"))?.setAttribute("data-signature", "1");
   const box = document.implementation.createHTMLDocument("").createElement("div");
   box.append(cleaned.fragment);
   return { html: box.innerHTML, embedded: cleaned.embedded };

@@ -24,6 +24,28 @@ export function linked(text: string): string {
   return result + escapeHtml(text.slice(last));
 }
 
+/** A plain text as one writes on it: quotes are quotes again, and what follows "-- " the signature. */
+export function plainToRich(text: string): string {
+  const lines = text.split("\n").map(parse);
+  const sign = lines.findIndex((line) => line.depth === 0 && /^-- ?$/.test(line.text));
+  let html = "";
+  let depth = 0;
+  let signed = false;
+  lines.forEach((line, n) => {
+    for (; depth < line.depth; depth += 1) html += '<blockquote type="cite">';
+    for (; depth > line.depth; depth -= 1) html += "</blockquote>";
+    if (n === sign) html += '<div class="signature" data-signature="1">';
+    if (n === sign) signed = true;
+    else if (signed && !line.text.trim()) {
+      html += "</div>";
+      signed = false;
+    }
+    html += `<div>${linked(line.text) || "<br>"}</div>`;
+  });
+  for (; depth > 0; depth -= 1) html += "</blockquote>";
+  return signed ? `${html}</div>` : html;
+}
+
 interface Line {
   depth: number;
   text: string;

@@ -3,7 +3,8 @@
 import { typing } from "../lib/dom";
 import { go, help, open, question, route } from "./app";
 import { archive, junk, markSeen, remove, select, selectRange, targets, toggleFlag, undo } from "./actions";
-import { compose, composer, forward, reply } from "./compose";
+import { compose, forward, reply } from "./answering";
+import { composer } from "./compose";
 import { cursor, list, selection } from "./list";
 import { byRole, knownBody } from "./mail";
 import { focusSearch } from "../views/SearchBar";

@@ -13,11 +13,14 @@ export const mailboxes = signal<Mailbox[]>([]);
 /** Grows when a message that is known has changed: rows show what they know anew. */
 export const tick = signal(0);
 
+/** Messages that the server has just said are destroyed. */
+export const gone = signal<ReadonlySet<Id>>(new Set());
+
 export { SUMMARY } from "../jmap/first";
 const CHANGING = ["id", "mailboxIds", "keywords"];
 const READING = [
   ...SUMMARY, "blobId", "messageId", "inReplyTo", "references", "sender", "cc", "bcc", "replyTo", "sentAt",
-  "textBody", "htmlBody", "attachments", "bodyValues", "header:List-Unsubscribe:asURLs", "header:List-Id:asText",
+  "textBody", "htmlBody", "attachments", "bodyValues", "header:List-Unsubscribe:asURLs", "header:List-Id:asText", "header:List-Post:asURLs",
   "header:Content-Type:asRaw", "header:Disposition-Notification-To:asAddresses",
 ];
 const PARTS = ["partId", "blobId", "size", "name", "type", "charset", "disposition", "cid"];
@@ -93,10 +96,10 @@ function summaryOf(email: Email): EmailSummary {
   return found as unknown as EmailSummary;
 }
 
-function bodyCall(ids: Record<string, unknown>, id: string): Call {
+function bodyCall(ids: Record<string, unknown>, id: string, most = MAX_BODY): Call {
   return ["Email/get", {
     accountId: mailAccount.value, ...ids, properties: READING, bodyProperties: PARTS,
-    fetchTextBodyValues: true, fetchHTMLBodyValues: true, maxBodyValueBytes: MAX_BODY,
+    fetchTextBodyValues: true, fetchHTMLBodyValues: true, maxBodyValueBytes: most,
   }, id];
 }
 
@@ -121,6 +124,13 @@ export async function loadEmails(ids: Id[]): Promise<Email[]> {
     answers.get<GetResult<Email>>("e").list.forEach(keep);
   }
   return ids.map((id) => bodies.get(id)).filter((email): email is Email => !!email);
+}
+
+/** With all of its text, however long: what is not loaded would be lost when it is saved. Throws if it is gone. */
+export async function loadDraft(id: Id): Promise<Email> {
+  const [found] = (await jmap().request([bodyCall({ ids: [id] }, "e", 0)])).get<GetResult<Email>>("e").list;
+  if (!found) throw new Error(t("draft_gone"));
+  return found;
 }
 
 export function forgetBody(id: Id): void {
@@ -264,6 +274,7 @@ export function refreshed(answers: { maybe<T>(id: string): T | null }): boolean 
       emailState = changes.newState;
       more = changes.hasMoreChanges;
       merge(answers.maybe<GetResult<EmailSummary>>("changed")?.list ?? []);
+      if (changes.destroyed.length) gone.value = new Set(changes.destroyed);
       for (const id of changes.destroyed) {
         const thread = summaries.get(id)?.threadId;
         if (thread) threads.delete(thread);

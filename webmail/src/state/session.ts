@@ -1,12 +1,13 @@
 /** Coming in and going out. */
 
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { JmapClient, SignedOut, Unreachable, type Credentials } from "../jmap/client";
 import { OWN_SESSION } from "../jmap/first";
 import type { Mailbox, Session } from "../jmap/types";
 import { store, stored } from "../lib/dom";
 import { client, go, otherAccount, sayError } from "./app";
 import { OwnCredentials, SignInError } from "./auth";
+import { composer } from "./compose";
 import { forgetAll, loadMailboxes, mailboxes } from "./mail";
 
 export { OWN_SESSION } from "../jmap/first";
@@ -17,6 +18,19 @@ export async function enter(url: string, given: Credentials): Promise<void> {
   credentials = given;
   if (url === OWN_SESSION) store("session", made.session);
   await loadMailboxes(made);
+  begin(made);
+}
+
+/** Which login has to sign in again because its session has ended by itself; "" otherwise. */
+export const ended = signal("");
+
+function begin(made: JmapClient): void {
+  ended.value = "";
+  made.ended = () => {
+    if (client.value !== made) return;
+    ended.value = made.session.username;
+    client.value = null;
+  };
   client.value = made;
 }
 
@@ -37,7 +51,7 @@ export async function resume(): Promise<void> {
       const offline = new OwnCredentials();
       credentials = offline;
       mailboxes.value = stored<Mailbox[]>("mailboxes", []);
-      client.value = JmapClient.offline(OWN_SESSION, kept, offline);
+      begin(JmapClient.offline(OWN_SESSION, kept, offline));
     } else {
       client.value = null;
       if (!(error instanceof SignedOut)) throw error;
@@ -56,7 +70,7 @@ function again(found: OwnCredentials): boolean {
   credentials = found;
   const made = JmapClient.offline(OWN_SESSION, session, found);
   mailboxes.value = boxes;
-  client.value = made;
+  begin(made);
   void made.refreshSession().then(() => store("session", made.session), () => undefined);
   return true;
 }
@@ -77,6 +91,7 @@ export async function lookAt(account: string): Promise<void> {
 
 export async function leave(): Promise<void> {
   const before = credentials;
+  await composer.value?.close();
   otherAccount.value = "";
   credentials = null;
   client.value = null;

@@ -3,10 +3,11 @@ import { t } from "../i18n";
 import { later } from "../lib/dom";
 import { lazy } from "../lib/lazy";
 import { client, drawer, go, hashOf, help, narrow, online, phone, route } from "../state/app";
-import { compose, composer, loadIdentities } from "../state/compose";
+import { compose, revive } from "../state/answering";
+import { composer, loadIdentities, outbox, resumeAll } from "../state/compose";
 import { onKey } from "../state/keys";
 import { inbox } from "../state/mail";
-import { startPush } from "../state/push";
+import { live, startPush } from "../state/push";
 import { OwnCredentials } from "../state/auth";
 import { credentials, leave } from "../state/session";
 import { shownMailbox } from "../state/list";
@@ -45,10 +46,26 @@ function Mail() {
       void loadIdentities().catch(() => undefined);
       void Reader.preload().catch(() => undefined);
       void startNotices();
+      void revive();
     });
+    const again = live.subscribe((is) => {
+      if (is) void resumeAll(); // the server is there again
+    });
+    // A file that misses its place would otherwise take the place of the whole page.
+    const missed = (event: DragEvent) => {
+      if (event.dataTransfer?.types.includes("Files") && !event.defaultPrevented) {
+        event.preventDefault();
+        event.dataTransfer.dropEffect = "none";
+      }
+    };
+    addEventListener("dragover", missed);
+    addEventListener("drop", missed);
     if (location.hash === "#/compose") void compose({});
     return () => {
       removeEventListener("keydown", onKey);
+      removeEventListener("dragover", missed);
+      removeEventListener("drop", missed);
+      again();
       off();
       stop();
     };
@@ -80,6 +97,7 @@ function Mail() {
         )}
         <SearchBar />
         <span class="gap" />
+        {outbox.value > 0 && <span class="offline-mark outbox-mark" role="status"><Icon name="send" /> {t("outbox", { n: outbox.value })}</span>}
         {!online.value && <span class="offline-mark" role="status"><Icon name="lock" /> {t("offline")}</span>}
         {!phone.value && <IconButton icon="help" label={t("keys_title")} keys="?" onClick={() => (help.value = true)} />}
         <MenuButton icon="person" label={t("account")} text={phone.value ? undefined : <span class="who">{here()}</span>} items={[

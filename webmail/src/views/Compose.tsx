@@ -1,9 +1,13 @@
 import { lazy } from "../lib/lazy";
+import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { mediumDate, size, t } from "../i18n";
-import { escapeHtml, htmlToText } from "../lib/text";
-import { phone, prefer } from "../state/app";
-import { composer, identities, maxDelay, signatureHtml, signatureText, type Composer } from "../state/compose";
+import { htmlToText, plainToRich } from "../lib/text";
+import { phone } from "../state/app";
+import { composer, identities, type Composer } from "../state/compose";
+import { gone } from "../state/mail";
+import { maxDelay } from "../state/sending";
+import { signatureText, signedText } from "../state/signature";
 import { Dialog, Field, Icon, IconButton, MenuButton, Spinner } from "./common";
 import { Recipients } from "./Recipients";
 
@@ -19,51 +23,35 @@ function Window({ composer: one }: { composer: Composer }) {
   const [large, setLarge] = useState(false);
   const [dropping, setDropping] = useState(false);
   const [later, setLater] = useState(false);
-  const [generation, setGeneration] = useState(0);
   const box = useRef<HTMLDivElement>(null);
   const touched = () => one.touched();
   const saved = one.saved.value;
+  const generation = one.version.value;
 
-  useEffect(() => {
-    const leaving = () => {
-      if (document.visibilityState === "hidden") void one.save();
-    };
-    document.addEventListener("visibilitychange", leaving);
-    return () => document.removeEventListener("visibilitychange", leaving);
-  }, [one]);
+  // Another device may have gone on with it.
+  useSignalEffect(() => {
+    const now = gone.value;
+    if (one.stored && now.has(one.stored)) void one.follow();
+  });
 
+  /** Without its form; what it looked like is kept for the way back. */
   const toPlain = () => {
-    one.text = one.body ? one.body.text() : htmlToText(new DOMParser().parseFromString(one.html, "text/html").body);
+    const html = one.body?.html() ?? one.html;
+    one.text = one.body ? one.body.text() : htmlToText(new DOMParser().parseFromString(html, "text/html").body);
+    one.rich = { html, text: one.text };
+    one.body = null;
     one.plain.value = true;
-    prefer({ plain: true });
     touched();
   };
   const toRich = () => {
-    one.html = one.text.split("\n").map((line) => `<div>${escapeHtml(line) || "<br>"}</div>`).join("");
-    one.plain.value = false;
-    prefer({ plain: false });
-    touched();
-  };
-  const changeIdentity = (id: string) => {
-    const before = one.from;
-    const next = identities.value.find((identity) => identity.id === id);
-    if (!next) return;
-    if (one.body) one.html = one.body.html();
-    if (before) {
-      const text = signatureText(before);
-      if (text && one.text.includes(text)) one.text = one.text.replace(text, signatureText(next));
-      const paper = new DOMParser().parseFromString(one.html, "text/html");
-      const old = paper.querySelector(".signature");
-      if (old) {
-        const made = paper.createElement("div");
-        made.innerHTML = signatureHtml(next);
-        old.replaceWith(...made.childNodes);
-        one.html = paper.body.innerHTML;
-      }
-    }
-    one.identity.value = id;
+    const text = one.body?.text() ?? one.text;
+    one.html = one.rich?.text === text ? one.rich.html : plainToRich(text);
+    one.rich = null;
     one.body = null;
-    setGeneration(generation + 1);
+    one.plain.value = false;
+    for (const file of one.attachments.value) {
+      if (file.cid && !one.html.includes(`cid:${file.cid}`)) one.files.update(file.key, { cid: null });
+    }
     touched();
   };
   const keys = (event: KeyboardEvent) => {
@@ -93,6 +81,13 @@ function Window({ composer: one }: { composer: Composer }) {
         const files = event.dataTransfer?.files;
         if (!files?.length) return;
         event.preventDefault();
+        void one.attach([...files]);
+      }}
+      onPaste={(event) => {
+        // What the editor has no other use for; text that comes with it (of a spreadsheet, say) goes before.
+        const files = [...(event.clipboardData?.files ?? [])];
+        if (event.defaultPrevented || !files.length || event.clipboardData?.types.some((type) => type.startsWith("text/"))) return;
+        event.preventDefault();
         void one.attach(files);
       }}
     >
@@ -100,7 +95,7 @@ function Window({ composer: one }: { composer: Composer }) {
         {phone.value && <IconButton icon="back" label={t("close_and_save")} onClick={() => void one.close()} />}
         <h2>{one.subject.value.trim() || t("compose")}</h2>
         <span class="muted composer-saved" role="status">
-          {saved === "saving" ? t("saving") : saved === "saved" ? t("saved") : saved === "failed" ? t("not_saved") : ""}
+          {saved === "saving" ? t("saving") : saved === "saved" ? t("saved") : saved === "kept" ? t("saved_here") : saved === "failed" ? t("not_saved") : ""}
         </span>
         {!phone.value && (
           <>
@@ -113,7 +108,7 @@ function Window({ composer: one }: { composer: Composer }) {
         {identities.value.length > 1 && (
           <div class="recipients">
             <label for="composer-from">{t("from")}</label>
-            <select id="composer-from" value={one.identity.value} onChange={(event) => changeIdentity(event.currentTarget.value)}>
+            <select id="composer-from" value={one.identity.value} onChange={(event) => one.writeAs(event.currentTarget.value)}>
               {identities.value.map((identity) => (
                 <option key={identity.id} value={identity.id}>
                   {identity.name ? `${identity.name} <${identity.email}>` : identity.email}
@@ -123,11 +118,11 @@ function Window({ composer: one }: { composer: Composer }) {
           </div>
         )}
         <Recipients
-          label={t("to")} value={one.to} change={touched} focus={!one.focusBody}
+          label={t("to")} value={one.to} text={one.typed[0]} change={touched} focus={!one.focusBody}
           extra={!copies && <button type="button" class="link" onClick={() => setCopies(true)}>{t("cc_bcc")}</button>}
         />
-        {copies && <Recipients label={t("cc")} value={one.cc} change={touched} />}
-        {copies && <Recipients label={t("bcc")} value={one.bcc} change={touched} />}
+        {copies && <Recipients label={t("cc")} value={one.cc} text={one.typed[1]} change={touched} />}
+        {copies && <Recipients label={t("bcc")} value={one.bcc} text={one.typed[2]} change={touched} />}
         <div class="recipients">
           <label for="composer-subject">{t("subject")}</label>
           <input
@@ -185,18 +180,25 @@ function Window({ composer: one }: { composer: Composer }) {
 
 function PlainText({ composer: one, touched }: { composer: Composer; touched: () => void }) {
   const field = useRef<HTMLTextAreaElement>(null);
+  const signed = useRef(one.from ? signatureText(one.from) : "");
   useEffect(() => {
-    one.body = {
+    const made = {
       html: () => "",
       text: () => field.current?.value ?? one.text,
       focus: () => {
         field.current?.focus();
         field.current?.setSelectionRange(0, 0);
       },
+      sign: (_: string, text: string) => {
+        one.text = signedText(one.text, signed.current, text);
+        signed.current = text;
+        if (field.current) field.current.value = one.text;
+      },
     };
+    one.body = made;
     if (one.focusBody) one.body.focus();
     return () => {
-      one.body = null;
+      if (one.body === made) one.body = null;
     };
   }, [one]);
   return (
@@ -206,19 +208,12 @@ function PlainText({ composer: one, touched }: { composer: Composer; touched: ()
         one.text = event.currentTarget.value;
         touched();
       }}
-      onPaste={(event) => {
-        const files = [...(event.clipboardData?.files ?? [])];
-        if (files.length && !event.clipboardData?.types.includes("text/plain")) {
-          event.preventDefault();
-          void one.attach(files);
-        }
-      }}
     />
   );
 }
 
 function Files({ composer: one }: { composer: Composer }) {
-  const shown = one.attachments.value.filter((file) => !file.cid);
+  const shown = one.attachments.value.filter((file) => !file.cid || one.plain.value);
   if (!shown.length) return null;
   return (
     <ul class="files" aria-label={t("attachments")}>
@@ -228,7 +223,10 @@ function Files({ composer: one }: { composer: Composer }) {
           <span class="file-name">{file.name}</span>
           <span class="muted">{file.error || size(file.size)}</span>
           {!file.blobId && !file.error && <progress max={1} value={file.part} aria-label={t("uploading", { name: file.name })} />}
-          <IconButton icon="close" label={t("remove_name", { name: file.name })} onClick={() => one.detach(file.key)} />
+          {file.error && file.file && (
+            <button type="button" class="link" onClick={() => void one.files.again(file.key)}>{t("try_again")}</button>
+          )}
+          <IconButton icon="close" label={t("remove_name", { name: file.name })} onClick={() => one.files.remove(file.key)} />
         </li>
       ))}
     </ul>

@@ -7,7 +7,8 @@ import { cleanForEditor } from "../lib/html";
 import { htmlToText } from "../lib/text";
 import { ask, say } from "../state/app";
 import { blobUrl } from "../state/remote";
-import type { Composer } from "../state/compose";
+import type { Body, Composer } from "../state/compose";
+import { ownSignature } from "../state/signature";
 import { Icon, MenuButton, type IconName } from "./common";
 
 /** Image files in a clipboard or drop. */
@@ -21,6 +22,14 @@ function outgoing(html: string): string {
   for (const image of paper.querySelectorAll("img[data-cid]")) {
     image.setAttribute("src", `cid:${image.getAttribute("data-cid")}`);
     image.removeAttribute("data-cid");
+  }
+  for (const image of paper.querySelectorAll("img[data-remote]")) {
+    image.setAttribute("src", image.getAttribute("data-remote") ?? "");
+    image.removeAttribute("data-remote");
+  }
+  // Text that runs from right to left says so wherever it is read.
+  for (const block of paper.querySelectorAll("div, p, li, blockquote")) {
+    if (!block.closest("[dir]") && /[\u0590-\u08ff\ufb1d-\ufefc]/.test(block.textContent ?? "")) block.setAttribute("dir", "auto");
   }
   for (const image of paper.querySelectorAll('img[src^="blob:"], img:not([src])')) image.remove();
   for (const element of paper.querySelectorAll("[data-signature]")) element.removeAttribute("data-signature");
@@ -46,16 +55,22 @@ export default function Editor({ composer, touched, label }: { composer: Compose
       tagAttributes: { a: { rel: "noopener noreferrer" } },
     });
     editor.current = squire;
-    squire.setHTML(composer.html);
+    squire.setHTML(named(composer.html));
     void showImages(box, composer);
-    composer.body = {
+    const body: Body = {
       html: () => outgoing(squire.getHTML()),
       text: () => htmlToText(new DOMParser().parseFromString(squire.getHTML(), "text/html").body),
       focus: () => {
         squire.focus();
         squire.moveCursorToStart();
       },
+      sign: (html) => {
+        squire.saveUndoState();
+        sign(box, html);
+        adoptStyles(box);
+      },
     };
+    composer.body = body;
     const styles = new MutationObserver(() => adoptStyles(box));
     styles.observe(box, { subtree: true, childList: true, attributes: true, attributeFilter: ["style"] });
     adoptStyles(box);
@@ -69,9 +84,12 @@ export default function Editor({ composer, touched, label }: { composer: Compose
     squire.setKeyHandler("Shift-Tab", null);
     if (composer.focusBody) composer.body.focus();
     return () => {
-      composer.html = squire.getHTML();
-      composer.text = composer.body?.text() ?? composer.text;
-      composer.body = null;
+      // Where something else has taken its place (a plain text, another device's version) that one stands.
+      if (composer.body === body) {
+        composer.html = body.html();
+        composer.text = body.text();
+        composer.body = null;
+      }
       styles.disconnect();
       squire.destroy();
     };
@@ -82,10 +100,15 @@ export default function Editor({ composer, touched, label }: { composer: Compose
     if (!squire) return;
     const places = files.map((file) => squire.insertImage(URL.createObjectURL(file), { alt: file.name }));
     const made = await composer.attach(files, true);
-    made.forEach((one, n) => {
-      if (one.blobId && one.cid) places[n]?.setAttribute("data-cid", one.cid);
-      else places[n]?.remove();
-    });
+    for (const [n, one] of made.entries()) {
+      if (one.blobId && one.cid) {
+        places[n]?.setAttribute("data-cid", one.cid);
+        continue;
+      }
+      places[n]?.remove();
+      composer.files.remove(one.key);
+      if (one.error) say(`${one.name}: ${one.error}`, { error: true, ms: 8000 });
+    }
     touched();
   };
   useEffect(() => {
@@ -195,6 +218,34 @@ export default function Editor({ composer, touched, label }: { composer: Compose
       />
     </div>
   );
+}
+
+/** Its own images by `data-cid`: an address with a scheme that no page knows would be taken out. */
+function named(html: string): string {
+  if (!html.includes("cid:")) return html;
+  const paper = new DOMParser().parseFromString(html, "text/html");
+  for (const image of paper.querySelectorAll('img[src^="cid:"]')) {
+    image.setAttribute("data-cid", (image.getAttribute("src") ?? "").slice("cid:".length));
+    image.removeAttribute("src");
+  }
+  return paper.body.innerHTML;
+}
+
+/** Another signature, in the place of the one that stands there; else before what is quoted, or at the end. */
+function sign(box: HTMLElement, html: string): void {
+  const made = cleanForEditor(html);
+  const old = ownSignature(box);
+  if (old) {
+    old.replaceWith(made);
+    return;
+  }
+  if (!html) return;
+  const line = document.createElement("div");
+  line.append(document.createElement("br"));
+  const quote = [...box.children].find((one) => one.matches("blockquote[type=cite]") || one.textContent?.startsWith("----------"));
+  const before = quote?.matches("blockquote") ? (quote.previousElementSibling ?? quote) : quote;
+  if (before) before.before(made, line);
+  else box.append(line, made);
 }
 
 /** Pictures of a quoted message or of a draft, fetched to be looked at. */

@@ -7,7 +7,7 @@ import { drawer, go, hashOf, narrow, open, phone, preferences, route } from "../
 import { archive, junk, markSeen, moveTo, remove, select, selectRange, toggleFlag } from "../state/actions";
 import { cursor, list, refresh, rowsOf, scrollTo, selection, shownMailbox, unreadOnly, type MessageList, type Row } from "../state/list";
 import { byId, nameOfMailbox, summaries, tick } from "../state/mail";
-import { editDraft } from "../state/compose";
+import { editDraft } from "../state/answering";
 import { Avatar, Icon, IconButton, MenuButton } from "./common";
 import { chooseMailbox } from "./MailboxPicker";
 import { DRAGGED } from "./Sidebar";

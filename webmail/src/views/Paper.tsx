@@ -5,7 +5,7 @@ import type { BodyPart, Email } from "../jmap/types";
 import { clean, type Cleaned } from "../lib/html";
 import { textToHtml } from "../lib/text";
 import { dark } from "../state/app";
-import { composeTo } from "../state/compose";
+import { composeTo } from "../state/answering";
 import { blobUrl, imageUrl } from "../state/remote";
 
 declare const __PAPER__: string; // set at build: the page of a message, its content in its address

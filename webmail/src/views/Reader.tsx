@@ -8,11 +8,13 @@ import { download, previewKind } from "../lib/dom";
 import { lazy } from "../lib/lazy";
 import { go, jmap, mailAccount, open, phone, prefer, preferences, route, say, sayError } from "../state/app";
 import { archive, junk, markSeen, remove, toggleFlag } from "../state/actions";
-import { cancelSubmission, compose, composeTo, editDraft, forward, identities, reply } from "../state/compose";
+import { compose, composeTo, editDraft, forward, listAddress, reply } from "../state/answering";
+import { identities } from "../state/compose";
 import { list, shownMailbox, type Row } from "../state/list";
 import { byId, loadEmails, loadThread, nameOfMailbox, summaries, threads, tick } from "../state/mail";
 import { submissionsChanged } from "../state/push";
 import { blobText, blobUrl } from "../state/remote";
+import { cancelSubmission } from "../state/sending";
 import { Avatar, Dialog, Icon, IconButton, MenuButton, Spinner } from "./common";
 import { moveSelected } from "./List";
 import { Paper, hovered, type Found } from "./Paper";
@@ -191,6 +193,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
       </article>
     );
   }
+  const toList = listAddress(email);
   const unsubscribe = (email["header:List-Unsubscribe:asURLs"] as string[] | null) ?? [];
   return (
     <article class="message" aria-label={t("message_from", { name: sender ? nameOf(sender) : t("unknown_sender") })}>
@@ -215,6 +218,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
             ...(draft ? [] : [
               { label: t("reply"), icon: "reply" as const, run: () => void reply(email, false) },
               { label: t("reply_all"), icon: "replyAll" as const, run: () => void reply(email, true) },
+              ...(toList ? [{ label: t("reply_list"), icon: "reply" as const, run: () => void reply(email, false, toList) }] : []),
               { label: t("forward"), icon: "forward" as const, run: () => void forward(email) },
               null,
             ]),

@@ -3,15 +3,16 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import type { Address } from "../jmap/types";
 import { nameOf, parseAddresses, unique, written } from "../lib/address";
-import { complete } from "../state/compose";
+import { complete } from "../state/people";
 import { Avatar, Icon } from "./common";
 
 /** A line of addresses: typed, pasted, completed from past mail, moved by drag. */
 export function Recipients(props: {
-  label: string; value: Signal<Address[]>; change: () => void; focus?: boolean; extra?: preact.ComponentChildren;
+  label: string; value: Signal<Address[]>; text: Signal<string>; change: () => void; focus?: boolean; extra?: preact.ComponentChildren;
 }) {
   const { value } = props;
-  const [text, setText] = useState("");
+  const text = props.text.value;
+  const setText = (typed: string) => (props.text.value = typed);
   const [found, setFound] = useState<Address[]>([]);
   const [at, setAt] = useState(0);
   const field = useRef<HTMLInputElement>(null);
@@ -108,10 +109,13 @@ export function Recipients(props: {
             ref={field} id={id} value={text} autocomplete="off" autocapitalize="off" spellcheck={false} inputMode="email"
             role="combobox" aria-expanded={found.length > 0} aria-controls={`${id}-list`} aria-autocomplete="list"
             aria-activedescendant={found.length ? `${id}-${at}` : undefined}
-            onInput={(event) => setText(event.currentTarget.value)} onKeyDown={keys}
+            onInput={(event) => {
+              setText(event.currentTarget.value);
+              props.change();
+            }} onKeyDown={keys}
             onPaste={(event) => {
               const pasted = event.clipboardData?.getData("text/plain") ?? "";
-              if (/[@].*[,;\n]|<[^>]+@/.test(pasted)) {
+              if (/@.*[,;\n]|<[^>]+@|\S+@\S+\s+\S+@|^mailto:/s.test(pasted.trim())) {
                 event.preventDefault();
                 take(`${text}${pasted}`);
               }

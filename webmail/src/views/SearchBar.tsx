@@ -3,7 +3,7 @@ import { t } from "../i18n";
 import { nameOf } from "../lib/address";
 import { store, stored } from "../lib/dom";
 import { go, route } from "../state/app";
-import { knownPeople, learn } from "../state/compose";
+import { knownPeople, learn } from "../state/people";
 import { mailboxes, nameOfMailbox, pathOf } from "../state/mail";
 import { Icon, IconButton, type IconName } from "./common";
 

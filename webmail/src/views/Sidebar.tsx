@@ -7,7 +7,7 @@ import { emptyMailbox, moveTo } from "../state/actions";
 import { refresh, rowsOf, shownMailbox } from "../state/list";
 import { byId, byRole, mailboxes, nameOfMailbox, pathOf } from "../state/mail";
 import { store, stored } from "../lib/dom";
-import { compose } from "../state/compose";
+import { compose } from "../state/answering";
 import { lookAt } from "../state/session";
 import { Icon, IconButton, Mark, MenuButton, type IconName, type Item } from "./common";
 import { QuotaBar } from "./Quota";

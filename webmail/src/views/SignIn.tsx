@@ -3,7 +3,7 @@ import { LANGUAGES, language, t, type Language } from "../i18n";
 import { SignedOut, Unreachable } from "../jmap/client";
 import { prefer } from "../state/app";
 import { FixedCredentials, OwnCredentials, SignInError } from "../state/auth";
-import { enter, OWN_SESSION } from "../state/session";
+import { ended, enter, OWN_SESSION } from "../state/session";
 import { Check, Field, Icon, Mark } from "./common";
 
 /** `?server=` names another JMAP server's session resource. */
@@ -11,7 +11,7 @@ const given = new URLSearchParams(location.search).get("server") ?? "";
 const host = URL.canParse(given) ? new URL(given).host : location.host;
 
 export function SignIn() {
-  const [login, setLogin] = useState("");
+  const [login, setLogin] = useState(ended.value);
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
   const [needsCode, setNeedsCode] = useState(false);
@@ -65,6 +65,7 @@ export function SignIn() {
         <Mark size={56} />
         <h1>{needsCode ? t("signin_second_title") : t("signin_title")}</h1>
         <p class="muted">{needsCode ? t("signin_second_text") : host}</p>
+        {ended.value && !needsCode && <p class="banner" role="status">{t("signin_ended")}</p>}
         <form onSubmit={submit}>
           <div hidden={needsCode}>
             <Field label={t("signin_login")}>
