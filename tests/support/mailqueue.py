@@ -22,6 +22,7 @@ from postillon.mail.outcome import Deferred, Delivered, Outcome, Status
 from postillon.queue.config import QueueConfig
 from postillon.queue.dsn import Reporter
 from postillon.queue.ids import new_queue_id
+from postillon.queue.rulings import Rulings
 from postillon.queue.runner import QueueRunner
 from postillon.queue.submit import Accepted, Submission, Submitter
 from postillon.route.config import RouteConfig
@@ -118,13 +119,15 @@ class Office:
             self.store, recipients, self.config, hostname="mx.example.org",
             clock=self.loop.clock, random=Random(7), log=log,
         )  # fmt: skip
+        rulings = Rulings(self.store, recipients, self.config, clock=self.loop.clock, log=log)
         self.runner = QueueRunner(
             self.store, self.agent, reporter, self.config, clock=self.loop.clock,
-            random=Random(7), log=log, worker=self.worker,
+            random=Random(7), log=log, rulings=rulings, worker=self.worker,
         )  # fmt: skip
         self.submitter = Submitter(
-            self.store, recipients, self.config, runner=self.runner, clock=self.loop.clock
-        )
+            self.store, recipients, self.config, runner=self.runner, rulings=rulings,
+            clock=self.loop.clock,
+        )  # fmt: skip
 
     async def submit(
         self,

@@ -29,6 +29,9 @@ class Happened(IntEnum):
     VACATION_CHANGED = 26
     NOTICE_CREATED = 27
     NOTICE_DELETED = 28
+    RULE_CREATED = 29
+    RULE_CHANGED = 30
+    RULE_DELETED = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ SUBMISSIONS = Sort(
     Happened.SUBMISSION_CREATED, Happened.SUBMISSION_CHANGED, Happened.SUBMISSION_DELETED
 )
 NOTICES = Sort(Happened.NOTICE_CREATED, None, Happened.NOTICE_DELETED)
+RULES = Sort(Happened.RULE_CREATED, Happened.RULE_CHANGED, Happened.RULE_DELETED)
 
 
 class CannotTell(Exception):

@@ -28,6 +28,7 @@ _TABLES = (
     "submission",
     "vacation",
     "vacation_answer",
+    "mail_rule",
     "share_notice",
     "mailbox",
 )
@@ -37,7 +38,8 @@ _KEYS = {
     "annotation": "mailbox, entry", "granted": "mailbox, grantee", "url_key": "mailbox, holder",
     "imported": "mark",
     "identity": "identity", "submission": "submission", "vacation": "account",
-    "vacation_answer": "sender", "share_notice": "notice", "mailbox": "mailbox",
+    "vacation_answer": "sender", "mail_rule": "rule", "share_notice": "notice",
+    "mailbox": "mailbox",
 }  # fmt: skip
 
 

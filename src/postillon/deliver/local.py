@@ -11,10 +11,13 @@ from hashlib import sha256
 
 import msgspec
 
-from postillon.account import mailboxes
+from postillon.account import filing, mailboxes, rules
 from postillon.account.emails import NewEmail, Placed, place
 from postillon.account.errors import AccountNotFound, MailboxNotFound, OverQuota
+from postillon.account.filing import Edit, Update
 from postillon.account.roles import INBOX_ID
+from postillon.account.rules import Decision, Places
+from postillon.account.sync import Eyes
 from postillon.mail.address import Address, AddressError, parse_address
 from postillon.mail.digest import pack as pack_digest
 from postillon.mail.mime import Scan
@@ -81,16 +84,21 @@ def loops(seen: Sequence[bytes], target: LocalTarget) -> bool:
 
 
 def deliver_copy(
-    tx: Tx, copy: Copy, target: LocalTarget, blob: BlobRef
-) -> Steps[tuple[Outcome, Placed | None]]:
+    tx: Tx, copy: Copy, target: LocalTarget, blob: BlobRef, decision: Decision | None = None
+) -> Steps[tuple[Outcome, Placed | None, Places | None]]:
     """Place one copy: Return-Path, Delivered-To and trace stand before the blob.
 
-    Returns the outcome and where it went. Whatever is no delivery has changed nothing.
+    decision: what the owner's rules say of it. Returns the outcome, where it went, and for which rule.
+    Whatever is no delivery has changed nothing.
     """
     mailbox = INBOX_ID
     if target.detail:
         found = yield from mailboxes.find_detail(target.account, target.detail)
         mailbox = INBOX_ID if found is None else found
+    places, flags, keywords = None, 0, None
+    if decision is not None:
+        places = yield from rules.places(target.account, decision.matched, mailbox)
+        mailbox, flags, keywords = places.into[0], decision.flags, decision.keywords
     new = NewEmail(
         digest=copy.digest,
         header=copy.header,
@@ -100,13 +108,18 @@ def deliver_copy(
         prefix=copy.return_path + delivered_to(target.address) + copy.trace,
         sent_at=copy.sent_at,
         thread_keys=copy.thread_keys,
+        flags=flags,
+        keywords=keywords,
         mailbox=mailbox,
         queue_id=copy.queue_id,
     )
     try:
         placed = yield from place(tx, target.account, new, blob)
     except OverQuota:
-        return Deferred(FULL), None
+        return Deferred(FULL), None, None
     except (AccountNotFound, MailboxNotFound):
-        return Failed(GONE), None
-    return Delivered(DELIVERED), placed
+        return Failed(GONE), None, None
+    if places is not None and len(places.into) > 1:
+        also = Update(placed.email, mailboxes=Edit(more=frozenset(places.into[1:])))
+        yield from filing.update(tx, target.account, [also], Eyes())
+    return Delivered(DELIVERED), placed, places

@@ -46,6 +46,13 @@ MARKS = ranges_of_marks()
 _TOO_MANY = re.compile(f"([{MARKS}]{{{_MAX_MARKS}}})[{MARKS}]+")
 
 
+def casemap(text: str) -> str:
+    """By i;unicode-casemap (RFC 5051), with full case folding: accents stay."""
+    if text.isascii():
+        return text.lower()
+    return normalize("NFKD", normalize("NFKD", _TOO_MANY.sub(r"\1", text)).casefold())
+
+
 def fold(text: str) -> str:
     """Idempotent; joins of texts by a line end fold as their parts."""
     if text.isascii():

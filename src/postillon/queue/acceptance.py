@@ -6,6 +6,7 @@ durable: trace row, local placements, and rows for the recipients that must wait
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from postillon.account.ids import AccountId
+from postillon.account.rules import Decision, Places
 from postillon.deliver.local import DELIVERED, LOOP, Copy, deliver_copy, loops, prepare
 from postillon.mail.address import Address
 from postillon.mail.envelope import Envelope, Notify, Recipient
@@ -35,9 +37,11 @@ from postillon.queue.rows import (
 )
 from postillon.queue.spool import TOPIC, enqueue
 from postillon.route.recipient import LocalTarget, Lookup, Recipients, RemoteTarget
-from postillon.store.operation import Steps, Tx
+from postillon.setting import MIB
+from postillon.store.operation import BlobRef, Steps, Tx
 
 MAX_HOPS = 50  # Received fields, our own among them (RFC 5321 section 6.3, FAULTS 10)
+LARGE = 1 * MIB  # octets from which a message is read in another thread
 LOCAL_RETRY = 60_000  # ms until a mailbox that was full is tried for the first time again
 TOO_MANY_HOPS = Status("5.4.6", "the message has passed too many servers: a mail loop")
 DISTRIBUTED = Status("2.1.5", "accepted and distributed to the members of this address")
@@ -79,6 +83,33 @@ class Local:
     loop: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the rules of a local recipient make of a message. withheld: copies that may not be sent."""
+
+    decision: Decision
+    forwards: Sequence[Plan] = ()
+    withheld: tuple[str, ...] = ()
+
+    def facts(self, places: Places | None) -> list[dict[str, object]]:
+        """For the trace: one for each rule."""
+        said: list[dict[str, object]] = [{"failed": True}] if self.decision.failed else []
+        sent = {str(path) for plan in self.forwards for path in plan.paths}
+        for rule in self.decision.matched:
+            fact: dict[str, object] = {"rule": rule.id, "name": rule.name}
+            if places is not None and rule.id in places.by_rule:
+                fact["mailbox"] = places.by_rule[rule.id]
+                fact["gone"] = rule.id in places.gone
+            if rule.words:
+                fact["keywords"] = sorted(rule.words)
+            for name, among in (("forwarded", sent), ("withheld", self.withheld)):
+                addresses = [address for address in rule.forward if address in among]
+                if addresses:
+                    fact[name] = addresses
+            said.append(fact)
+        return said
+
+
 @dataclass(slots=True)
 class Plan:
     """Everything about a message that is decided before its transaction."""
@@ -99,10 +130,15 @@ class Plan:
     release_at: int = 0  # ms; until then all of it waits; 0: nothing does
     deliver_by: int | None = None  # ms
     report: Report | None = None  # where it is one about a message that was sent
+    rulings: Mapping[int, Ruling] = field(default_factory=dict)  # by the number of the recipient
 
     @property
     def travels(self) -> bool:
         return any(row.state is State.WAITING for row in self.rows)
+
+    @property
+    def paths(self) -> list[Address]:
+        return [recipient.forward_path for recipient in self.submission.envelope.recipients]
 
     @property
     def destinations(self) -> list[str]:
@@ -184,6 +220,16 @@ def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig,
     return made
 
 
+async def plan_apart(
+    submission: Submission, lookups: Sequence[Lookup], config: QueueConfig, now: int
+) -> Plan:
+    """The same; what is large is read in another thread."""
+    if len(submission.content) < LARGE:
+        return plan(submission, lookups, config, now)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, plan, submission, lookups, config, now)
+
+
 def _lane(submission: Submission, reading: Scan, config: QueueConfig) -> Lane:
     """Mail to many travels behind mail to one: by what its header says, or by its recipients."""
     if submission.lane is not Lane.INTERACTIVE:
@@ -254,30 +300,43 @@ def _settled(
     return QueueRecipient(n, recipient, "", state, now, 0, now, status, Told.NOTHING, now)
 
 
-def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
+def accept(
+    tx: Tx, made: Plan, lease: int, blob: int = 0, ref: BlobRef | None = None
+) -> Steps[Accepted]:
     """Make the message durable: the operation of transition 1.
 
-    blob: which of the operation's blobs is the content. lease: ms from now for claimed rows.
-    Raises trace.IdTaken.
+    blob: which of the operation's blobs is the content; ref: the content, where it is kept already.
+    lease: ms from now for claimed rows. Copies that rules send are accepted with it. Raises
+    trace.IdTaken.
     """
     submission, rows = made.submission, list(made.rows)
     envelope = submission.envelope
-    ref = tx.blob(blob)
+    if ref is None:
+        ref = tx.blob(blob)
     outcomes: dict[int, Outcome] = {}
     placed: list[dict[str, object]] = []
     into: list[int] = []
     for item in made.local:
         outcome: Outcome
+        ruling = made.rulings.get(item.n)
+        decision = None if ruling is None else ruling.decision
         if item.loop:
-            outcome, where = Failed(LOOP), None
+            outcome, where, places = Failed(LOOP), None, None
         else:
-            outcome, where = yield from deliver_copy(tx, made.copy, item.target, ref)
+            outcome, where, places = yield from deliver_copy(
+                tx, made.copy, item.target, ref, decision
+            )
         outcomes[item.n] = outcome
         if where is not None:
             into.append(item.target.account)
-            placed.append(
-                {"to": str(item.target.address), "mailbox": where.mailbox, "uid": where.uid}
-            )
+            fact: dict[str, object] = {
+                "to": str(item.target.address), "mailbox": where.mailbox, "uid": where.uid,
+            }  # fmt: skip
+            if ruling is not None:
+                fact["rules"] = ruling.facts(places)
+                for copy in ruling.forwards:
+                    yield from accept(tx, copy, 0, ref=ref)
+            placed.append(fact)
             if made.report is not None:
                 about = submission.about
                 yield from receipts.note(tx, item.target.account, where.email, made.report, about)
@@ -305,7 +364,7 @@ def accept(tx: Tx, made: Plan, lease: int, blob: int = 0) -> Steps[Accepted]:
         submission.queue_id,
         made.accepted_at,
         envelope.reverse_path,
-        [recipient.forward_path for recipient in envelope.recipients],
+        made.paths,
         made.reading.digest.message_id,
         facts,
     )

@@ -31,6 +31,7 @@ from postillon.queue.hand import BACKLOG, Hand, Work
 from postillon.queue.ids import QueueId
 from postillon.queue.jumps import ClockWatch
 from postillon.queue.rows import Lane, State
+from postillon.queue.rulings import Rulings
 from postillon.queue.schedule import Schedule, milliseconds
 from postillon.queue.trying import STORE_PAUSE_S, Tries
 from postillon.store.operation import Brief, Steps, Store, StoreError, StoreStopped, Tx
@@ -58,6 +59,7 @@ class QueueRunner:
         random: Random,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
+        rulings: Rulings | None = None,
         worker: str,
         poll_s: float = POLL_S,
     ) -> None:
@@ -75,7 +77,7 @@ class QueueRunner:
         self._circuits = Circuits(config.first_concurrency)
         self._tries = Tries(
             store, agent, reporter, config, self._hand, self._circuits, clock=clock, random=random,
-            log=log, meter=meter, worker=worker,
+            log=log, meter=meter, rulings=rulings, worker=worker,
         )  # fmt: skip
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[bool], Work] = {}

@@ -6,7 +6,7 @@ transaction that the recipient is still claimed by itself; a lease that was lost
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -77,6 +77,7 @@ class Result(msgspec.Struct, frozen=True):
     waits_for: str | None = None  # it joins the line of this destination; `due_at` is a mark of age
     told: Told = Told.NOTHING  # END when nobody wants to hear of a settled one
     placed: Placed | None = None
+    rules: Sequence[Mapping[str, object]] = ()  # what they have made of it, for the trace
 
 
 # 1: accepted -------------------------------------------------------------------------------------
@@ -336,6 +337,8 @@ def _trace(tx: Tx, queue_id: QueueId, forward_path: str, result: Result) -> Step
         facts["waits_for"] = result.waits_for
     if result.placed is not None:
         facts["mailbox"], facts["uid"] = result.placed.mailbox, result.placed.uid
+    if result.rules:
+        facts["rules"] = result.rules
     kind = "deferred" if state is State.WAITING else state.value
     yield from trace.event(queue_id, tx.now, kind, facts)
 

@@ -6,7 +6,6 @@ lie in the queue, and this worker has begun with those it has room for.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from msgspec import structs
@@ -24,22 +23,21 @@ from postillon.queue.acceptance import (
     SubmissionRefused,
     accept,
     look_up,
-    plan,
+    plan_apart,
 )
 from postillon.queue.config import QueueConfig
 from postillon.queue.ids import new_queue_id
+from postillon.queue.rulings import Rulings
 from postillon.queue.runner import QueueRunner
 from postillon.queue.schedule import milliseconds
 from postillon.queue.trace import IdTaken
 from postillon.queue.vacations import Vacations
 from postillon.route.recipient import Lookup, Recipients
-from postillon.setting import MIB
 from postillon.store.operation import Brief, NewBlob, Steps, Store, Tx
 
 __all__ = ["Accepted", "Submission", "SubmissionRefused", "Submitter"]
 
 Beside = Callable[[Tx, Plan, Accepted], Steps[None]]
-LARGE = 1 * MIB  # octets from which a message is read in another thread
 
 
 class Submitter:
@@ -52,6 +50,7 @@ class Submitter:
         config: QueueConfig,
         *,
         runner: QueueRunner | None = None,
+        rulings: Rulings | None = None,
         clock: Clock = system_clock,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
@@ -65,6 +64,7 @@ class Submitter:
         self._meter = meter
         self._lease = milliseconds(config.lease)
         self._vacations = Vacations(store, recipients, config, clock)
+        self._rulings = rulings or Rulings(store, recipients, config, clock=clock, log=log)
 
     @property
     def config(self) -> QueueConfig:
@@ -73,6 +73,7 @@ class Submitter:
     def hear(self, topics: Sequence[str]) -> None:
         """Something was announced, by this process or another one."""
         self._vacations.hear(topics)
+        self._rulings.hear(topics)
 
     async def lookup(self, address: Address) -> Lookup:
         """Where an address leads, for somebody who may relay."""
@@ -88,7 +89,8 @@ class Submitter:
         more. Then nothing of the message remains.
         """
         lookups = await look_up(submission, self._recipients)
-        made = await self._plan(submission, lookups)
+        made = await plan_apart(submission, lookups, self._config, self._clock())
+        await self._rulings.decide(made)
         answers = await self._vacations.answers(made)
         runner = self._runner
         if made.rows and runner is not None:
@@ -120,10 +122,3 @@ class Submitter:
         if placed:
             self._meter.count("delivered_local", n=placed)
         return accepted
-
-    async def _plan(self, submission: Submission, lookups: Sequence[Lookup]) -> Plan:
-        now = self._clock()
-        if len(submission.content) < LARGE:
-            return plan(submission, lookups, self._config, now)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, plan, submission, lookups, self._config, now)

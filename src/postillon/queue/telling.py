@@ -29,12 +29,29 @@ MAX_EVENTS = 200  # of one message
 _PEER = ("via", "peer", "hello", "tls")  # facts of the connection
 
 
+class Ruled(msgspec.Struct, frozen=True):
+    """What a rule has made of it. failed: none could be asked. gone: its mailbox was not there.
+
+    rule: 0 and name: "" where they failed. withheld: addresses that could get no copy.
+    """
+
+    rule: int = 0
+    name: str = ""
+    mailbox: int | None = None
+    gone: bool = False
+    keywords: tuple[str, ...] = ()
+    forwarded: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    failed: bool = False
+
+
 class Placing(msgspec.Struct, frozen=True):
     """at: ms. address: of the account."""
 
     at: int
     address: str
     mailbox: int
+    rules: tuple[Ruled, ...] = ()
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -81,7 +98,7 @@ def arrival(account: AccountId, email: int) -> Steps[Arrival | None]:
         return Arrival(queue_id, accepted_at(queue_id))
     own: dict[str, bool] = {}
     placings = _placings(found)
-    for path in (*found.forward_paths, *(address for _, address, _ in placings)):
+    for path in (*found.forward_paths, *(item.address for item in placings)):
         if path not in own and len(own) < MAX_ASKED:
             own[path] = yield from _owned(account, path)
     return Arrival(
@@ -91,9 +108,7 @@ def arrival(account: AccountId, email: int) -> Steps[Arrival | None]:
         found.reverse_path,
         tuple(path for path in found.forward_paths if own.get(path)),
         {name: str(found.facts[name]) for name in _PEER if found.facts.get(name)},
-        tuple(
-            Placing(at, address, mailbox) for at, address, mailbox in placings if own.get(address)
-        ),
+        tuple(item for item in placings if own.get(item.address)),
     )
 
 
@@ -122,29 +137,37 @@ def _owned(account: AccountId, path: str) -> Steps[bool]:
     return (yield from resolution.owns(account, address))
 
 
-def _at_once(found: Trace) -> list[tuple[int, str, int]]:
+def _at_once(found: Trace) -> list[Placing]:
     """When, for which address and into which mailbox the accepting transaction has put it."""
     placed: Any = found.facts.get("placed")  # Any: JSON that the acceptance has written
-    return [(found.at, item["to"], item["mailbox"]) for item in placed or ()]
+    return [
+        Placing(found.at, item["to"], item["mailbox"], _ruled(item.get("rules")))
+        for item in placed or ()
+    ]
 
 
-def _placings(found: Trace) -> list[tuple[int, str, int]]:
+def _ruled(said: Any) -> tuple[Ruled, ...]:  # Any: JSON that Ruling.facts has written
+    return msgspec.convert(said or (), tuple[Ruled, ...])
+
+
+def _placings(found: Trace) -> list[Placing]:
     """The same with those that came later; of every account."""
     said = _at_once(found)
     for event in found.events:
         mailbox, to = event.facts.get("mailbox"), event.facts.get("to")
         if isinstance(mailbox, int) and isinstance(to, str):
-            said.append((event.at, to, mailbox))
+            said.append(Placing(event.at, to, mailbox, _ruled(event.facts.get("rules"))))
     return said
 
 
 def _steps(story: Trace, legs: Sequence[Leg]) -> list[Step]:
     plain = {leg.address for leg in legs if not leg.targets}
     hidden = {target: leg.address for leg in legs for target in leg.targets}
-    steps = []
-    for at, placed, _ in _at_once(story):
-        if placed in plain or placed in hidden:
-            steps.append(Step(at, "delivered", hidden.get(placed, placed)))
+    steps = [
+        Step(item.at, "delivered", hidden.get(item.address, item.address))
+        for item in _at_once(story)
+        if item.address in plain or item.address in hidden
+    ]
     for event in story.events[-MAX_EVENTS:]:
         to = event.facts.get("to")
         if not isinstance(to, str):

@@ -6,7 +6,7 @@ The row of its destination is read together with the message's, so every worker 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -23,7 +23,7 @@ from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
 from postillon.meter import SILENT_METER, Meter
 from postillon.queue import destinations, lines, receipts, spool
-from postillon.queue.acceptance import wants_report
+from postillon.queue.acceptance import Ruling, accept, wants_report
 from postillon.queue.circuit import SLOW_START, Circuits, Pace
 from postillon.queue.config import QueueConfig
 from postillon.queue.destinations import Destination
@@ -34,6 +34,7 @@ from postillon.queue.rate import SPAN, Rates
 from postillon.queue.reason import reason_of, slows
 from postillon.queue.receipts import Report
 from postillon.queue.rows import QueueMessage, QueueRecipient, State, Told, local_target
+from postillon.queue.rulings import Letter, Rulings
 from postillon.queue.schedule import Schedule, milliseconds
 from postillon.queue.spool import Result
 from postillon.store.operation import BlobLost, Brief, Steps, Store, StoreError, StoreStopped, Tx
@@ -88,9 +89,11 @@ class Tries:
         random: Random,
         log: Log = SILENT,
         meter: Meter = SILENT_METER,
+        rulings: Rulings | None = None,
         worker: str,
     ) -> None:
         self._store = store
+        self._rulings = rulings
         self._agent = agent
         self._reporter = reporter
         self._hand = hand
@@ -503,7 +506,10 @@ class Tries:
         )
         try:
             report = receipts.read(content, reading.structure)
-            results = await self._store.write(lambda tx: self._placing(tx, found, copy, report))
+            rulings = await self._ruled(found, Letter.kept(message, content, reading))
+            results = await self._store.write(
+                lambda tx: self._placing(tx, found, copy, report, rulings)
+            )
         except StoreStopped:
             raise
         except StoreError as error:
@@ -516,8 +522,22 @@ class Tries:
             return
         await self._aftermath(found, results)
 
+    async def _ruled(self, found: InTry, letter: Letter) -> Mapping[int, Ruling]:
+        if self._rulings is None:
+            return {}
+        targets = {
+            item.n: local_target(item.destination, item.recipient.forward_path)
+            for item in found.mine
+        }
+        return await self._rulings.ask(letter, targets, self._clock())
+
     def _placing(
-        self, tx: Tx, found: InTry, copy: Copy, report: Report | None
+        self,
+        tx: Tx,
+        found: InTry,
+        copy: Copy,
+        report: Report | None,
+        rulings: Mapping[int, Ruling],
     ) -> Steps[list[Result]]:
         results: list[Result] = []
         queue_id = found.message.queue_id
@@ -530,12 +550,19 @@ class Tries:
                 continue
             target = local_target(item.destination, item.recipient.forward_path)
             placed: Placed | None
-            outcome, placed = yield from deliver_copy(tx, copy, target, ref)
+            ruling = rulings.get(item.n)
+            decision = None if ruling is None else ruling.decision
+            outcome, placed, places = yield from deliver_copy(tx, copy, target, ref, decision)
             if report is not None and placed is not None:
                 about = found.message.about
                 yield from receipts.note(tx, target.account, placed.email, report, about)
             result = self._result(found, item, outcome, tx.now, None, tx.now)
-            results.append(replace(result, placed=placed))
+            said: Sequence[Mapping[str, object]] = ()
+            if ruling is not None and placed is not None:
+                said = ruling.facts(places)
+                for forward in ruling.forwards:
+                    yield from accept(tx, forward, 0, ref=ref)
+            results.append(replace(result, placed=placed, rules=said))
         yield from spool.settle(tx, queue_id, self._worker, results)
         return results
 

@@ -25,7 +25,15 @@ from postillon.mail.envelope import Body, Envelope, Notify, Recipient
 from postillon.mail.header import MAX_HEADER, header_end, unfolded
 from postillon.mail.trace import new_message_id
 from postillon.mail.words import decode_words
-from postillon.queue.acceptance import Accepted, Plan, Submission, accept, look_up, plan
+from postillon.queue.acceptance import (
+    Accepted,
+    Local,
+    Plan,
+    Submission,
+    accept,
+    look_up,
+    plan,
+)
 from postillon.queue.config import QueueConfig
 from postillon.queue.ids import new_queue_id
 from postillon.queue.rows import Lane
@@ -92,7 +100,9 @@ class Vacations:
         if not self._away or not made.local:
             return []
         found = []
-        for account in dict.fromkeys(item.target.account for item in made.local):
+        for account in dict.fromkeys(
+            item.target.account for item in made.local if wanted(made, item)
+        ):
             if account in self._away:
                 answer = await self._answer(AccountId(account), made)
                 found += [] if answer is None else [answer]
@@ -166,6 +176,12 @@ def send(tx: Tx, accepted: Accepted, answers: Sequence[Answer], first: int) -> S
             continue
         if (yield from vacation.answer(answer.account, answer.sender, tx.now)):
             yield from accept(tx, answer.plan, 0, first + index)
+
+
+def wanted(made: Plan, item: Local) -> bool:
+    """Whether no rule of the owner's puts it into Junk or Trash."""
+    ruling = made.rulings.get(item.n)
+    return ruling is None or not ruling.decision.unwanted
 
 
 def automatic(fields: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -14,6 +14,7 @@ ALWAYS = (
     "test_queue_selection",
     "test_queue_alerts",
     "test_queue_vacations",
+    "test_queue_rules",
 )
 SLOW = (  # days of virtual time, with a lease renewed in every minute of them
     "test_a_message_is_held_released_and_tried_now",

@@ -8,7 +8,7 @@ MAX_NUMBER = 2**63 - 1
 _NUMBERED = re.compile(r"([A-Za-z])(0|[1-9]\d{0,18})")
 
 ACCOUNT, MAILBOX, EMAIL, THREAD = "a", "F", "M", "T"
-IDENTITY, SUBMISSION, PRINCIPAL, NOTICE = "I", "S", "P", "N"
+IDENTITY, SUBMISSION, PRINCIPAL, NOTICE, RULE = "I", "S", "P", "N", "R"
 
 
 def name(kind: str, number: int) -> str:

@@ -18,7 +18,7 @@ from postillon.protocol.jmap import standard
 from postillon.protocol.jmap.errors import MethodError
 from postillon.queue import telling
 from postillon.queue.ids import format_queue_id
-from postillon.queue.telling import Arrival, Sending
+from postillon.queue.telling import Arrival, Ruled, Sending
 
 CAPABILITY = "urn:x-postillon:jmap:trace"
 CAPABILITIES = (Capability(CAPABILITY, account=lambda services, own: {} if own else None),)
@@ -72,9 +72,23 @@ def _arrival(found: Arrival) -> dict[str, Any]:
                 "at": format_moment(item.at),
                 "address": item.address,
                 "mailboxId": names.name(names.MAILBOX, item.mailbox),
+                "rules": [_ruled(ruled) for ruled in item.rules],
             }
             for item in found.placed
         ],
+    }
+
+
+def _ruled(found: Ruled) -> dict[str, Any]:
+    return {
+        "ruleId": names.name(names.RULE, found.rule) if found.rule else None,
+        "name": found.name,
+        "mailboxId": None if found.mailbox is None else names.name(names.MAILBOX, found.mailbox),
+        "isMailboxGone": found.gone,
+        "keywords": list(found.keywords),
+        "forwardedTo": list(found.forwarded),
+        "notForwardedTo": list(found.withheld),
+        "hasFailed": found.failed,
     }
 
 
