@@ -203,14 +203,12 @@ class Assembly:
         await self.pusher.start()
         await self.web.start()
         self.sign_ins.guests.start()
-        await self.sign_ins.ledger.start()
         await self.runner.start()
 
     async def stop(self) -> None:
         """Give back what the queue has in hand."""
         await self.pusher.stop()
         await self.sign_ins.guests.stop()
-        await self.sign_ins.ledger.stop()
         await self.runner.stop()
         await self.agent.stop()
         if self._texts is not None:
