@@ -8,6 +8,7 @@ from postillon.admin.accounts import AccountChange, AccountView, Removed
 from postillon.admin.audit import Act
 from postillon.admin.domains import DomainChange, DomainView
 from postillon.admin.lists import AliasView, GroupView
+from postillon.admin.logins import SignInView
 from postillon.admin.queue_views import Overview, Page, QueuedStory
 from postillon.admin.routing import Route
 from postillon.admin.sharing import ShareView
@@ -217,6 +218,17 @@ class Client(Connection):
     def remove_api_key(self, name: str) -> ApiKeyView:
         """Revoke a key."""
         return self.call("DELETE", "/api-keys/{name}", ApiKeyView, names={"name": name})
+
+    def list_sign_ins(
+        self, *, about: str = "", failed: bool = False, before: int = 0, limit: int = 100
+    ) -> list[SignInView]:
+        """Who has tried to sign in and what came of it, newest first."""
+        return self.call(
+            "GET",
+            "/logins",
+            list[SignInView],
+            query={"about": about, "failed": failed, "before": before, "limit": limit},
+        )
 
     def list_aliases(self, *, domain: str | None = None) -> list[AliasView]:
         """Aliases by address, of a domain or of all."""

@@ -29,6 +29,14 @@ class AuthConfig:
     longest_delay: timedelta = setting(seconds(30), "Ceiling of the delay, which doubles.")
     refuse_after: int = setting(100, "Failures from one network after which it is turned away.")
     forget_after: timedelta = setting(minutes(30), "Quiet time after which failures are forgotten.")
+    record_for: timedelta = setting(
+        days(30), "How long the record knows who has signed in or failed to."
+    )
+    record_most: int = setting(
+        100_000,
+        "Lines it has at most, of failures and of successes each; 0 keeps no record. A line stands"
+        " for all attempts of one kind from one network with one login in a minute.",
+    )
 
     def __post_init__(self) -> None:
         if self.argon2_memory < 8 or self.argon2_passes < 1 or self.parallel_checks < 1:
@@ -37,6 +45,8 @@ class AuthConfig:
             raise ConfigError("auth", f"scram_iterations must be at least {MIN_SCRAM_ITERATIONS}")
         if not 0 <= self.free_failures < self.refuse_after:
             raise ConfigError("auth", "0 <= free_failures < refuse_after must hold")
+        if self.record_for < hours(1) or self.record_most < 0:
+            raise ConfigError("auth", "record_for is an hour at least, record_most not negative")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,12 @@ from postillon.directory.config import AuthConfig
 from postillon.directory.domains import TOPIC
 from postillon.directory.guests import Guests
 from postillon.directory.last_use import LastUse
+from postillon.directory.ledger import Ledger
 from postillon.directory.passwords import SALT, Passwords, prepare, read_verifier
 from postillon.directory.principals import Principal, PrincipalKind
 from postillon.directory.scopes import EVERYTHING, PROTOCOLS, meant
 from postillon.directory.second_factor import Taken
+from postillon.directory.throttle import Throttle
 from postillon.mail.address import AddressError, parse_address
 from postillon.store.operation import Steps, Store, Tx
 
@@ -142,6 +144,10 @@ class Credentials:
     def guests(self) -> Guests:
         """To be started, for those who stay with what they have proved."""
         return Guests(self._store, self.clock)
+
+    def ledger(self, throttle: Throttle) -> Ledger:
+        """To be started, for what the workers tell each other of sign-ins."""
+        return Ledger(self._store, self._config, self.clock, throttle)
 
     def binding(self, end_point: bytes | None) -> bytes | None:
         """What SCRAM may bind a login to, of what the connection has; None leaves -PLUS out."""

@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from postillon.directory.credentials import PASSWORD, Credentials, Proof, Proving
+from postillon.directory.attempts import Outcome
+from postillon.directory.credentials import HTTP, PASSWORD, Credentials, Proof, Proving
 from postillon.directory.principals import Principal
 from postillon.directory.scopes import EVERYTHING, MAIL, SEND
 from postillon.directory.second_factor import Taken
@@ -71,6 +72,7 @@ class SignIns:
         self.credentials = credentials
         self.throttle = throttle
         self.guests = credentials.guests()
+        self.ledger = credentials.ledger(throttle)
         self.bearer = bearer
         self.refusal = _refusal(metadata)
 
@@ -128,8 +130,11 @@ class SignIn:
         if proof is None or proof.credential != PASSWORD:
             return self._wrong()
         if proof.second_factor:
-            return await self.code(proof.principal, code) if code else Denied.NEEDS_CODE
-        self._throttle.succeeded(self._address, login)
+            if code:
+                return await self.code(proof.principal, code)
+            self._note(Outcome.NEEDS_CODE)
+            return Denied.NEEDS_CODE
+        self._succeeded()
         return Granted(proof.principal)
 
     async def code(self, principal: Principal, code: str) -> Answer:
@@ -141,11 +146,12 @@ class SignIn:
         taken = await self._credentials.take_code(principal.id, code, known=known)
         if taken is Taken.LATER:
             self.failed = True
+            self._note(Outcome.TURNED_AWAY)
             return Denied.LATER
         if taken is Taken.WRONG:
-            self._wrong()
+            self._wrong(Outcome.WRONG_CODE)
             return Denied.WRONG_CODE
-        self._throttle.succeeded(self._address, self.login)
+        self._succeeded()
         return Granted(principal)
 
     async def again(self, principal: Principal, password: str) -> Answer:
@@ -201,6 +207,8 @@ class SignIn:
     async def _by_token(self, token: str, authzid: str) -> Answer:
         """A token that is refused is answered with why, and then the exchange fails."""
         found = await self._credentials.bearer(token, self._protocol)
+        if found is None:
+            self._note(Outcome.BAD_TOKEN)
         answer = Denied.WRONG if found is None else await self._end(found, authzid)
         if isinstance(answer, Denied):
             self.failed = True
@@ -212,7 +220,9 @@ class SignIn:
         verdict = self._throttle.check(self._address, login)
         if verdict.delay_s:
             await asyncio.sleep(verdict.delay_s)
-        self.failed = self.failed or verdict.refused
+        if verdict.refused:
+            self.failed = True
+            self._note(Outcome.TURNED_AWAY)
         return verdict.refused
 
     async def _end(self, found: Proof | None, authzid: str) -> Answer:
@@ -223,22 +233,36 @@ class SignIn:
             other = await self._credentials.proved(authzid)
             if other is None or other.principal.id != found.principal.id:
                 self.failed = True
+                self._note(Outcome.FOR_ANOTHER)
                 return Denied.OTHER
         if found.second_factor:
             self.failed = (
                 True  # but not in the throttle: a program with the old password is no thief
             )
+            self._note(Outcome.NEEDS_CODE)
             return Denied.NEEDS_CODE
-        self._throttle.succeeded(self._address, self.login)
         if not found.scopes:
+            self._throttle.succeeded(self._address, self.login)
             self.failed = True
+            self._note(Outcome.NOT_FOR_THIS)
             return Denied.NOT_FOR_THIS
+        self._succeeded()
         return Granted(found.principal, found.scopes, found.credential)
 
-    def _wrong(self) -> Denied:
+    def _succeeded(self) -> None:
+        self._throttle.succeeded(self._address, self.login)
+        self._note(Outcome.OK)
+
+    def _wrong(self, outcome: Outcome = Outcome.WRONG_PASSWORD) -> Denied:
         self.failed = True
         self._throttle.failed(self._address, self.login)
+        self._note(outcome)
         return Denied.WRONG
+
+    def _note(self, outcome: Outcome) -> None:
+        """For the record. A token in a request over HTTP is no sign-in: its session began with one."""
+        if self._protocol != HTTP:
+            self._shared.ledger.attempts.note(self._protocol, self._address, self.login, outcome)
 
 
 def _refusal(metadata: str) -> bytes:

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "alias": ("alias", "alias", "Addresses that lead to other addresses."),
     "group": ("group", "group", "Addresses that lead to their members."),
     "api-key": ("signing_in", "api_key", "Keys of the administration API."),
+    "logins": ("logins", "logins", "Who signs in or fails to, and who is kept from it."),
     "queue": ("queue", "queue", "Mail that waits: what, why and until when; what to do about it."),
     "trace": ("trace", "trace", "What happened to a message, and why."),
     "audit": ("audit", "audit", "What administrators have done, and when."),

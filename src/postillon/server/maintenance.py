@@ -15,7 +15,7 @@ from postillon.account.accounts import Accounts
 from postillon.account.indexing import Indexer
 from postillon.admin import audit
 from postillon.admin.hints import Hints
-from postillon.directory import push, sessions
+from postillon.directory import attempts, push, sessions
 from postillon.directory.directory import Directory
 from postillon.log import Log
 from postillon.queue.submit import Submitter
@@ -70,6 +70,7 @@ class Maintenance:
         self._store = store
         self._log = log
         self._trace_days = config.queue.trace_days
+        self._auth = config.auth
         self._data = config.server.data
         self._watch = _watch(store, config, log)
         self._watch_s = config.alerts.every.total_seconds()
@@ -117,6 +118,7 @@ class Maintenance:
             Duty("forget acts", EXPIRE_S, self._forget_acts),
             Duty("forget sessions", EXPIRE_S, self._forget_sessions),
             Duty("forget activity", EXPIRE_S, self._forget_activity),
+            Duty("forget sign-ins", TIDY_S, self._forget_sign_ins),
             Duty("watch", self._watch_s, self._watch.look, everywhere=True),
             Duty("tidy accounts", TIDY_S, lambda: accounts.tidy(store.clock())),
             Duty("offer setup", TIDY_S, self._offer_setup, first_s=0.0, everywhere=True),
@@ -149,6 +151,11 @@ class Maintenance:
     async def _forget_activity(self) -> int:
         now = self._store.clock()
         return await drain(self._store, lambda tx: activity.forget(tx, now))
+
+    async def _forget_sign_ins(self) -> int:
+        before = self._store.clock() - int(self._auth.record_for.total_seconds() * 1000)
+        most = self._auth.record_most
+        return await drain(self._store, lambda tx: attempts.forget(tx, before, most))
 
     async def _repeat(self, duty: Duty) -> None:
         wait = duty.first_s

@@ -49,7 +49,6 @@ from postillon.net.resolver import Resolver
 from postillon.net.stream import Stream
 from postillon.net.tls import ServerTls, TlsError
 from postillon.queue.dsn import Reporter
-from postillon.queue.rulings import Rulings
 from postillon.queue.runner import QueueRunner
 from postillon.queue.spool import TOPIC
 from postillon.queue.submit import Submitter
@@ -171,14 +170,13 @@ class Assembly:
             store, self.recipients, config.queue, hostname=hostname, clock=clock, random=random,
             log=log, meter=meter,
         )  # fmt: skip
-        rulings = Rulings(store, self.recipients, config.queue, clock=clock, log=log)
         self.runner = QueueRunner(
             store, agent or self.agent, self.reporter, config.queue, clock=clock, random=random,
-            log=log, meter=meter, rulings=rulings, worker=f"{role}@{instance}",
+            log=log, meter=meter, worker=f"{role}@{instance}",
         )  # fmt: skip
         self.submitter = Submitter(
-            store, self.recipients, config.queue, runner=self.runner, rulings=rulings,
-            clock=clock, log=log, meter=meter,
+            store, self.recipients, config.queue, runner=self.runner, clock=clock, log=log,
+            meter=meter,
         )  # fmt: skip
         self.authority = Authority(self.sign_ins, log=log, meter=meter)
         self.pusher = Pusher(
@@ -203,12 +201,14 @@ class Assembly:
         await self.pusher.start()
         await self.web.start()
         self.sign_ins.guests.start()
+        await self.sign_ins.ledger.start()
         await self.runner.start()
 
     async def stop(self) -> None:
         """Give back what the queue has in hand."""
         await self.pusher.stop()
         await self.sign_ins.guests.stop()
+        await self.sign_ins.ledger.stop()
         await self.runner.stop()
         await self.agent.stop()
         if self._texts is not None:

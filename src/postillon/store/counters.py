@@ -7,10 +7,15 @@ from postillon.store.operation import Steps
 
 def next_id(name: str) -> Steps[int]:
     """The next id of its kind, from 1; never given twice. To be used inside a write."""
+    return (yield from next_ids(name, 1))
+
+
+def next_ids(name: str, number: int) -> Steps[int]:
+    """As `next_id` for several at once; the last of them."""
     [(value,)] = yield (
-        "INSERT INTO counter (name, value) VALUES (?, 1)"
-        " ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value",
-        (name,),
+        "INSERT INTO counter (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value",
+        (name, number),
     )
     assert isinstance(value, int)
     return value

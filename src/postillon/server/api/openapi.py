@@ -19,6 +19,7 @@ GROUPS = {
     "accounts": "People and shared accounts.",
     "aliases": "Addresses that lead to other addresses.",
     "groups": "Addresses that lead to their members.",
+    "logins": "Who signs in, and who is kept from it.",
     "queue": "Mail that waits, and what to do about it.",
     "traces": "What happened to messages.",
     "explain": "How a message would travel.",
