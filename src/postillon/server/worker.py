@@ -49,6 +49,7 @@ from postillon.net.resolver import Resolver
 from postillon.net.stream import Stream
 from postillon.net.tls import ServerTls, TlsError
 from postillon.queue.dsn import Reporter
+from postillon.queue.rulings import Rulings
 from postillon.queue.runner import QueueRunner
 from postillon.queue.spool import TOPIC
 from postillon.queue.submit import Submitter
@@ -170,13 +171,14 @@ class Assembly:
             store, self.recipients, config.queue, hostname=hostname, clock=clock, random=random,
             log=log, meter=meter,
         )  # fmt: skip
+        rulings = Rulings(store, self.recipients, config.queue, clock=clock, log=log)
         self.runner = QueueRunner(
             store, agent or self.agent, self.reporter, config.queue, clock=clock, random=random,
-            log=log, meter=meter, worker=f"{role}@{instance}",
+            log=log, meter=meter, rulings=rulings, worker=f"{role}@{instance}",
         )  # fmt: skip
         self.submitter = Submitter(
-            store, self.recipients, config.queue, runner=self.runner, clock=clock, log=log,
-            meter=meter,
+            store, self.recipients, config.queue, runner=self.runner, rulings=rulings,
+            clock=clock, log=log, meter=meter,
         )  # fmt: skip
         self.authority = Authority(self.sign_ins, log=log, meter=meter)
         self.pusher = Pusher(
