@@ -16,7 +16,7 @@ from postillon.account.roles import INBOX_ID
 from postillon.mail.rules import MAX_FORWARDS, Rule
 from postillon.store.operation import Row, Steps, Tx
 
-TOPIC = "rules"  # announced when somebody's change
+TOPIC = "rules"  # announced with ":" and whose have changed
 MAX_RULES = 100  # of one account
 MAX_POSITION = 2**31 - 1
 
@@ -105,10 +105,10 @@ def enabled(account: AccountId) -> Steps[list[Rule]]:
     return [_rule(row) for row in rows]
 
 
-def having() -> Steps[list[AccountId]]:
-    """Every account that has an enabled one."""
-    rows = yield "SELECT DISTINCT account FROM mail_rule WHERE enabled = 1", ()
-    return [AccountId(account) for (account,) in rows]
+def asked(account: AccountId) -> Steps[bool]:
+    """Whether there is an enabled one."""
+    rows = yield "SELECT 1 FROM mail_rule WHERE account = ? AND enabled = 1 LIMIT 1", (account,)
+    return bool(rows)
 
 
 def one(account: AccountId, rule: int) -> Steps[Rule | None]:
@@ -127,7 +127,7 @@ def create(tx: Tx, account: AccountId, made: Rule) -> Steps[int]:
         (account, number, made.position, int(made.enabled), _encode(made).decode()),
     )
     yield from owned.happened(tx, account, Happened.RULE_CREATED, (number,))
-    tx.announce(TOPIC)
+    tx.announce(f"{TOPIC}:{account}")
     return number
 
 
@@ -142,7 +142,7 @@ def update(tx: Tx, account: AccountId, changed: Rule) -> Steps[bool]:
     )  # fmt: skip
     if rows:
         yield from owned.happened(tx, account, Happened.RULE_CHANGED, (changed.id,))
-        tx.announce(TOPIC)
+        tx.announce(f"{TOPIC}:{account}")
     return bool(rows)
 
 
@@ -154,7 +154,7 @@ def delete(tx: Tx, account: AccountId, rule: int) -> Steps[bool]:
     )
     if rows:
         yield from owned.happened(tx, account, Happened.RULE_DELETED, (rule,))
-        tx.announce(TOPIC)
+        tx.announce(f"{TOPIC}:{account}")
     return bool(rows)
 
 

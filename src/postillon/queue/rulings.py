@@ -1,7 +1,7 @@
 """What the rules of local recipients make of a message, decided before the transaction that places it.
 
-Who has rules is kept in memory, so that mail for all others costs nothing. A rule that fails is a line
-in the log and a word in the trace, and the message goes its usual way.
+Who has none is kept in memory, so that mail for them costs nothing. A rule that fails is a line in the
+log and a word in the trace, and the message goes its usual way.
 
 A copy that a rule sends is a message of its own, accepted by the transaction that places the one it is
 of. It is as it came (RFC 5228 section 4.2), with the owner's Delivered-To before it: coming back, it is
@@ -40,9 +40,11 @@ from postillon.queue.rows import Lane, QueueMessage
 from postillon.route.recipient import LocalTarget, Recipients
 from postillon.store.operation import EVERYTHING, Store
 
-REMEMBERED_MS = 60_000  # who has rules is asked again then, should a word of it have been lost
+REMEMBERED_MS = 60_000  # then it is asked again, should the word of a change have been lost
+MAX_REMEMBERED = 20_000  # accounts without a rule; the one asked first is forgotten first
 MAX_PASSED = 5  # Delivered-To fields of a message that rules still send copies of
 MAX_COPIES = 20  # of one message, those of other accounts' rules among them
+_PREFIX = f"{rules.TOPIC}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +99,35 @@ class Rulings:
         self._config = config
         self._clock = clock
         self._log = log
-        self._having: frozenset[int] = frozenset()
-        self._until = 0  # ms; when it is asked again
+        self._without: dict[AccountId, int] = {}  # who has no rule, until when that holds (ms)
+        self._heard = 0  # changes
 
     def hear(self, topics: Sequence[str]) -> None:
         """Something was announced, by this process or another one."""
-        if rules.TOPIC in topics or EVERYTHING in topics:
-            self._until = 0
+        for topic in topics:
+            if topic == EVERYTHING:
+                self._heard += 1
+                self._without.clear()
+            elif topic.startswith(_PREFIX):
+                self._heard += 1
+                self._without.pop(AccountId(int(topic.removeprefix(_PREFIX))), None)
 
     async def decide(self, made: Plan) -> None:
-        """Ask the rules of those a message is about to be placed for; nearly always nobody's."""
-        now = made.accepted_at
-        if not 0 <= self._until - now <= REMEMBERED_MS:
-            self._having = frozenset(await self._store.query(rules.having()))
-            self._until = now + REMEMBERED_MS
-        if self._having and made.local:
+        """Ask the rules of those a message is about to be placed for."""
+        if made.local:
             await self._decide(made, _Copies())
+
+    async def _has(self, account: AccountId, now: int) -> bool:
+        if 0 <= self._without.get(account, 0) - now <= REMEMBERED_MS:
+            return False
+        heard = self._heard
+        found = await self._store.query(rules.asked(account))
+        if not found and heard == self._heard:  # nothing has changed meanwhile
+            self._without.pop(account, None)
+            self._without[account] = now + REMEMBERED_MS
+            if len(self._without) > MAX_REMEMBERED:
+                del self._without[next(iter(self._without))]
+        return found
 
     async def ask(
         self, letter: Letter, targets: Mapping[int, LocalTarget], now: int
@@ -124,7 +139,7 @@ class Rulings:
         targets = {
             item.n: item.target
             for item in made.local
-            if item.target.account in self._having and not item.loop
+            if not item.loop and await self._has(item.target.account, made.accepted_at)
         }
         if targets:
             made.rulings = await self._rule(Letter.of(made), targets, made.accepted_at, copies)

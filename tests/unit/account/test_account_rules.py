@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from postillon.account import owned, rules, setup
-from postillon.account.ids import MailboxId
+from postillon.account.ids import AccountId, MailboxId
 from postillon.account.owned import RULES
 from postillon.account.rules import MAX_RULES, TooManyRules, decided
 from postillon.mail.rules import Condition, Rule
@@ -38,7 +38,8 @@ async def test_they_come_back_as_they_were_in_their_order(tmp_path: Path) -> Non
         assert [item.id for item in found] == [second, third, first]
         assert found[2] == Rule(first, *[getattr(whole, f) for f in Rule.__struct_fields__[1:]])
         assert [item.id for item in await store.query(rules.enabled(ada))] == [second, first]
-        assert await store.query(rules.having()) == [ada]
+        assert await store.query(rules.asked(ada))
+        assert not await store.query(rules.asked(AccountId(ada + 1)))
         assert await store.query(rules.one(ada, third)) == found[1]
         assert await store.query(rules.one(ada, 999)) is None
 
