@@ -1,5 +1,6 @@
 /** A thin client of JMAP (RFC 8620): method calls, uploads, downloads, and the errors of all three. */
 
+import { signal } from "@preact/signals";
 import { early } from "../lib/early";
 import { asOurs, bodyOf, CORE, MAIL, type Call } from "./first";
 import type { Account, Id, Session, StateChange } from "./types";
@@ -59,7 +60,8 @@ export class Answers {
 }
 
 export class JmapClient {
-  session!: Session;
+  private readonly known = signal<Session | null>(null);
+  private asked = ""; // the state of the session that was asked for last
   /** Called when the credentials are no longer taken, whatever was asked for. */
   ended: () => void = () => undefined;
 
@@ -75,14 +77,27 @@ export class JmapClient {
   /** From what was kept of an earlier session, for reading without a network. */
   static offline(url: string, session: Session, credentials: Credentials): JmapClient {
     const client = new JmapClient(credentials, new URL(url, location.href).href);
-    client.session = session;
+    client.known.value = session;
     return client;
+  }
+
+  /** What the server said last. Whatever shows something of it is drawn anew when that changes. */
+  get session(): Session {
+    return this.known.value!;
   }
 
   async refreshSession(): Promise<void> {
     const answer = await this.fetch(this.base, { headers: { Accept: "application/json" } });
     const found = (await answer.json()) as Session;
-    this.session = new URL(this.base).origin === location.origin ? asOurs(found) : found;
+    const made = new URL(this.base).origin === location.origin ? asOurs(found) : found;
+    if (JSON.stringify(made) !== JSON.stringify(this.known.peek())) this.known.value = made;
+  }
+
+  /** Each answer tells whether the session is still as it was (RFC 8620 section 3.4). */
+  private compare(state: string): void {
+    if (state === this.session.state || state === this.asked) return;
+    this.asked = state;
+    void this.refreshSession().catch(() => undefined);
   }
 
   accountFor(capability: string): Id {
@@ -111,6 +126,7 @@ export class JmapClient {
       body: bodyOf(this.session, calls),
     });
     const body = (await answer.json()) as { methodResponses: Answer[]; sessionState: string };
+    this.compare(body.sessionState);
     return new Answers(body.methodResponses);
   }
 
