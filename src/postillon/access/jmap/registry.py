@@ -15,6 +15,7 @@ from postillon.access.jmap import (
     notifications,
     principals,
     quotas,
+    rules,
     snippets,
     submissions,
     subscriptions,
@@ -41,6 +42,7 @@ MODULES: tuple[ModuleType, ...] = (
     notifications,
     mdns,
     traces,
+    rules,
 )
 
 

@@ -34,6 +34,9 @@ TYPES: Mapping[int, frozenset[str]] = {
     Happened.SUBMISSION_CHANGED: frozenset({"EmailSubmission"}),
     Happened.SUBMISSION_DELETED: frozenset({"EmailSubmission"}),
     Happened.VACATION_CHANGED: frozenset({"VacationResponse"}),
+    Happened.RULE_CREATED: frozenset({"Rule"}),
+    Happened.RULE_CHANGED: frozenset({"Rule"}),
+    Happened.RULE_DELETED: frozenset({"Rule"}),
     Happened.NOTICE_CREATED: frozenset({"ShareNotification"}),
     Happened.NOTICE_DELETED: frozenset({"ShareNotification"}),
 }

@@ -8,6 +8,7 @@ from support.stores import KINDS, using
 
 ALWAYS = (
     "test_submissions", "test_sharing_and_quotas", "test_notifications", "test_mdns", "test_traces",
+    "test_rules",
 )  # fmt: skip
 
 
