@@ -47,7 +47,7 @@ function boot(): Plugin {
   };
 }
 
-/** Tells the service worker what it shall have before it is asked: the shell, never the editor. */
+/** Tells the service worker what it shall have before it is asked: all that reading and writing need. */
 function shell(): Plugin {
   return {
     name: "shell",
@@ -56,7 +56,7 @@ function shell(): Plugin {
       if (worker?.type !== "chunk") return;
       const files = Object.values(bundle)
         .filter((file) => file.fileName.startsWith("assets/"))
-        .filter((file) => file.type !== "chunk" || !/(compose|editor|settings|admin|texts)/i.test(file.fileName))
+        .filter((file) => file.type !== "chunk" || !/(settings|admin|texts)/i.test(file.fileName))
         .map((file) => `/${file.fileName}`)
         .sort();
       worker.code = worker.code.replace(/(["'`])__SHELL__\1/, JSON.stringify(["/", ...files]));

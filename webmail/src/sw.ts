@@ -110,7 +110,7 @@ async function api(request: Request): Promise<Response> {
     return answer;
   } catch (error) {
     const found = await cache.match(key);
-    if (found) return found;
+    if (found) return new Response(found.body, { headers: { "Content-Type": "application/json", "X-Kept": "1" } });
     throw error;
   }
 }

@@ -5,7 +5,7 @@ import { early } from "../lib/early";
 import { asOurs, bodyOf, CORE, MAIL, type Call } from "./first";
 import type { Account, Id, Session, StateChange } from "./types";
 
-export { MAIL, PRINCIPALS, QUOTA, SUBMISSION, TRACE, VACATION, type Call } from "./first";
+export { MAIL, PRINCIPALS, QUOTA, RULES, SUBMISSION, TRACE, VACATION, type Call } from "./first";
 
 /** Gives the Authorization field, and gets a new one when it is no longer taken. */
 export interface Credentials {
@@ -36,7 +36,8 @@ export class MethodError extends Error {
 type Answer = [method: string, args: Record<string, unknown>, id: string];
 
 export class Answers {
-  constructor(private readonly list: Answer[]) {}
+  /** old: kept of an earlier time by the service worker, because there is no network. */
+  constructor(private readonly list: Answer[], readonly old = false) {}
 
   /** The first answer to a call. Throws the MethodError it has earned. */
   get<T>(id: string): T {
@@ -64,6 +65,8 @@ export class JmapClient {
   private asked = ""; // the state of the session that was asked for last
   /** Called when the credentials are no longer taken, whatever was asked for. */
   ended: () => void = () => undefined;
+  /** Called after each question: did the server answer? */
+  reached: (is: boolean) => void = () => undefined;
 
   private constructor(private readonly credentials: Credentials, private readonly base: string) {}
 
@@ -127,7 +130,7 @@ export class JmapClient {
     });
     const body = (await answer.json()) as { methodResponses: Answer[]; sessionState: string };
     this.compare(body.sessionState);
-    return new Answers(body.methodResponses);
+    return new Answers(body.methodResponses, answer.headers.has("X-Kept"));
   }
 
   async call<T>(method: string, args: Record<string, unknown>): Promise<T> {
@@ -183,10 +186,15 @@ export class JmapClient {
         return await (asked ?? fetch(url, { ...options, headers, credentials: "omit", cache: options.cache ?? "no-store" }));
       } catch (error) {
         if (error instanceof DOMException && error.name === "AbortError") throw error;
+        this.reached(false);
         throw new Unreachable();
       }
     };
     let answer = await once();
+    // A proxy whose server is being started again.
+    const away = [502, 503, 504].includes(answer.status);
+    this.reached(!away && !answer.headers.has("X-Kept"));
+    if (away) throw new Unreachable();
     if (answer.status === 401 && (await this.credentials.renew())) answer = await once();
     if (answer.status === 401) throw this.signedOut();
     if (!answer.ok) throw refusal(answer.status, await answer.text());

@@ -1,6 +1,9 @@
 import type { ComponentType, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
+/** Fired where code could not be fetched: there is no network, or a newer version has taken its place. */
+export const CODE_MISSING = "postillon-code-missing";
+
 /** A view whose code is fetched when it is first shown. */
 export function lazy<P extends object>(load: () => Promise<{ default: ComponentType<P> }>, wait: () => JSX.Element | null = () => null) {
   let known: ComponentType<P> | null = null;
@@ -16,7 +19,7 @@ export function lazy<P extends object>(load: () => Promise<{ default: ComponentT
     const [, again] = useState(0);
     useEffect(() => {
       let alive = true;
-      if (!known) void fetchIt().then(() => alive && again(1), () => undefined);
+      if (!known) void fetchIt().then(() => alive && again(1), () => dispatchEvent(new Event(CODE_MISSING)));
       return () => {
         alive = false;
       };

@@ -1,8 +1,9 @@
 /** What is done to messages, each with its way back. */
 
+import { effect } from "@preact/signals";
 import { t } from "../i18n";
 import type { EmailSummary, Id, Mailbox } from "../jmap/types";
-import { actOnNotice, ask, notice, open, phone, route, say, sayError } from "./app";
+import { actOnNotice, ask, mailAccount, notice, open, phone, route, say, sayError, type Notice } from "./app";
 import { MessageList, cursor, list, refresh, rowsOf, selection, shownMailbox, type Row } from "./list";
 import { byId, byRole, change, destroy, inverse, nameOfMailbox, summaries, type Patch } from "./mail";
 
@@ -26,6 +27,15 @@ function here(rows: Row[]): EmailSummary[] {
   });
 }
 
+interface Step {
+  back: Map<Id, Patch>;
+  done: Promise<void>;
+}
+
+const MOST_STEPS = 50;
+let steps: Step[] = []; // what can be undone, the last one last
+let told: Notice | null = null; // the notice of the last one
+
 async function act(emails: EmailSummary[], patch: (email: EmailSummary) => Patch, said: string): Promise<void> {
   const patches = new Map<Id, Patch>();
   const back = new Map<Id, Patch>();
@@ -37,27 +47,52 @@ async function act(emails: EmailSummary[], patch: (email: EmailSummary) => Patch
   }
   if (!patches.size) return;
   const done = change(patches);
+  const step = { back, done };
+  steps = [...steps, step].slice(-MOST_STEPS);
   if (said) {
-    say(said, {
-      action: {
-        label: t("undo"),
-        run: () => {
-          void done.then(() => change(back)).then(() => refresh()).then(() => say(t("undone")), () => undefined);
-        },
-      },
-    });
+    say(said, { action: { label: t("undo"), run: () => void takeBack(step) } });
+    told = notice.value;
   }
   try {
     await done;
   } catch {
-    if (notice.value?.action) notice.value = null;
+    steps = steps.filter((one) => one !== step);
+    if (notice.value === told) notice.value = null;
     await refresh();
   }
 }
 
-export function undo(): void {
-  if (notice.value?.action) actOnNotice();
+async function takeBack(step: Step): Promise<void> {
+  steps = steps.filter((one) => one !== step);
+  try {
+    await step.done;
+    await change(step.back);
+    await refresh();
+    say(t("undone"));
+  } catch {
+    // What failed has been said.
+  }
 }
+
+/** The last thing done, then the one before it: first of all what is offered on the screen. */
+export function undo(): void {
+  if (notice.value?.action && notice.value !== told) {
+    actOnNotice();
+    return;
+  }
+  const step = steps.at(-1);
+  if (!step) {
+    say(t("nothing_to_undo"));
+    return;
+  }
+  if (notice.value === told) notice.value = null;
+  void takeBack(step);
+}
+
+effect(() => {
+  void mailAccount.value; // what was done elsewhere is not undone from here
+  steps = [];
+});
 
 // Keywords -----------------------------------------------------------------------------------------
 

@@ -55,9 +55,13 @@ export const drawer = signal(false); // the mailboxes over the rest, where they 
 
 /** null: signing in. undefined: not known yet. */
 export const client = signal<JmapClient | null | undefined>(undefined);
-export const online = signal(navigator.onLine);
-addEventListener("online", () => (online.value = true));
-addEventListener("offline", () => (online.value = false));
+const connected = signal(navigator.onLine);
+addEventListener("online", () => (connected.value = true));
+addEventListener("offline", () => (connected.value = false));
+/** Whether the server has answered the last time it was asked. */
+export const reachable = signal(true);
+/** A network, as far as the browser knows; the server may be away all the same. */
+export const online = computed(() => connected.value);
 
 export function jmap(): JmapClient {
   const found = client.value;

@@ -1,17 +1,18 @@
 /** The message being written: what is in it, how it is kept on this device and on the server, followed on others. */
 
-import { signal } from "@preact/signals";
+import { effect, signal, untracked } from "@preact/signals";
 import { t } from "../i18n";
 import { Refused, MethodError, SUBMISSION } from "../jmap/client";
 import type { Address, GetResult, Id, Identity, Mailbox, SetFailure, SetResult } from "../jmap/types";
 import { parseAddresses, unique } from "../lib/address";
 import { stored } from "../lib/dom";
-import { ask, client, jmap, mailAccount, online, preferences, say, sayError } from "./app";
+import { ask, client, jmap, mailAccount, online, preferences, reachable, say, sayError } from "./app";
 import { startOf } from "./answering";
 import { Attachments, type Attachment } from "./attachments";
 import { claim, forgetDraft, keepDraft, unlikely, type KeptDraft } from "./kept";
 import { refresh } from "./list";
-import { byRole, forgetBody, gone } from "./mail";
+import { waitingChanges } from "./changes";
+import { byRole, forgetBody, gone, tellAll } from "./mail";
 import { submit, whereabouts } from "./sending";
 import { signatureHtml, signatureText } from "./signature";
 
@@ -580,8 +581,10 @@ let running: Promise<void> | null = null;
 
 /** The network is back, or somebody has signed in again: what waits is saved and sent, one after the other. */
 export function resumeAll(): Promise<void> {
-  composer.value?.resume();
+  composer.peek()?.resume();
   running ??= (async () => {
+    await null; // not within what has noticed it
+    if (waitingChanges.value.length) await tellAll().then(() => refresh());
     for (const one of [...waiting]) {
       if (!client.value || !online.value || one.login !== client.value.session.username) break;
       if (one.waits) {
@@ -596,8 +599,8 @@ export function resumeAll(): Promise<void> {
   return running;
 }
 
-online.subscribe((is) => {
-  if (is && client.value) void resumeAll();
+effect(() => {
+  if (online.value && reachable.value && client.value) untracked(() => void resumeAll());
 });
 
 client.subscribe((now) => {

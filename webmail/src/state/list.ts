@@ -9,6 +9,8 @@ import { listCalls, PAGE } from "../jmap/first";
 import type { EmailSummary, Filter, GetResult, Id, QueryResult, Thread } from "../jmap/types";
 import { filterOf } from "../lib/search";
 import { client, jmap, mailAccount, preferences, route, sayError } from "./app";
+import { waitingChanges } from "./changes";
+import { search } from "./seen";
 import { byId, inbox, knownState, mailboxes, merge, pathOf, refreshCalls, refreshed, summaries, threads, tick } from "./mail";
 
 export { PAGE } from "../jmap/first";
@@ -23,6 +25,7 @@ export class MessageList {
   readonly total = signal<number | null>(null);
   readonly failed = signal("");
   readonly version = signal(0);
+  readonly seenOnly = signal(false); // found without a network, among what was seen here
   private ids = new Map<number, Id>();
   private asked = new Set<number>();
   private generation = 0;
@@ -98,11 +101,29 @@ export class MessageList {
       this.failed.value = "";
     } catch (error) {
       if (error instanceof SignedOut) client.value = null;
-      else if (error instanceof Unreachable) this.failed.value = "offline";
+      else if (error instanceof Unreachable) await this.fromSeen();
       else this.failed.value = error instanceof Error ? error.message : String(error);
     } finally {
       this.asked.delete(page);
     }
+  }
+
+  /** Without a network: a search among what was seen here; another list only as it was seen. */
+  private async fromSeen(): Promise<void> {
+    const generation = this.generation;
+    const found = this.mailbox && this.total.value !== null ? null : await search(mailAccount.value, this.filter, this.collapsed);
+    if (generation !== this.generation) return;
+    if (!found || (this.mailbox && !found.ids.length)) {
+      this.failed.value = "offline";
+      return;
+    }
+    merge(found.emails);
+    for (const [thread, ids] of found.threads) if (!threads.has(thread)) threads.set(thread, ids);
+    found.ids.forEach((id, n) => this.ids.set(n, id));
+    this.total.value = found.ids.length;
+    this.seenOnly.value = true;
+    this.failed.value = "";
+    this.version.value += 1;
   }
 
   private calls(window: Record<string, unknown>, limit: number): Call[] {
@@ -111,6 +132,7 @@ export class MessageList {
 
   private take(answers: Answers): QueryResult {
     const found = answers.get<QueryResult>("query");
+    if (!answers.old) this.seenOnly.value = false;
     merge(answers.get<GetResult<EmailSummary>>("rows").list);
     if (this.collapsed) {
       // A page of very long conversations may pass the server's limit: then their rows stand alone.
@@ -119,9 +141,12 @@ export class MessageList {
       }
       merge(answers.maybe<GetResult<EmailSummary>>("members")?.list ?? []);
     }
-    found.ids.forEach((id, n) => this.ids.set(found.position + n, id));
+    // What was moved away without a network is still where it was, for the server.
+    const moved = (id: Id) => !!this.mailbox && waitingChanges.value.length > 0 && !summaries.get(id)?.mailboxIds[this.mailbox];
+    const ids = found.ids.filter((id) => !moved(id));
+    ids.forEach((id, n) => this.ids.set(found.position + n, id));
     if (found.total !== undefined) {
-      this.total.value = found.total;
+      this.total.value = found.total - (found.ids.length - ids.length);
       for (const position of this.ids.keys()) if (position >= found.total) this.ids.delete(position);
     }
     this.version.value += 1;

@@ -8,6 +8,9 @@ import type {
   ChangesResult, Email, EmailSummary, GetResult, Id, Mailbox, SetResult, Thread,
 } from "../jmap/types";
 import { client, jmap, mailAccount, sayError } from "./app";
+import { applied, overlay, queueChange, tellChanges, unescape, waitingChanges, type Patch } from "./changes";
+
+export type { Patch } from "./changes";
 
 export const mailboxes = signal<Mailbox[]>([]);
 /** Grows when a message that is known has changed: rows show what they know anew. */
@@ -65,6 +68,9 @@ export function merge(list: Partial<EmailSummary>[]): void {
     else if (email.threadId && email.receivedAt) summaries.set(email.id!, email as EmailSummary);
     const body = bodies.get(email.id!);
     if (body && body !== email) Object.assign(body, email);
+    if (!waitingChanges.value.length) continue;
+    const now = summaries.get(email.id!);
+    if (now && overlay(now) && body) Object.assign(body, { keywords: now.keywords, mailboxIds: now.mailboxIds });
   }
 }
 
@@ -139,8 +145,6 @@ export function forgetBody(id: Id): void {
 
 // Changing -----------------------------------------------------------------------------------------
 
-export type Patch = Record<string, unknown>;
-
 /** The patch that takes back another, for a message as it is now. */
 export function inverse(email: EmailSummary, patch: Patch): Patch {
   const result: Patch = {};
@@ -151,23 +155,6 @@ export function inverse(email: EmailSummary, patch: Patch): Patch {
     void value;
   }
   return result;
-}
-
-function unescape(key: string): string {
-  return key.replaceAll("~1", "/").replaceAll("~0", "~");
-}
-
-function applied(email: EmailSummary, patch: Patch): void {
-  for (const [path, value] of Object.entries(patch)) {
-    const [field, key] = path.split("/") as ["keywords" | "mailboxIds", string | undefined];
-    if (key === undefined) {
-      email[field] = { ...(value as Record<string, boolean>) };
-    } else {
-      email[field] = { ...email[field] };
-      if (value === null) delete email[field][unescape(key)];
-      else email[field][unescape(key)] = true;
-    }
-  }
 }
 
 /** Says at once in the counts what the change will make of them; the server's own follow. */
@@ -212,6 +199,8 @@ export async function change(patches: Map<Id, Patch>): Promise<void> {
     if (email) back.set(id, inverse(email, patch));
   }
   patchLocally(patches);
+  const before = client.value?.session.username ?? "";
+  const account = mailAccount.value;
   const list = [...patches];
   const most = Math.min(TOGETHER, jmap().limit("maxObjectsInSet", TOGETHER));
   try {
@@ -227,9 +216,28 @@ export async function change(patches: Map<Id, Patch>): Promise<void> {
       }
     }
   } catch (error) {
-    if (error instanceof Unreachable) patchLocally(back);
-    if (!(error instanceof SignedOut)) sayError("error_change", error);
+    if (error instanceof Unreachable || error instanceof SignedOut) {
+      // Without a network it waits for one, and stays as it is shown.
+      queueChange({ login: client.value?.session.username ?? before, account: mailAccount.value || account, patches: list });
+      return;
+    }
+    sayError("error_change", error);
     throw error;
+  }
+}
+
+/** The network is back: tells the server what was done meanwhile. */
+export async function tellAll(): Promise<void> {
+  const login = client.value?.session.username;
+  if (!login || !waitingChanges.value.some((one) => one.login === login)) return;
+  try {
+    await tellChanges(login, async ({ account, patches }) => {
+      const result = await jmap().call<SetResult<Email>>("Email/set", { accountId: account, update: Object.fromEntries(patches) });
+      const refused = Object.values(result.notUpdated ?? {}).find((why) => why.type !== "notFound");
+      if (refused) sayError("error_change", new Error(refused.description ?? refused.type));
+    });
+  } catch (error) {
+    if (!(error instanceof Unreachable || error instanceof SignedOut)) sayError("error_change", error);
   }
 }
 
@@ -261,8 +269,9 @@ export function knownState(): string {
 }
 
 /** Takes their answers. True: there is more to ask for. */
-export function refreshed(answers: { maybe<T>(id: string): T | null }): boolean {
+export function refreshed(answers: { maybe<T>(id: string): T | null; old?: boolean }): boolean {
   let more = false;
+  if (answers.old && mailboxes.value.length) return false; // what is known here is newer
   batch(() => {
     const found = answers.maybe<GetResult<Mailbox>>("mailboxes");
     if (found) mailboxes.value = sorted(found.list);

@@ -5,7 +5,7 @@ import { JmapClient, SignedOut, Unreachable, type Credentials } from "../jmap/cl
 import { OWN_SESSION } from "../jmap/first";
 import type { Mailbox, Session } from "../jmap/types";
 import { store, stored } from "../lib/dom";
-import { client, go, otherAccount, sayError } from "./app";
+import { client, go, otherAccount, reachable, sayError } from "./app";
 import { OwnCredentials, SignInError } from "./auth";
 import { composer } from "./compose";
 import { forgetAll, loadMailboxes, mailboxes } from "./mail";
@@ -26,6 +26,7 @@ export const ended = signal("");
 
 function begin(made: JmapClient): void {
   ended.value = "";
+  made.reached = (is) => (reachable.value = is);
   made.ended = () => {
     if (client.value !== made) return;
     ended.value = made.session.username;

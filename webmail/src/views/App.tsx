@@ -1,8 +1,9 @@
 import { useEffect } from "preact/hooks";
 import { t } from "../i18n";
 import { later } from "../lib/dom";
-import { lazy } from "../lib/lazy";
-import { client, drawer, go, hashOf, help, narrow, online, phone, route } from "../state/app";
+import { CODE_MISSING, lazy } from "../lib/lazy";
+import { client, drawer, go, hashOf, help, narrow, online, phone, reachable, route, say } from "../state/app";
+import { waitingChanges } from "../state/changes";
 import { compose, revive } from "../state/answering";
 import { composer, loadIdentities, outbox, resumeAll } from "../state/compose";
 import { onKey } from "../state/keys";
@@ -58,11 +59,16 @@ function Mail() {
         event.dataTransfer.dropEffect = "none";
       }
     };
+    const missing = () => say(t(online.value ? "new_version" : "code_offline"), {
+      error: true, ms: 60_000, action: { label: t("reload"), run: () => location.reload() },
+    });
+    addEventListener(CODE_MISSING, missing);
     addEventListener("dragover", missed);
     addEventListener("drop", missed);
     if (location.hash === "#/compose") void compose({});
     return () => {
       removeEventListener("keydown", onKey);
+      removeEventListener(CODE_MISSING, missing);
       removeEventListener("dragover", missed);
       removeEventListener("drop", missed);
       again();
@@ -98,7 +104,11 @@ function Mail() {
         <SearchBar />
         <span class="gap" />
         {outbox.value > 0 && <span class="offline-mark outbox-mark" role="status"><Icon name="send" /> {t("outbox", { n: outbox.value })}</span>}
-        {!online.value && <span class="offline-mark" role="status"><Icon name="lock" /> {t("offline")}</span>}
+        {(!online.value || !reachable.value) && (
+          <span class="offline-mark" role="status" title={t("offline_hint")}>
+            <Icon name="lock" /> {t("offline")}{waitingChanges.value.length > 0 && ` · ${t("changes_wait", { n: waitingChanges.value.length })}`}
+          </span>
+        )}
         {!phone.value && <IconButton icon="help" label={t("keys_title")} keys="?" onClick={() => (help.value = true)} />}
         <MenuButton icon="person" label={t("account")} text={phone.value ? undefined : <span class="who">{here()}</span>} items={[
           { label: t("settings"), icon: "settings", run: () => go({ view: "settings", tab: "general" }) },

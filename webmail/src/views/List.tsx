@@ -57,6 +57,7 @@ export function ListPane() {
           </>
         )}
       </header>
+      {shown?.seenOnly.value && <p class="banner" role="status">{t("seen_only")}</p>}
       {shown && <Rows key={shown} shown={shown} />}
     </section>
   );
