@@ -24,6 +24,7 @@ from postillon.server.api.accounts import (
 )
 from postillon.server.api.domains import DomainToMake
 from postillon.server.api.lists import AliasChange, AliasToMake, GroupChange, GroupToMake
+from postillon.server.api.logins import ToForgive
 from postillon.server.api.queue import QueueOrder
 from postillon.server.api.server import MessageToSend
 from postillon.server.api.signing_in import ApiKeyToMake, AppPasswordToMake
@@ -47,5 +48,6 @@ __all__ = [
     "PasswordToSet",
     "QueueOrder",
     "ShareToSet",
+    "ToForgive",
     "Verb",
 ]

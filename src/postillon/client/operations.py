@@ -8,7 +8,7 @@ from postillon.admin.accounts import AccountChange, AccountView, Removed
 from postillon.admin.audit import Act
 from postillon.admin.domains import DomainChange, DomainView
 from postillon.admin.lists import AliasView, GroupView
-from postillon.admin.logins import SignInView
+from postillon.admin.logins import Forgiven, SignInView, Slowed
 from postillon.admin.queue_views import Overview, Page, QueuedStory
 from postillon.admin.routing import Route
 from postillon.admin.sharing import ShareView
@@ -33,6 +33,7 @@ from postillon.server.api.accounts import (
 )
 from postillon.server.api.domains import DomainToMake
 from postillon.server.api.lists import AliasChange, AliasToMake, GroupChange, GroupToMake
+from postillon.server.api.logins import ToForgive
 from postillon.server.api.messages import ServiceView
 from postillon.server.api.queue import Destinations, Outcome, QueueOrder
 from postillon.server.api.server import MessageToSend, Sent, ServerView, SettingView
@@ -229,6 +230,14 @@ class Client(Connection):
             list[SignInView],
             query={"about": about, "failed": failed, "before": before, "limit": limit},
         )
+
+    def list_slowed(self, *, limit: int = 100) -> Slowed:
+        """Which networks and logins are made to wait or turned away now, and until when."""
+        return self.call("GET", "/logins/slowed", Slowed, query={"limit": limit})
+
+    def forgive_login(self, body: ToForgive) -> Forgiven:
+        """Let a network or a login in again, at every worker; `dry_run` only says what that does."""
+        return self.call("POST", "/logins/forgive", Forgiven, body=body)
 
     def list_aliases(self, *, domain: str | None = None) -> list[AliasView]:
         """Aliases by address, of a domain or of all."""

@@ -22,8 +22,7 @@ import msgspec
 from postillon.clock import Clock
 from postillon.directory.addresses import ACCOUNT
 from postillon.directory.principals import PrincipalKind
-from postillon.directory.throttle import network
-from postillon.mail.address import AddressError, parse_address
+from postillon.directory.throttle import address_of, network
 from postillon.store.counters import next_ids
 from postillon.store.like import escaped
 from postillon.store.operation import Row, Steps, Tx
@@ -33,7 +32,6 @@ T = TypeVar("T")
 MINUTE_MS = 60_000
 HOUR = 60  # minutes
 MAX_WAITING = 1_000  # different attempts of one worker between two writes; more are counted as one
-MAX_LOGIN = 320  # characters; longer text is nobody's login
 AT_ONCE = 50  # rows of one statement
 FORGOTTEN_AT_ONCE = 5_000  # rows of one operation
 MANY = ""  # in place of a network: too many to be told apart
@@ -126,15 +124,6 @@ class Attempts:
         return found
 
 
-def address_of(login: str) -> str:
-    """A login as it is compared and kept; "" for text that is no address."""
-    try:
-        local, domain = parse_address(login.strip()[:MAX_LOGIN]).key
-    except AddressError:
-        return ""
-    return f"{local}@{domain}"
-
-
 def standings(logins: Iterable[str]) -> Steps[dict[str, Standing]]:
     """What is known of these addresses; those in domains that are not ours are missing."""
     by_domain: dict[str, set[str]] = {}
@@ -142,7 +131,7 @@ def standings(logins: Iterable[str]) -> Steps[dict[str, Standing]]:
         local, _, domain = login.rpartition("@")
         by_domain.setdefault(domain, set()).add(local)
     found: dict[str, Standing] = {}
-    for names in _lots(sorted(by_domain)):
+    for names in lots(sorted(by_domain)):
         rows = yield (f"SELECT domain, name FROM domain WHERE name IN ({_marks(names)})", names)  # noqa: S608
         for number, name in rows:
             yield from _standings_in(number, name, by_domain[name], found)
@@ -152,7 +141,7 @@ def standings(logins: Iterable[str]) -> Steps[dict[str, Standing]]:
 def _standings_in(
     number: int, name: str, locals_: set[str], found: dict[str, Standing]
 ) -> Steps[None]:
-    for some in _lots(sorted(locals_)):
+    for some in lots(sorted(locals_)):
         found.update({f"{local}@{name}": Standing.NOBODY for local in some})
         rows = yield (
             "SELECT a.local, p.kind, p.enabled, d.enabled FROM address a"  # noqa: S608
@@ -193,7 +182,7 @@ _REASONS: Mapping[Standing | None, Outcome] = {
 
 def write(tx: Tx, rows: Mapping[What, Tally]) -> Steps[None]:
     """Add what was counted to the record."""
-    for some in _lots(rows.items()):
+    for some in lots(rows.items()):
         last = yield from next_ids("sign_in", len(some))
         values: list[Any] = []  # Any: a column is int or str
         for number, (what, tally) in enumerate(some, last - len(some) + 1):
@@ -274,7 +263,7 @@ def _marks(values: Iterable[object]) -> str:
     return ",".join("?" for _ in values)
 
 
-def _lots(values: Iterable[T]) -> Iterator[tuple[T, ...]]:
+def lots(values: Iterable[T]) -> Iterator[tuple[T, ...]]:
     """As many at once as one statement takes."""
     rest = iter(values)
     while some := tuple(islice(rest, AT_ONCE)):

@@ -131,6 +131,22 @@ def take(tx: Tx, principal: int, code: str, now: int, *, known: bool = False) ->
     return Taken.RIGHT
 
 
+def resting(now: int, login: str = "") -> Steps[list[tuple[str, int, int]]]:
+    """Logins whose codes are not looked at for now, how many were wrong, and the last time (ms)."""
+    rows = yield (
+        "SELECT p.login, f.failures, f.failed_at FROM second_factor f"
+        " JOIN principal p ON p.principal = f.principal"
+        " WHERE f.failures >= ? AND f.failed_at > ? AND (p.login = ? OR ? = '') ORDER BY p.login",
+        (MAX_WRONG, now - REST_MS, login, login),
+    )
+    return [(name, failures, failed_at) for name, failures, failed_at in rows]
+
+
+def excuse(tx: Tx, principal: int) -> Steps[None]:
+    """Look at codes again, however many were wrong."""
+    yield ("UPDATE second_factor SET failures = 0 WHERE principal = ?", (principal,))
+
+
 def remove(tx: Tx, principal: int) -> Steps[bool]:
     """Switch it off. Whether there was one."""
     rows = yield ("DELETE FROM second_factor WHERE principal = ? RETURNING principal", (principal,))

@@ -142,7 +142,7 @@ class SignIn:
         self.login = self.login or principal.login
         if await self._turned_away(self.login):
             return Denied.LATER
-        known = self._throttle.knows(self._address, self.login)
+        known = await self._shared.ledger.knows(self._address, self.login)
         taken = await self._credentials.take_code(principal.id, code, known=known)
         if taken is Taken.LATER:
             self.failed = True
@@ -217,7 +217,12 @@ class SignIn:
         return answer
 
     async def _turned_away(self, login: str) -> bool:
-        verdict = self._throttle.check(self._address, login)
+        throttle, ledger = self._throttle, self._shared.ledger
+        verdict = throttle.check(self._address, login)
+        stranger = not throttle.knows(self._address, login)
+        if (verdict.refused or verdict.delay_s) and stranger:
+            await ledger.knows(self._address, login)  # another worker may have let them in
+            verdict = throttle.check(self._address, login)
         if verdict.delay_s:
             await asyncio.sleep(verdict.delay_s)
         if verdict.refused:

@@ -15,7 +15,7 @@ from postillon.account.accounts import Accounts
 from postillon.account.indexing import Indexer
 from postillon.admin import audit
 from postillon.admin.hints import Hints
-from postillon.directory import attempts, push, sessions
+from postillon.directory import attempts, push, sessions, throttled
 from postillon.directory.directory import Directory
 from postillon.log import Log
 from postillon.queue.submit import Submitter
@@ -155,7 +155,9 @@ class Maintenance:
     async def _forget_sign_ins(self) -> int:
         before = self._store.clock() - int(self._auth.record_for.total_seconds() * 1000)
         most = self._auth.record_most
-        return await drain(self._store, lambda tx: attempts.forget(tx, before, most))
+        quiet = self._store.clock() - int(self._auth.forget_after.total_seconds() * 1000)
+        count = await drain(self._store, lambda tx: throttled.forget(tx, quiet))
+        return count + await drain(self._store, lambda tx: attempts.forget(tx, before, most))
 
     async def _repeat(self, duty: Duty) -> None:
         wait = duty.first_s

@@ -224,6 +224,7 @@ class Assembly:
         self.pusher.hear(topics)
         self.submitter.hear(topics)
         self.sign_ins.guests.hear(topics)
+        self.sign_ins.ledger.hear(topics)
         if TOPIC in topics or EVERYTHING in topics:
             self.runner.wake()
 

@@ -17,6 +17,7 @@ from postillon.directory.signin import Denied, Granted, SignIns
 from postillon.directory.throttle import Throttle
 from postillon.protocol.sasl.client import ScramClientMechanism
 from postillon.setting import ConfigError, minutes
+from postillon.store.operation import StoreStopped
 from support.accounts import QUICK, House, house
 
 LOGIN, PASSWORD = "ada@example.org", "correct horse battery"
@@ -180,12 +181,14 @@ async def test_without_a_record_nothing_is_written(tmp_path: Path) -> None:
 
 async def test_a_store_that_takes_nothing_stops_no_sign_in(tmp_path: Path) -> None:
     async with hall(tmp_path) as here:
+        ledger = here.sign_ins.ledger
+        await ledger.start()
         await here.tries(LOGIN, "wrong")
-        await here.sign_ins.ledger.stop()  # never started: there is nothing to write off
         await here.home.store.close()
-        here.sign_ins.ledger.attempts.note("imap", FAR, LOGIN, Outcome.OK)
-        await here.sign_ins.ledger.start()
-        await here.sign_ins.ledger.stop()
+        with pytest.raises(StoreStopped):
+            await ledger.write()
+        ledger.attempts.note("imap", FAR, LOGIN, Outcome.OK)
+        await ledger.stop()
 
 
 def test_an_impossible_record_is_refused() -> None:

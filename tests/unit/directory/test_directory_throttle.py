@@ -6,7 +6,7 @@ import pytest
 
 from postillon.directory import throttle as module
 from postillon.directory.config import AuthConfig
-from postillon.directory.throttle import Throttle, Verdict, network
+from postillon.directory.throttle import EVERY, Failed, Throttle, Verdict, network
 from postillon.setting import ConfigError, minutes, seconds
 from support.accounts import Time
 
@@ -116,6 +116,30 @@ def test_ipv6_counts_by_64_bits() -> None:
     assert network("::ffff:192.0.2.1") == ("192.0.2.1", False)
 
 
+def test_text_that_is_no_address_is_never_told_to_others() -> None:
+    throttle = Throttle(CONFIG, Time())
+    throttle.failed(STRANGER, "S3cret word")
+    throttle.failed(STRANGER, "")
+    assert set(throttle.take()) == {(STRANGER, EVERY)}
+    guess(throttle, 5, login="S3cret word")
+    assert throttle.check("203.0.113.9", "s3cret WORD").delay_s == 8.0
+
+
+def test_what_others_have_counted_is_added_to_what_is_new_here() -> None:
+    throttle = Throttle(CONFIG, Time())
+    guess(throttle, 2)
+    told = throttle.take()
+    guess(throttle, 1)
+    now = Time().now
+    throttle.learn([Failed((STRANGER, EVERY), 4, now, 7)], told)
+    assert throttle.check(STRANGER, "bob").delay_s == 4.0  # four of all, and one that is new
+    throttle.learn([Failed((STRANGER, EVERY), 3, now, 6)])  # came late
+    assert throttle.check(STRANGER, "bob").delay_s == 4.0
+    throttle.learn([Failed((STRANGER, EVERY), 0, now, 8)])  # let in again
+    assert throttle.check(STRANGER, "bob") == Verdict(0.0)
+    assert (STRANGER, EVERY) not in throttle.take()
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ENTRIES", 5)
     throttle = Throttle(CONFIG, Time())
@@ -124,6 +148,14 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         throttle.succeeded(f"192.0.2.{number}", f"user{number}")
     sizes = [len(throttle._networks), len(throttle._logins), len(throttle._known)]
     assert sizes == [5, 5, 5]
+
+
+def test_what_is_not_shared_yet_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_UNSHARED", 10)
+    throttle = Throttle(CONFIG, Time())
+    for number in range(50):
+        throttle.failed(f"192.0.2.{number}", f"user{number}@example.org")
+    assert len(throttle.take()) == 10
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from postillon.admin import logins as admin
-from postillon.admin.logins import MAX_PAGE, SignInView
+from postillon.admin.logins import MAX_PAGE, Forgiven, SignInView, SlowedView
 from postillon.server.commands.common import Place, place_options
 from postillon.server.commands.tables import answer, table, when
 
@@ -42,6 +42,65 @@ def list_(place: Place, about: str, failed: bool, limit: int) -> None:
     """
     found = place.at_desk(lambda desk: admin.sign_ins(desk, about, failed=failed, limit=limit))
     answer(place.as_json, found, lambda: _record(found))
+
+
+@logins.command("slowed")
+@place_options
+def slowed(place: Place) -> None:
+    """Show which networks and logins are made to wait or turned away now, and until when."""
+    config = place.configuration()
+    found = place.at_desk(lambda desk: admin.slowed(desk, config.auth, MAX_PAGE))
+    text = "Nobody is slowed down or turned away."
+    answer(place.as_json, found, lambda: _slowed(found.slowed, text))
+
+
+@logins.command("forgive")
+@click.argument("who")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@place_options
+def forgive(place: Place, who: str, dry_run: bool) -> None:
+    """Let somebody in again, at once: forget what has failed.
+
+    WHO is an IP address, a network, or a login; of a login also wrong codes of its second factor.
+    """
+    config = place.configuration()
+    found = place.at_desk(lambda desk: admin.forgive(desk, config.auth, who, dry_run=dry_run))
+    answer(place.as_json, found, lambda: _forgiven(found))
+
+
+def _slowed(found: list[SlowedView], empty: str) -> str:
+    return table(
+        found,
+        [
+            ("Who", lambda one: one.network or one.login),
+            ("Failures", lambda one: one.failures),
+            ("What happens", _what),
+            ("Last", lambda one: when(one.last_at)),
+            ("Until", lambda one: when(one.until)),
+        ],
+        empty,
+    )
+
+
+def _what(one: SlowedView) -> str:
+    if one.kind == "code":
+        return "codes are not looked at"
+    if one.refused:
+        return "turned away"
+    return f"waits {one.delay_s:g} s" if one.delay_s else "nothing yet"
+
+
+def _forgiven(found: Forgiven) -> str:
+    who = found.network or found.login
+    if not found.lifted and not found.together:
+        return f"Nothing counts against {who}."
+    lines = [
+        f"{'Let in again' if found.done else 'Would be let in again'}: {who}",
+        _slowed(found.lifted, "Only failures that count where the login has been let in before."),
+    ]
+    if found.stays:
+        lines += ["", "Still in the way of the same people:", _slowed(found.stays, "")]
+    return "\n".join(lines)
 
 
 def _record(found: list[SignInView]) -> str:
