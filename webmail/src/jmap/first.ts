@@ -8,6 +8,7 @@ export const SUBMISSION = "urn:ietf:params:jmap:submission";
 export const VACATION = "urn:ietf:params:jmap:vacationresponse";
 export const PRINCIPALS = "urn:ietf:params:jmap:principals";
 export const TRACE = "urn:x-postillon:jmap:trace";
+export const RULES = "urn:x-postillon:jmap:rules";
 export const QUOTA = "urn:ietf:params:jmap:quota";
 
 export const OWN_SESSION = "/.well-known/jmap";
@@ -27,6 +28,7 @@ export function bodyOf(session: Session, calls: Call[]): string {
     if (method.startsWith("Principal/")) using.add(PRINCIPALS);
     if (method.startsWith("Quota/")) using.add(QUOTA);
     if (method.startsWith("MessageTrace/")) using.add(TRACE);
+    if (method.startsWith("Rule/")) using.add(RULES);
   }
   return JSON.stringify({ using: [...using].filter((one) => one in session.capabilities), methodCalls: calls });
 }
