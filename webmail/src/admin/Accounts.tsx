@@ -31,7 +31,7 @@ export function Accounts() {
   }, [text]);
   return (
     <>
-      <Head title={a("accounts")}>
+      <Head title={a("accounts")} lead={a("accounts_lead")}>
         <Search label={a("accounts_search")} value={text} change={setText} />
         <button type="button" class="button primary" onClick={() => setAdding(true)}><Icon name="plus" /> {a("account_add")}</button>
       </Head>
@@ -105,6 +105,7 @@ export function AccountPage(props: { login: string }) {
   return (
     <>
       <p class="crumbs"><a href={hash("accounts")}>{a("accounts")}</a></p>
+      {account.problem && !account.value && <Head title={props.login} />}
       <Loading of={account}>
         {(found) => (
           <>
@@ -216,7 +217,7 @@ function Addresses(props: { account: Account; saved: (account: Account) => void 
       <div class="card-head">
         <h2>{a("addresses")}</h2>
         <span class="card-acts">
-          <button type="button" class="button quiet" onClick={() => { setText(""); setAdding("rename"); }}>{a("rename")}</button>
+          <button type="button" class="button quiet" onClick={() => { setText(one.login); setAdding("rename"); }}>{a("rename")}</button>
           <button type="button" class="button quiet" onClick={() => { setText(""); setAdding("address"); }}><Icon name="plus" /> {a("address_add")}</button>
         </span>
       </div>
@@ -325,6 +326,15 @@ function SetPassword(props: { login: string; close: () => void }) {
   );
 }
 
+const NAMED_RIGHTS = { rights_read: "lrs", rights_write: "lrswikxte", rights_all: "lrswikxtepa" } as const; // RFC 4314
+const letters = (text: string) => [...text].sort().join("");
+
+/** What the form has a word for, in that word; else the letters. */
+function rightsOf(rights: string) {
+  const known = (Object.keys(NAMED_RIGHTS) as (keyof typeof NAMED_RIGHTS)[]).find((name) => letters(NAMED_RIGHTS[name]) === letters(rights));
+  return known ? a(known) : <code>{rights}</code>;
+}
+
 function Shares(props: { login: string }) {
   const shares = useLoad(() => get<Share[]>(at("accounts", props.login, "shares")), `shares ${props.login}`);
   const [adding, setAdding] = useState(false);
@@ -351,7 +361,7 @@ function Shares(props: { login: string }) {
           <Table label={a("shares")} rows={found} key_={(one) => `${one.mailbox} ${one.who}`} empty={<p class="muted">{a("shares_none")}</p>} columns={[
             { title: a("mailbox"), of: (one) => (one.mailbox === "*" ? a("all_mailboxes") : one.mailbox) },
             { title: a("who"), of: (one) => one.who },
-            { title: a("rights"), of: (one) => <code>{one.rights}</code> },
+            { title: a("rights"), of: (one) => rightsOf(one.rights) },
             { title: "", of: (one) => <button type="button" class="link" onClick={() => void stop(one)}>{a("remove")}</button>, end: true },
           ]} />
         )}

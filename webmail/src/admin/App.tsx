@@ -113,8 +113,18 @@ function Shell() {
       </header>
       {!narrow.value && nav}
       {narrow.value && drawer.value && (
-        <div class="drawer" onClick={(event) => event.target === event.currentTarget && (drawer.value = false)}>
-          <div class="drawer-inner">{nav}</div>
+        <div
+          class="drawer" onClick={(event) => event.target === event.currentTarget && (drawer.value = false)}
+          onKeyDown={(event) => event.key === "Escape" && (drawer.value = false)}
+        >
+          <div class="drawer-inner" role="dialog" aria-modal="true" aria-label={a("administration")}>
+            <div class="drawer-head">
+              <Mark size={28} />
+              <strong>{server.value?.hostname}</strong>
+              <IconButton icon="close" label={t("close")} onClick={() => (drawer.value = false)} autofocus />
+            </div>
+            {nav}
+          </div>
         </div>
       )}
       <main id="main" class="admin-page" tabIndex={-1}>{credentials && <Page />}</main>

@@ -12,7 +12,7 @@ const AT_ONCE = 100;
 function factsOf(facts: Record<string, unknown>): string {
   const { wanted, ...others } = facts;
   const all = { ...(wanted && typeof wanted === "object" ? wanted : {}), ...others };
-  return Object.entries(all).map(([name, value]) => `${named("fact", name)}: ${said(name, value)}`).join("; ");
+  return Object.entries(all).map(([name, value]) => `${name === "who" ? a("who") : named("fact", name)}: ${said(name, value)}`).join("; ");
 }
 
 export function Audit(props: { about: string }) {
@@ -40,10 +40,10 @@ export function Audit(props: { about: string }) {
       {rows === null ? !problem && <div class="reader-wait"><Spinner /></div> : (
         <Table label={a("audit")} rows={rows} key_={(one) => String(one.id)} empty={<p>{props.about ? a("nothing_found") : a("audit_none")}</p>} columns={[
           { title: a("when"), of: (one) => moment(one.at) },
-          { title: a("who"), of: (one) => <>{one.who} <span class="hint">{named("via", one.via)}</span></> },
+          { title: a("who"), of: (one) => <>{one.who} <span class="hint block">{named("via", one.via)}</span></> },
           { title: a("act"), of: (one) => named("act", one.act) },
-          { title: a("subject"), of: (one) => one.subject },
-          { title: a("facts"), of: (one) => <span class="words">{factsOf(one.facts)}</span> },
+          { title: a("subject"), of: (one) => one.subject || "–" },
+          { title: a("facts"), of: (one) => <span class="words">{factsOf(one.facts) || "–"}</span> },
         ]} />
       )}
       {more && <button type="button" class="button more" onClick={() => void load(rows?.at(-1)?.id ?? 0)}>{a("more")}</button>}

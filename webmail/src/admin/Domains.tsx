@@ -58,6 +58,7 @@ export function DomainPage(props: { name: string }) {
   return (
     <>
       <p class="crumbs"><a href={hash("domains")}>{a("domains")}</a></p>
+      {domain.problem && !domain.value && <Head title={props.name} />}
       <Loading of={domain}>
         {(found) => (
           <>

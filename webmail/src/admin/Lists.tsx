@@ -30,7 +30,7 @@ export function Aliases() {
         {(found) => (
           <Table label={a("aliases")} rows={found.filter(wanted)} key_={(one) => one.address} empty={<p>{text ? a("nothing_found") : a("aliases_none")}</p>} columns={[
             { title: a("address"), of: (one) => (one.address.startsWith("@") ? `${one.address} (${a("catch_all")})` : one.address) },
-            { title: a("targets"), of: (one) => one.targets.join(", ") },
+            { title: a("targets"), of: (one) => <span class="words">{one.targets.join(", ")}</span> },
             { title: "", of: (one) => (
               <span class="row-acts">
                 <button type="button" class="link" onClick={() => setOpen(one)}>{a("change")}</button>
@@ -86,7 +86,7 @@ export function Groups() {
           <Table label={a("groups")} rows={found.filter(wanted)} key_={(one) => one.address} empty={<p>{text ? a("nothing_found") : a("groups_none")}</p>} columns={[
             { title: a("address"), of: (one) => <>{one.address} {!one.enabled && <Badge kind="quiet">{a("disabled")}</Badge>}</> },
             { title: a("name"), of: (one) => one.name || "–" },
-            { title: a("members"), of: (one) => one.members.join(", ") || "–" },
+            { title: a("members"), of: (one) => <span class="words">{one.members.join(", ") || "–"}</span> },
             { title: "", of: (one) => (
               <span class="row-acts">
                 <button type="button" class="link" onClick={() => setOpen(one)}>{a("change")}</button>

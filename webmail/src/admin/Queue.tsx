@@ -88,7 +88,7 @@ export function QueuePage() {
               <Table label={a("messages")} rows={found.messages} key_={(one) => one.id} href={(one) => hash("queue", one.id)} empty={<p class="muted">{asked ? a("nothing_found") : a("queue_empty")}</p>} columns={[
                 { title: a("message"), of: (one) => <code>{one.id}</code> },
                 { title: a("from"), of: (one) => one.reverse_path || a("null_sender") },
-                { title: a("to"), of: (one) => one.recipients.map((to) => to.address).join(", ") },
+                { title: a("to"), of: (one) => <span class="words">{one.recipients.map((to) => to.address).join(", ")}</span> },
                 { title: a("since_when"), of: (one) => ago(one.accepted_at) },
                 { title: a("state"), of: (one) => <State of={one} /> },
               ]} />
@@ -168,7 +168,7 @@ function PreviewText(props: { of: Preview }) {
       {found.sample.length > 0 && (
         <Table label={a("sample")} rows={found.sample} key_={(one) => `${one.id} ${one.recipient}`} empty={null} columns={[
           { title: a("from"), of: (one) => one.sender || a("null_sender") }, { title: a("to"), of: (one) => one.recipient },
-          { title: a("last_words"), of: (one) => <span class="hint">{one.words}</span> },
+          { title: a("last_words"), of: (one) => <span class="hint words">{one.words || a("not_tried")}</span> },
         ]} />
       )}
     </>
@@ -202,7 +202,7 @@ export function QueuedPage(props: { id: string }) {
                 { title: a("state"), of: (one) => (
                   <>
                     <Badge kind={one.state === "waiting" || one.state === "in-hand" ? "good" : "warn"}>{named("state", one.state)}</Badge>
-                    <span class="hint block">{forecast(one.line, one.due_at)}</span>
+                    <span class="hint block">{one.state === "held" ? a("line_held") : forecast(one.line, one.due_at)}</span>
                     <span class="hint block">{a("gives_up", { when: moment(one.gives_up_at) })}</span>
                   </>
                 ) },

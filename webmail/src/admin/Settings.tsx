@@ -25,7 +25,7 @@ export function ServerSettings() {
           return (
             <Table label={a("settings")} rows={shown} key_={(one) => `${one.section}.${one.key}`} empty={<p>{a("nothing_found")}</p>} columns={[
               { title: a("setting"), of: (one) => <><code>{one.section}.{one.key}</code><span class="hint block">{one.purpose}</span></> },
-              { title: a("value"), of: (one) => <><code>{one.value || "–"}</code> {one.changed && <Badge kind="warn">{a("changed")}</Badge>}</> },
+              { title: a("value"), of: (one) => <><code class="words">{one.value || "–"}</code> {one.changed && <Badge kind="warn">{a("changed")}</Badge>}</> },
               { title: a("default"), of: (one) => <code>{one.default || "–"}</code> },
             ]} />
           );

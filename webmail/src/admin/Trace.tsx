@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { size } from "../i18n";
-import { get, type Story } from "./api";
+import { ApiProblem, get, type Story } from "./api";
 import { Badge, Facts, Head, Loading, Search } from "./parts";
 import { go, hash, useLoad } from "./state";
 import { a, moment, named, yesNo } from "./text";
@@ -22,8 +22,20 @@ export function Trace(props: { about: string }) {
 }
 
 function Found(props: { about: string }) {
-  const stories = useLoad(() => get<Story[]>("/traces", { about: props.about, limit: 50 }), props.about);
-  return <Loading of={stories}>{(found) => <>{found.map((one) => <StoryCard of={one} open={found.length === 1} key={one.id} />)}</>}</Loading>;
+  const stories = useLoad(() => get<Story[]>("/traces", { about: props.about, limit: 50 }).catch(nothing), props.about);
+  return (
+    <Loading of={stories}>
+      {(found) => found.length ? (
+        <>{found.map((one) => <StoryCard of={one} open={found.length === 1} key={one.id} />)}</>
+      ) : <p class="empty">{a("trace_none", { about: props.about })}</p>}
+    </Loading>
+  );
+}
+
+/** That there is none is no fault. */
+function nothing(error: unknown): Story[] {
+  if (error instanceof ApiProblem && error.status === 404) return [];
+  throw error;
 }
 
 function StoryCard(props: { of: Story; open: boolean }) {
@@ -82,7 +94,7 @@ export function said(name: string, value: unknown): string {
   if (name === "placed") return listOf(value).map((one) => String(one.to)).join(", ");
   if (name === "queued") return listOf(value).map((one) => (one.via ? `${one.to} → ${one.via}` : String(one.to))).join(", ");
   if (name === "route" && value && typeof value === "object") return Object.values(value).flat().join("; ");
-  if (name === "size" && typeof value === "number") return size(value);
+  if ((name === "size" || name === "quota") && typeof value === "number") return size(value);
   if (typeof value === "number" && MOMENTS.has(name)) return moment(value);
   if (Array.isArray(value)) return value.map((one) => said("", one)).join("; ");
   if (value && typeof value === "object") return Object.entries(value).map(([key, inner]) => `${named("fact", key)}: ${said(key, inner)}`).join(", ");

@@ -21,8 +21,8 @@ export function Identities() {
           <section class="card line" key={identity.id}>
             <div>
               <strong>{identity.name || identity.email}</strong>
-              <span class="muted">{identity.email}</span>
               {first === identity.id && <span class="place">{t("identity_first")}</span>}
+              <span class="muted">{identity.email}</span>
             </div>
             <button type="button" class="button" onClick={() => setEditing(identity.id)}><Icon name="edit" /> {t("edit")}</button>
           </section>
