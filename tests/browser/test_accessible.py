@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed")
 
-SETTINGS = ("general", "identities", "vacation", "security", "apps", "sessions", "storage")
+SETTINGS = ("general", "identities", "rules", "vacation", "security", "apps", "sessions", "storage")
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 

@@ -173,7 +173,43 @@ export interface TraceArrival {
   hello: string | null;
   tls: string | null;
   addresses: string[];
-  placed: { at: string; address: string; mailboxId: Id }[];
+  placed: { at: string; address: string; mailboxId: Id; rules?: TraceRule[] }[];
+}
+
+/** What a rule has made of a message. */
+export interface TraceRule {
+  ruleId: Id | null;
+  name: string;
+  mailboxId: Id | null;
+  isMailboxGone: boolean;
+  keywords: string[];
+  forwardedTo: string[];
+  notForwardedTo: string[];
+  hasFailed: boolean;
+}
+
+/** What is done with arriving mail (docs/jmap.md). */
+export interface Rule {
+  id: Id;
+  name: string;
+  isEnabled: boolean;
+  sortOrder: number;
+  matchAll: boolean;
+  conditions: RuleCondition[];
+  fileInto: Id | null;
+  fileIntoRole: "junk" | "trash" | null;
+  markSeen: boolean;
+  markFlagged: boolean;
+  addKeywords: string[];
+  forwardTo: string[];
+  stop: boolean;
+}
+
+export interface RuleCondition {
+  type: "from" | "to" | "subject" | "list" | "header" | "size" | "attachment";
+  comparison: "contains" | "notContains" | "is" | "isNot" | "over" | "under";
+  value?: string | number;
+  header?: string;
 }
 
 export interface Sending {

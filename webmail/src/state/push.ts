@@ -1,6 +1,6 @@
 /** Live: the server tells of changes and what is shown follows. */
 
-import { SignedOut, Unreachable } from "../jmap/client";
+import { RULES, SignedOut, Unreachable } from "../jmap/client";
 import { client, online } from "./app";
 import { catchUp, refresh } from "./list";
 import { signal } from "@preact/signals";
@@ -10,6 +10,7 @@ const LONGEST_WAIT_MS = 60_000;
 
 /** Told of submissions too: whoever shows delivery status looks again when this has grown. */
 export const submissionsChanged = signal(0);
+export const rulesChanged = signal(0); // the same for rules
 export const live = signal(false);
 
 export function startPush(): () => void {
@@ -26,11 +27,12 @@ export function startPush(): () => void {
       stop.signal.addEventListener("abort", () => connection?.abort(), { once: true });
       try {
         await jmap.listen(
-          ["Email", "Mailbox", "Thread", "EmailSubmission"],
+          ["Email", "Mailbox", "Thread", "EmailSubmission", ...(jmap.has(RULES) ? ["Rule"] : [])],
           (change) => {
             const types = Object.values(change.changed).flatMap((found) => Object.keys(found));
             if (types.includes("EmailSubmission")) submissionsChanged.value += 1;
-            if (types.some((type) => type !== "EmailSubmission")) void refresh();
+            if (types.includes("Rule")) rulesChanged.value += 1;
+            if (types.some((type) => type !== "EmailSubmission" && type !== "Rule")) void refresh();
           },
           () => {
             wait = FIRST_WAIT_MS;

@@ -1,7 +1,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { longDate, mediumDate, shortDate, size, t } from "../i18n";
-import { SUBMISSION } from "../jmap/client";
+import { RULES, SUBMISSION } from "../jmap/client";
 import type { Address, BodyPart, Email, EmailSubmission, GetResult } from "../jmap/types";
 import { nameOf, sameAddress, written } from "../lib/address";
 import { download, previewKind } from "../lib/dom";
@@ -20,6 +20,7 @@ import { moveSelected } from "./List";
 import { Paper, hovered, type Found } from "./Paper";
 
 const Why = lazy(() => import("./Why"));
+const RuleEditor = lazy(() => import("./SettingsRulesEditor"));
 
 export function openedRow(): Row | null {
   const shown = list.value;
@@ -176,6 +177,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
   const [found, setFound] = useState<Found | null>(null);
   const [details, setDetails] = useState(false);
   const [why, setWhy] = useState(false);
+  const [rule, setRule] = useState(false);
   const [source, setSource] = useState<"" | "source" | "headers">("");
   const trusted = preferences.value.imagesFrom.includes(address);
   const draft = email.keywords.$draft;
@@ -224,6 +226,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
             ]),
             ...(unsubscribe.length ? [{ label: t("unsubscribe"), icon: "close" as const, run: () => leaveList(unsubscribe) }] : []),
             ...(trusted ? [{ label: t("images_never"), icon: "image" as const, run: () => prefer({ imagesFrom: preferences.value.imagesFrom.filter((one) => one !== address) }) }] : []),
+            ...(!draft && ruled(email) ? [{ label: t("rule_from_message"), icon: "rules" as const, run: () => setRule(true) }] : []),
             { label: t("why"), icon: "help", run: () => setWhy(true) },
             { label: t("show_headers"), icon: "align", run: () => setSource("headers") },
             { label: t("show_source"), icon: "code", run: () => setSource("source") },
@@ -266,10 +269,16 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
           <button type="button" class="button" onClick={() => void forward(email)}><Icon name="forward" /> {t("forward")}</button>
         </footer>
       )}
+      {rule && <RuleEditor rule={null} email={email} close={() => setRule(false)} />}
       {why && <Why email={email} close={() => setWhy(false)} />}
       {source && <Source email={email} headers={source === "headers"} close={() => setSource("")} />}
     </article>
   );
+}
+
+/** Whether rules could be made here about messages like this. */
+function ruled(email: Email): boolean {
+  return jmap().accountFor(RULES) === mailAccount.value && jmap().has(RULES) && !!email.from?.length;
 }
 
 function recipients(email: Email): string {

@@ -1,7 +1,7 @@
 import { t, type Language, LANGUAGES } from "../i18n";
 import type { Key } from "../i18n/en";
 import { useState } from "preact/hooks";
-import { QUOTA, SUBMISSION, VACATION } from "../jmap/client";
+import { QUOTA, RULES, SUBMISSION, VACATION } from "../jmap/client";
 import { hashOf, jmap, prefer, preferences, route, say, type Density, type Theme } from "../state/app";
 import { OwnCredentials } from "../state/auth";
 import { enableNotices, notices, noticesPossible } from "../state/notify";
@@ -9,6 +9,7 @@ import { credentials } from "../state/session";
 import { Check, Field, Icon, type IconName } from "./common";
 import { QuotaBar } from "./Quota";
 import { Identities } from "./SettingsIdentities";
+import { Rules } from "./SettingsRules";
 import { AppPasswords, Password, SecondFactor, Sessions } from "./SettingsSecurity";
 import { Vacation } from "./SettingsVacation";
 
@@ -24,6 +25,7 @@ const own = () => credentials instanceof OwnCredentials;
 const TABS: Tab[] = [
   { id: "general", title: "settings_general", icon: "palette", shown: () => true, view: () => <General /> },
   { id: "identities", title: "settings_identities", icon: "person", shown: () => jmap().has(SUBMISSION), view: () => <Identities /> },
+  { id: "rules", title: "settings_rules", icon: "rules", shown: () => jmap().has(RULES), view: () => <Rules /> },
   { id: "vacation", title: "settings_vacation", icon: "vacation", shown: () => jmap().has(VACATION), view: () => <Vacation /> },
   { id: "security", title: "settings_security", icon: "lock", shown: own, view: () => <><Password /><SecondFactor /></> },
   { id: "apps", title: "settings_apps", icon: "key", shown: own, view: () => <AppPasswords /> },

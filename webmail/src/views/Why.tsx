@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { mediumDate, span, t } from "../i18n";
 import type { Key } from "../i18n/en";
 import { TRACE } from "../jmap/client";
-import type { Email, GetResult, MessageTrace, Sending, TraceEvent } from "../jmap/types";
+import type { Email, GetResult, MessageTrace, Sending, TraceEvent, TraceRule } from "../jmap/types";
 import { sameAddress } from "../lib/address";
 import { checks, fields, hops, valuesOf, type Checks, type Field, type Hop } from "../lib/trace";
 import { jmap, mailAccount } from "../state/app";
@@ -105,9 +105,26 @@ function arrival(email: Email, header: Field[], way: Hop[], trace: MessageTrace 
   for (const one of came?.placed ?? []) {
     const mailbox = byId.value.get(one.mailboxId);
     if (mailbox) lines.push(t("why_placed", { name: nameOfMailbox(mailbox), time: mediumDate(one.at) }));
+    lines.push(...(one.rules ?? []).flatMap(ruled));
   }
   if (came && !came.isKept) lines.push(t("why_forgotten"));
   return [...lines, ...places(email)];
+}
+
+/** What a rule of the reader's has made of it. */
+function ruled(one: TraceRule): string[] {
+  const rule = one.name;
+  if (one.hasFailed) return [t("why_rule_failed")];
+  const mailbox = one.mailboxId ? byId.value.get(one.mailboxId) : undefined;
+  const words = one.keywords.filter((word) => word !== "$junk").map((word) => (word === "$seen" ? t("why_rule_read") : word === "$flagged" ? t("why_rule_starred") : word));
+  const lines = [
+    one.isMailboxGone ? t("why_rule_lost", { rule }) : "",
+    one.mailboxId && !one.isMailboxGone ? t("why_rule_filed", { rule, name: mailbox ? nameOfMailbox(mailbox) : t("why_rule_gone") }) : "",
+    words.length ? t("why_rule_marked", { rule, words: words.join(", ") }) : "",
+    one.forwardedTo.length ? t("why_rule_copied", { rule, addresses: one.forwardedTo.join(", ") }) : "",
+    one.notForwardedTo.length ? t("why_rule_withheld", { rule, addresses: one.notForwardedTo.join(", ") }) : "",
+  ].filter(Boolean);
+  return lines.length ? lines : [t("why_rule", { rule })];
 }
 
 function places(email: Email): string[] {
