@@ -129,11 +129,17 @@ export interface DeliveryStatus {
   displayed: "unknown" | "yes";
 }
 
+export interface EnvelopeAddress {
+  email: string;
+  parameters: Record<string, string | null> | null;
+}
+
 export interface EmailSubmission {
   id: Id;
   identityId: Id;
   emailId: Id;
   threadId: Id;
+  envelope: { mailFrom: EnvelopeAddress; rcptTo: EnvelopeAddress[] } | null;
   sendAt: string;
   undoStatus: "pending" | "final" | "canceled";
   deliveryStatus: Record<string, DeliveryStatus> | null;

@@ -21,6 +21,7 @@ export type Saved = "no" | "saving" | "saved" | "kept" | "failed";
 const SAVE_AFTER_MS = 1_500; // of no typing
 const SAVE_AT_LEAST_MS = 10_000; // while typing goes on
 const KEEP_AFTER_MS = 300; // on this device
+const KEEP_PART = 20; // a long text that takes longer is kept less often, so that typing does not wait
 const FIRST_RETRY_MS = 3_000;
 const LONGEST_RETRY_MS = 60_000;
 const MOST_TRIES = 8;
@@ -98,6 +99,7 @@ export class Composer {
   private queued: KeptDraft["send"] = null;
   private timer = 0;
   private keeping = 0;
+  private cost = 0; // ms that keeping it took the last time
   private wait = FIRST_RETRY_MS;
   private changedAt = 0;
   private saving: Promise<void> | null = null;
@@ -191,7 +193,7 @@ export class Composer {
     clearTimeout(this.timer);
     const wait = Math.max(0, Math.min(SAVE_AFTER_MS, this.changedAt + SAVE_AT_LEAST_MS - now));
     this.timer = window.setTimeout(() => void this.save(), wait);
-    this.keeping ||= window.setTimeout(() => this.keep(), KEEP_AFTER_MS);
+    this.keeping ||= window.setTimeout(() => this.keep(), Math.max(KEEP_AFTER_MS, this.cost * KEEP_PART));
   }
 
   /** On this device, at once, as long as the server does not have it. */
@@ -199,7 +201,9 @@ export class Composer {
     clearTimeout(this.keeping);
     this.keeping = 0;
     if (!this.dirty && !this.queued) return;
+    const begun = performance.now();
     if (!keepDraft(this.kept()) && this.saved.value === "kept") this.saved.value = "failed";
+    this.cost = performance.now() - begun;
   }
 
   private kept(): KeptDraft {

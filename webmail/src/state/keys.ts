@@ -8,6 +8,7 @@ import { composer } from "./compose";
 import { cursor, list, selection } from "./list";
 import { byRole, knownBody } from "./mail";
 import { focusSearch } from "../views/SearchBar";
+import { goToMailbox } from "../views/MailboxPicker";
 import { moveSelected, openRow, selectLoaded } from "../views/List";
 
 let prefix = "";
@@ -150,6 +151,9 @@ function handle(key: string, event: KeyboardEvent): boolean {
       return to("sent");
     case "gd":
       return to("drafts");
+    case "gf":
+      void goToMailbox();
+      return true;
     case "ga":
       return to("archive");
     case "*a":

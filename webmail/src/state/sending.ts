@@ -114,10 +114,17 @@ export async function submit(one: Composer, at: Date | null): Promise<void> {
   else say(t("sent"), { ...undo, ms: delay > 0 ? seconds : 4000 });
 }
 
+/** A draft again, where drafts lie. */
+export async function takenBack(accountId: Id, email: Id): Promise<void> {
+  const drafts = byRole.value.get("drafts");
+  const patch: Record<string, unknown> = { "keywords/$draft": true };
+  if (drafts) patch.mailboxIds = { [drafts.id]: true };
+  await jmap().call("Email/set", { accountId, update: { [email]: patch } });
+}
+
 /** Takes a message back that waits to be sent, and makes a draft of it again. */
 export async function cancelSubmission(id: Id, email: Id, edit: boolean): Promise<void> {
   const accountId = jmap().accountFor(SUBMISSION);
-  const drafts = byRole.value.get("drafts");
   try {
     const result = await jmap().call<SetResult<EmailSubmission>>("EmailSubmission/set", {
       accountId, update: { [id]: { undoStatus: "canceled" } },
@@ -126,9 +133,7 @@ export async function cancelSubmission(id: Id, email: Id, edit: boolean): Promis
       say(t("too_late"), { error: true });
       return;
     }
-    const patch: Record<string, unknown> = { "keywords/$draft": true };
-    if (drafts) patch.mailboxIds = { [drafts.id]: true };
-    await jmap().call("Email/set", { accountId, update: { [email]: patch } });
+    await takenBack(accountId, email);
     say(t("sending_undone"));
     void refresh();
     if (edit) await editDraft(email);

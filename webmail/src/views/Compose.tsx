@@ -1,14 +1,15 @@
 import { lazy } from "../lib/lazy";
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { mediumDate, size, t } from "../i18n";
+import { size, t } from "../i18n";
 import { htmlToText, plainToRich } from "../lib/text";
 import { phone } from "../state/app";
 import { composer, identities, type Composer } from "../state/compose";
 import { gone } from "../state/mail";
 import { maxDelay } from "../state/sending";
 import { signatureText, signedText } from "../state/signature";
-import { Dialog, Field, Icon, IconButton, MenuButton, Spinner } from "./common";
+import { Icon, IconButton, MenuButton, Spinner } from "./common";
+import { Later } from "./Later";
 import { Recipients } from "./Recipients";
 
 const Editor = lazy(() => import("./Editor"), () => <div class="editor-wait"><Spinner /></div>);
@@ -173,7 +174,7 @@ function Window({ composer: one }: { composer: Composer }) {
         <IconButton icon="trash" label={t("discard")} onClick={() => void one.discard()} />
       </footer>
       {dropping && <div class="drop-hint" aria-hidden="true"><Icon name="attach" /> {t("drop_here")}</div>}
-      {later && <Later composer={one} close={() => setLater(false)} />}
+      {later && <Later choose={(date) => void one.send(date)} close={() => setLater(false)} />}
     </div>
   );
 }
@@ -230,55 +231,5 @@ function Files({ composer: one }: { composer: Composer }) {
         </li>
       ))}
     </ul>
-  );
-}
-
-function at(days: number, hour: number, weekday?: number): Date {
-  const date = new Date();
-  date.setDate(date.getDate() + days);
-  if (weekday !== undefined) date.setDate(date.getDate() + ((7 + weekday - date.getDay()) % 7 || 7));
-  date.setHours(hour, 0, 0, 0);
-  return date;
-}
-
-function localInput(date: Date): string {
-  const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, 16);
-}
-
-function Later({ composer: one, close }: { composer: Composer; close: () => void }) {
-  const [value, setValue] = useState(localInput(at(1, 8)));
-  const latest = new Date(Date.now() + maxDelay() * 1000);
-  const choices: [string, Date][] = [
-    [t("later_hour"), new Date(Date.now() + 3_600_000)], [t("later_morning"), at(1, 8)], [t("later_monday"), at(0, 8, 1)],
-  ];
-  const chosen = new Date(value);
-  const fits = chosen.getTime() > Date.now() + 30_000 && chosen <= latest;
-  const send = (date: Date) => {
-    close();
-    void one.send(date);
-  };
-  return (
-    <Dialog title={t("send_later")} close={close}>
-      <div class="later">
-        {choices.filter(([, date]) => date <= latest).map(([name, date]) => (
-          <button type="button" key={name} class="button quiet later-choice" onClick={() => send(date)}>
-            <span>{name}</span> <span class="muted">{mediumDate(date.toISOString())}</span>
-          </button>
-        ))}
-        <Field label={t("later_at")} hint={t("later_until", { time: mediumDate(latest.toISOString()) })}>
-          {(id) => (
-            <input
-              id={id} type="datetime-local" value={value} min={localInput(new Date())} max={localInput(latest)}
-              onInput={(event) => setValue(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-      </div>
-      <footer>
-        <button type="button" class="button quiet" onClick={close}>{t("cancel")}</button>
-        <button type="button" class="button primary" disabled={!fits} onClick={() => send(chosen)}>{t("schedule")}</button>
-      </footer>
-    </Dialog>
   );
 }

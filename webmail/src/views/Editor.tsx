@@ -28,7 +28,7 @@ function outgoing(html: string): string {
     image.removeAttribute("data-remote");
   }
   // Text that runs from right to left says so wherever it is read.
-  for (const block of paper.querySelectorAll("div, p, li, blockquote")) {
+  for (const block of paper.body.firstElementChild?.querySelectorAll("div, p, li, blockquote") ?? []) {
     if (!block.closest("[dir]") && /[\u0590-\u08ff\ufb1d-\ufefc]/.test(block.textContent ?? "")) block.setAttribute("dir", "auto");
   }
   for (const image of paper.querySelectorAll('img[src^="blob:"], img:not([src])')) image.remove();

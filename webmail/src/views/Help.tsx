@@ -7,6 +7,7 @@ export const SHORTCUTS: [Key, [string[], Key][]][] = [
   ["keys_move", [
     [["j", "↓"], "next"], [["k", "↑"], "previous"], [["Enter", "o"], "key_open"], [["u", "Esc"], "key_back"],
     [["g", "i"], "key_inbox"], [["g", "s"], "key_sent"], [["g", "d"], "key_drafts"], [["g", "a"], "key_archive"],
+    [["g", "f"], "key_folder"],
   ]],
   ["keys_act", [
     [["e"], "archive"], [["#", "Del"], "delete"], [["!"], "junk"], [["s"], "flag"], [["v"], "move"],

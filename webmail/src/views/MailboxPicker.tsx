@@ -1,7 +1,8 @@
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import type { Mailbox } from "../jmap/types";
+import { go } from "../state/app";
 import { mailboxes, pathOf } from "../state/mail";
 import { Dialog, Icon } from "./common";
 
@@ -11,7 +12,8 @@ interface Wanted {
   fits: (mailbox: Mailbox) => boolean;
 }
 
-const asked = signal<(Wanted & { answered: (mailbox: Mailbox | null | undefined) => void }) | null>(null);
+type Asked = Wanted & { answered: (mailbox: Mailbox | null | undefined) => void };
+const asked = signal<Asked | null>(null);
 
 /** A mailbox; null for the top; undefined where nothing was chosen. */
 export function chooseMailbox(wanted: Wanted): Promise<Mailbox | null | undefined> {
@@ -26,21 +28,29 @@ export function chooseMailbox(wanted: Wanted): Promise<Mailbox | null | undefine
   });
 }
 
-export function MailboxPicker() {
-  return asked.value ? <Picker /> : null;
+/** By a part of its name, where there are too many to look through. */
+export async function goToMailbox(): Promise<void> {
+  const found = await chooseMailbox({ title: t("key_folder"), fits: () => true });
+  if (found) go({ mailbox: found.role === "inbox" ? "" : found.id });
 }
 
-function Picker() {
+export function MailboxPicker() {
+  return asked.value ? <Picker wanted={asked.value} /> : null;
+}
+
+function Picker({ wanted }: { wanted: Asked }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  const wanted = asked.value;
-  if (!wanted) return null;
+  const list = useRef<HTMLUListElement>(null);
+  const words = text.toLowerCase().split(/[\s/]+/).filter(Boolean);
   const found = mailboxes.value
     .filter(wanted.fits)
     .map((mailbox) => ({ mailbox: mailbox as Mailbox | null, path: pathOf(mailbox) }))
-    .filter(({ path }) => path.toLowerCase().includes(text.toLowerCase()));
+    .filter(({ path }) => words.every((word) => path.toLowerCase().includes(word)));
+  if (words.length) found.sort((a, b) => a.path.length - b.path.length); // its own name before those below it
   if (wanted.top && !text) found.unshift({ mailbox: null, path: t("folder_top") });
   const chosen = Math.min(at, found.length - 1);
+  useEffect(() => list.current?.children[chosen]?.scrollIntoView({ block: "nearest" }), [chosen]);
   return (
     <Dialog title={wanted.title} close={() => wanted.answered(undefined)} class="picker">
       <input
@@ -58,7 +68,7 @@ function Picker() {
           event.preventDefault();
         }}
       />
-      <ul id="picker-list" role="listbox" aria-label={t("folders")}>
+      <ul id="picker-list" ref={list} role="listbox" aria-label={t("folders")}>
         {found.map(({ mailbox, path }, n) => (
           <li
             key={mailbox?.id ?? ""} id={`picker-${n}`} role="option" aria-selected={n === chosen}

@@ -22,6 +22,20 @@ import { Paper, hovered, type Found } from "./Paper";
 const Why = lazy(() => import("./Why"));
 const RuleEditor = lazy(() => import("./SettingsRulesEditor"));
 
+const MOST_OPEN = 20; // of a conversation with more that is unread, the newest
+const MOST_FOLDED = 6; // shown beside each other; of more, all but the first and the last stand behind a button
+
+/** What of a long conversation is not shown until it is asked for: the longest row of messages that are folded. */
+function between(all: Email[], open: ReadonlySet<string>): Set<string> {
+  let longest: Email[] = [];
+  let run: Email[] = [];
+  for (const email of all) {
+    run = open.has(email.id) ? [] : [...run, email];
+    if (run.length > longest.length) longest = run;
+  }
+  return new Set(longest.length > MOST_FOLDED ? longest.slice(1, -1).map((email) => email.id) : []);
+}
+
 export function openedRow(): Row | null {
   const shown = list.value;
   const opened = route.value.open;
@@ -40,6 +54,7 @@ export default function Reader() {
   const [shownFor, setShownFor] = useState("");
   const [failed, setFailed] = useState("");
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const known = useRef<string[]>([]);
   const body = useRef<HTMLDivElement>(null);
 
@@ -60,7 +75,9 @@ export default function Reader() {
       if (first) {
         const unread = all.filter((email) => !email.keywords.$seen);
         const last = all.filter((email) => !email.keywords.$draft).at(-1) ?? all.at(-1);
-        setUnfolded(new Set([...unread, ...(last ? [last] : [])].map((email) => email.id)));
+        const open = new Set([...unread.slice(-MOST_OPEN), ...(last ? [last] : [])].map((email) => email.id));
+        setUnfolded(open);
+        setHidden(between(all, open));
         body.current?.scrollTo(0, 0);
         if (unread.length) {
           void markSeen([{ id: all[0]!.id, email: all[0]!, emails: unread }], true, true).catch(() => undefined);
@@ -103,7 +120,13 @@ export default function Reader() {
         </div>
         {failed && !all && <p class="banner">{failed}</p>}
         {!all && !failed && <div class="reader-wait"><Spinner /></div>}
-        {all?.map((email, n) => (
+        {all?.map((email, n) => hidden.has(email.id) ? (
+          !hidden.has(all[n - 1]?.id ?? "") && (
+            <button type="button" class="message-between" key={email.id} onClick={() => setHidden(new Set())}>
+              {t("n_between", { n: hidden.size })}
+            </button>
+          )
+        ) : (
           <Message
             key={email.id} email={email} folded={!unfolded.has(email.id)} only={all.length === 1} last={n === all.length - 1}
             toggle={() => {
@@ -263,7 +286,7 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
       {props.last && !draft && (
         <footer class="message-foot">
           <button type="button" class="button" onClick={() => void reply(email, false)}><Icon name="reply" /> {t("reply")}</button>
-          {(email.to?.length ?? 0) + (email.cc?.length ?? 0) > 1 && (
+          {others(email) && (
             <button type="button" class="button" onClick={() => void reply(email, true)}><Icon name="replyAll" /> {t("reply_all")}</button>
           )}
           <button type="button" class="button" onClick={() => void forward(email)}><Icon name="forward" /> {t("forward")}</button>
@@ -279,6 +302,12 @@ function Message(props: { email: Email; folded: boolean; only: boolean; last: bo
 /** Whether rules could be made here about messages like this. */
 function ruled(email: Email): boolean {
   return jmap().accountFor(RULES) === mailAccount.value && jmap().has(RULES) && !!email.from?.length;
+}
+
+/** Whether it went to somebody else too: who is not oneself and not its sender. */
+function others(email: Email): boolean {
+  const known = [...identities.value.map((one) => one.email), ...(email.from ?? []).map((one) => one.email)];
+  return [...(email.to ?? []), ...(email.cc ?? [])].some((one) => !known.some((other) => sameAddress(other, one.email)));
 }
 
 function recipients(email: Email): string {

@@ -1,3 +1,4 @@
+import { useSignalEffect } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { number, t } from "../i18n";
 import { MAIL, QUOTA, Refused } from "../jmap/client";
@@ -6,11 +7,18 @@ import { ask, drawer, go, hashOf, jmap, mailAccount, narrow, otherAccount, route
 import { emptyMailbox, moveTo } from "../state/actions";
 import { refresh, rowsOf, shownMailbox } from "../state/list";
 import { byId, byRole, mailboxes, nameOfMailbox, pathOf } from "../state/mail";
-import { store, stored } from "../lib/dom";
+import { later, store, stored } from "../lib/dom";
+import { lazy } from "../lib/lazy";
 import { compose } from "../state/answering";
+import { submissionsChanged } from "../state/push";
+import { loadScheduled, scheduled } from "../state/scheduled";
 import { lookAt } from "../state/session";
 import { Icon, IconButton, Mark, MenuButton, type IconName, type Item } from "./common";
+import { goToMailbox } from "./MailboxPicker";
 import { QuotaBar } from "./Quota";
+
+const Scheduled = lazy(() => import("./Scheduled"));
+const MANY = 15; // folders that one no longer looks through
 
 export const DRAGGED = "application/x-postillon-emails";
 
@@ -34,6 +42,11 @@ function tree(list: Mailbox[]): Branch[] {
 }
 
 export function Sidebar() {
+  const [waiting, setWaiting] = useState(false);
+  useSignalEffect(() => {
+    void submissionsChanged.value;
+    return later(() => void loadScheduled());
+  });
   const roots = tree(mailboxes.value);
   const special = roots.filter((branch) => branch.mailbox.role);
   const others = roots.filter((branch) => !branch.mailbox.role);
@@ -45,8 +58,18 @@ export function Sidebar() {
       <Accounts />
       <div class="sidebar-scroll">
         <ul class="mailboxes">{special.map((branch) => <Row key={branch.mailbox.id} branch={branch} depth={0} />)}</ul>
+        {scheduled.value.length > 0 && (
+          <div class="mailbox">
+            <button type="button" class="mailbox-open" onClick={() => setWaiting(true)}>
+              <Icon name="alarm" /> <span class="mailbox-name">{t("scheduled")}</span>
+              <span class="count">{number(scheduled.value.length)}</span>
+            </button>
+          </div>
+        )}
+        {waiting && <Scheduled close={() => setWaiting(false)} />}
         <div class="sidebar-heading">
           <h2>{t("folders")}</h2>
+          {others.length > MANY && <IconButton icon="search" label={t("key_folder")} keys="g f" onClick={() => void goToMailbox()} />}
           <IconButton icon="plus" label={t("folder_new")} onClick={() => void create(null)} />
         </div>
         {others.length > 0 ? (
