@@ -6,9 +6,10 @@ import { Badge, FormDialog, Head, Loading, Once, Search, Table } from "./parts";
 import { act, server, useLoad } from "./state";
 import { a, ago } from "./text";
 
-export function ServerSettings() {
+/** about: what to look for at first, such as "smtp.max_size". */
+export function ServerSettings(props: { about: string }) {
   const settings = useLoad(() => get<SettingView[]>("/server/settings"), "settings");
-  const [text, setText] = useState("");
+  const [text, setText] = useState(props.about);
   const wanted = (one: SettingView) => `${one.section}.${one.key} ${one.purpose}`.toLowerCase().includes(text.trim().toLowerCase());
   return (
     <>
@@ -55,8 +56,8 @@ export function Keys() {
         {(found) => (
           <Table label={a("api_keys")} rows={found} key_={(one) => one.name} empty={<p>{a("keys_none")}</p>} columns={[
             { title: a("name"), of: (one) => one.name },
-            { title: a("may"), of: (one) => one.scopes.join(", ") },
-            { title: a("used"), of: (one) => (one.used_at ? ago(one.used_at) : a("never_used")) },
+            { title: a("may"), of: (one) => a(one.scopes.some((scope) => scope !== "admin:read") ? "may_write" : "may_read") },
+            { title: a("used_last"), of: (one) => (one.used_at ? ago(one.used_at) : a("never_used")) },
             { title: "", of: (one) => <button type="button" class="link" onClick={() => void drop(one)}>{a("remove")}</button>, end: true },
           ]} />
         )}

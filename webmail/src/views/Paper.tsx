@@ -80,19 +80,19 @@ function loaded(frame: HTMLIFrameElement): boolean {
 export function Paper(props: { email: Email; images: boolean; found: (found: Found) => void }) {
   const slot = useRef<HTMLDivElement>(null);
   const frame = useRef<HTMLIFrameElement | null>(null);
-  const [ready, setReady] = useState(false);
+  const [paper, setPaper] = useState<Document | null>(null); // another one when the browser has loaded the frame anew
   const { email, images } = props;
 
   useLayoutEffect(() => {
     const taken = (frame.current = take(slot.current!));
-    taken.onload = () => setReady(!!taken.contentDocument?.body);
-    setReady(loaded(taken));
+    const open = () => setPaper(loaded(taken) ? taken.contentDocument : null);
+    taken.onload = open;
+    open();
     return () => taken.remove();
   }, []);
 
   useLayoutEffect(() => {
-    const paper = frame.current?.contentDocument;
-    if (!ready || !paper?.body) return;
+    if (!paper) return;
     const content = lay(paper, email);
     props.found({ remote: content.remote.length, html: content.html, truncated: content.truncated });
     paper.documentElement.classList.toggle("themed", !content.coloured);
@@ -105,16 +105,15 @@ export function Paper(props: { email: Email; images: boolean; found: (found: Fou
       listeners.abort();
       hovered.value = "";
     };
-  }, [ready, email.id]);
+  }, [paper, email.id]);
 
   useEffect(() => {
-    const paper = frame.current?.contentDocument;
-    if (ready && images && paper?.body) void fetchImages(paper, email);
-  }, [ready, images, email.id]);
+    if (paper && images) void fetchImages(paper, email);
+  }, [paper, images, email.id]);
 
   useEffect(() => {
-    frame.current?.contentDocument?.documentElement?.classList.toggle("dark", dark.value);
-  }, [ready, dark.value]);
+    paper?.documentElement.classList.toggle("dark", dark.value);
+  }, [paper, dark.value]);
 
   return <div class="paper-slot" ref={slot} />;
 }
