@@ -39,6 +39,7 @@ from postillon.server.api.queue import Destinations, Outcome, QueueOrder
 from postillon.server.api.server import MessageToSend, Sent, ServerView, SettingView
 from postillon.server.api.signing_in import ApiKeyToMake, AppPasswordToMake, SignedOut
 from postillon.server.doctor import Health
+from postillon.server.limits import Limits
 from postillon.server.published import Checked
 
 
@@ -60,6 +61,10 @@ class Client(Connection):
     def list_activity(self, *, minutes: int = 60) -> list[Minute]:
         """What was accepted, delivered, deferred and refused in each of the last minutes."""
         return self.call("GET", "/server/activity", list[Minute], query={"minutes": minutes})
+
+    def get_limits(self) -> Limits:
+        """The limits that hold, how much of each is in use, and accounts near the end of their quota."""
+        return self.call("GET", "/server/limits", Limits)
 
     def list_acts(self, *, about: str = "", before: int = 0, limit: int = 100) -> list[Act]:
         """What administrators have done, newest first; the next page is `before` the last id here."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from postillon.clock import Clock
 from postillon.meter import Meter
@@ -39,6 +39,7 @@ COUNTED: Mapping[str, Mapping[str, str]] = {
     "http_failed_logins": {"": "failed_logins"},
 }
 DURATION = "smtp_submit"
+OPEN = "open."  # and a protocol: its connections as the minute ended, of all workers together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,9 @@ class Minute:
     logins: int = 0
     failed_logins: int = 0
     accepted_us: int = 0  # the mean
+
+
+SHOWN = {item.name for item in fields(Minute)}
 
 
 class ActivityMeter:
@@ -118,6 +122,15 @@ async def activity(store: Store, now: int, minutes: int) -> list[Minute]:
     return [_minute(n, found.get(n, {})) for n in range(first, first + minutes)]
 
 
+def open_since(now: int, minutes: int) -> Steps[list[tuple[int, str, int]]]:
+    """Minute, protocol and its connections, of the last minutes."""
+    rows = yield (
+        "SELECT minute, name, value FROM activity WHERE minute > ? AND name LIKE ?",
+        (now // MINUTE_MS - minutes, f"{OPEN}%"),
+    )
+    return [(minute, name.removeprefix(OPEN), value) for minute, name, value in rows]
+
+
 def forget(tx: Tx, now: int) -> Steps[int]:
     """Remove some rows whose time is over; returns how many."""
     before = now // MINUTE_MS - KEPT_DAYS * 24 * 60
@@ -135,6 +148,6 @@ def _since(first: int) -> Steps[list[tuple[int, str, int]]]:
 
 
 def _minute(number: int, counts: Mapping[str, int]) -> Minute:
-    shown = {name: value for name, value in counts.items() if not name.startswith("observed")}
+    shown = {name: value for name, value in counts.items() if name in SHOWN}
     mean = counts.get("observed_us", 0) // max(1, counts.get("observed", 0))
     return Minute(at=number * MINUTE_MS, accepted_us=mean, **shown)

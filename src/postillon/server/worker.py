@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random as randomness
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -360,6 +361,7 @@ class Worker:
         self._listeners: list[tuple[str, Listener]] = []
         self._look: asyncio.TimerHandle | None = None
         self._figures: asyncio.Task[None] | None = None
+        self._open: Counter[str] = Counter()  # connections by protocol
 
     async def start(self) -> None:
         await self._hints.listen(self._assembly.hear)
@@ -403,7 +405,7 @@ class Worker:
         await self._assembly.stop()
         if self._figures is not None:
             self._figures.cancel()
-            await self._write_activity()
+            await self._write_activity({})
         self._hints.close()
         await self._store.close()
 
@@ -426,14 +428,17 @@ class Worker:
     async def _write_figures(self) -> None:
         while True:
             await asyncio.sleep(ACTIVITY_S)
-            await self._write_activity()
+            await self._write_activity(self._open)
 
-    async def _write_activity(self) -> None:
+    async def _write_activity(self, connections: Mapping[str, int]) -> None:
+        """connections: that are open, by protocol; each worker adds them to the minute once."""
         meter = self._assembly.meter
         if not isinstance(meter, ActivityMeter):
             return
+        counts = meter.take()
+        counts.update({f"{activity.OPEN}{name}": n for name, n in connections.items() if n})
         try:
-            await activity.write(self._store, meter.take(), self._store.clock)
+            await activity.write(self._store, counts, self._store.clock)
         except StoreError as error:  # charts have a gap then, and mail has none
             self._log.warning("activity_not_written", error=str(error))
 
@@ -442,7 +447,11 @@ class Worker:
 
         async def counted(stream: Stream) -> None:
             meter.count("connections", protocol)
-            await handler(stream)
+            self._open[protocol] += 1
+            try:
+                await handler(stream)
+            finally:
+                self._open[protocol] -= 1
 
         return counted
 

@@ -8,6 +8,7 @@ import { Audit } from "./Audit";
 import { DomainPage, Domains } from "./Domains";
 import { HealthPage } from "./Health";
 import { Aliases, Groups } from "./Lists";
+import { Logins } from "./Logins";
 import { Overview } from "./Overview";
 import { type NavItem } from "./parts";
 import { QueuePage, QueuedPage } from "./Queue";
@@ -28,6 +29,7 @@ function pages(): NavItem[] {
     { id: "groups", title: a("groups"), icon: "mail" },
     { id: "queue", title: a("queue"), icon: "alarm" },
     { id: "trace", title: a("trace"), icon: "search" },
+    { id: "logins", title: a("logins_limits"), icon: "lock" },
     { id: "audit", title: a("audit"), icon: "eye" },
     { id: "keys", title: a("api_keys"), icon: "key" },
     { id: "settings", title: a("settings"), icon: "settings" },
@@ -55,9 +57,10 @@ function Page() {
     case "groups": return <Groups />;
     case "queue": return second ? <QueuedPage id={second} key={second} /> : <QueuePage />;
     case "trace": return <Trace about={second ?? ""} key={second ?? ""} />;
+    case "logins": return <Logins about={second ?? ""} />;
     case "audit": return <Audit about={second ?? ""} key={second ?? ""} />;
     case "keys": return <Keys />;
-    case "settings": return <ServerSettings />;
+    case "settings": return <ServerSettings about={second ?? ""} key={second ?? ""} />;
     default: return <Overview />;
   }
 }

@@ -71,6 +71,21 @@ export interface Minute {
   failed_logins: number; accepted_us: number;
 }
 export interface Act { id: number; at: number; who: string; via: string; act: string; subject: string; facts: Record<string, unknown> }
+export interface SignInLine {
+  entry: number; network: string; address: string; login: string; protocol: string; outcome: string; attempts: number; first_at: number; last_at: number;
+}
+export interface SlowedOne {
+  kind: "network" | "login" | "code"; network: string; login: string; failures: number; delay_s: number; refused: boolean; last_at: number; until: number;
+}
+export interface Slowed { slowed: SlowedOne[]; number: number }
+export interface Forgiven { network: string; login: string; lifted: SlowedOne[]; together: number; stays: SlowedOne[]; done: boolean }
+export interface Limit {
+  setting: string; value: number; unit: "octets" | "seconds" | "number"; purpose: string; changed: boolean; used: number | null; of: number | null;
+}
+export interface Limits {
+  workers: number; limits: Limit[]; connections: { protocol: string; open: number; peak: number }[]; full: { login: string; used: number; quota: number }[];
+  full_number: number;
+}
 export interface ServerView { name: string; version: string; hostname: string; listeners: string[]; domains: number; now: number }
 export interface SettingView { section: string; key: string; value: string; default: string; changed: boolean; purpose: string }
 

@@ -212,7 +212,7 @@ export const de: AdminCatalogue = {
   forgive_stays_logins: "Diese Konten wurden von dort versucht und bleiben gebremst:",
   forgive_stays_networks: "Diese Netze haben dieses Konto versucht und bleiben, wie sie sind:",
   forgiven: "{who} wird wieder eingelassen",
-  forgotten: "Vergessen",
+  forgotten: "Vergessen um",
   from: "Von",
   gives_up: "aufgegeben {when}",
   group_add: "Gruppe anlegen",

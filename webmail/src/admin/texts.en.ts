@@ -214,7 +214,7 @@ export const en = {
   forgive_stays_logins: "These logins were tried from there, and stay slowed down:",
   forgive_stays_networks: "These networks have tried this login, and stay as they are:",
   forgiven: "{who} is let in again",
-  forgotten: "Forgotten",
+  forgotten: "Forgotten at",
   from: "From",
   gives_up: "given up {when}",
   group_add: "Add group",

@@ -212,7 +212,7 @@ export const fr: AdminCatalogue = {
   forgive_stays_logins: "Ces identifiants ont été essayés de là et restent ralentis :",
   forgive_stays_networks: "Ces réseaux ont essayé cet identifiant et restent comme ils sont :",
   forgiven: "L’accès est rendu à {who}",
-  forgotten: "Oublié",
+  forgotten: "Oublié à",
   from: "De",
   gives_up: "abandon {when}",
   group_add: "Ajouter un groupe",

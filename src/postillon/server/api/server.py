@@ -17,6 +17,7 @@ from postillon.server.api.operation import Limit, Number, Scope, operation
 from postillon.server.api.testing import send_test
 from postillon.server.config_reader import shown_value
 from postillon.server.doctor import Health, examine
+from postillon.server.limits import Limits, limits_of
 from postillon.setting import settings_of
 
 Minutes = Annotated[int, msgspec.Meta(ge=1, le=8 * 24 * 60)]
@@ -92,6 +93,12 @@ async def list_settings(office: Office) -> list[SettingView]:
 async def list_activity(office: Office, *, minutes: Minutes = 60) -> list[Minute]:
     """What was accepted, delivered, deferred and refused in each of the last minutes."""
     return await activity(office.desk.store, office.clock(), minutes)
+
+
+@operation("GET", "/server/limits")
+async def get_limits(office: Office) -> Limits:
+    """The limits that hold, how much of each is in use, and accounts near the end of their quota."""
+    return await limits_of(office.desk, office.config, office.clock())
 
 
 @operation("GET", "/audit")
