@@ -112,7 +112,8 @@ async def forgive(desk: Desk, config: AuthConfig, who: str, *, dry_run: bool = F
     since = now - _forget_ms(config)
     found = await desk.store.query(throttled.of(network_, login))
     found = [item for item in found if item.last_at >= since]
-    codes = await desk.store.query(second_factor.resting(now, login)) if login else []
+    owner = await desk.directory.by_login(login) if login else None
+    codes = await desk.store.query(second_factor.resting(now, owner.login)) if owner else []
     single = [item for item in found if EVERY in item.key]
     pairs = [item for item in found if EVERY not in item.key][:MAX_NAMED]
     others = await desk.store.query(

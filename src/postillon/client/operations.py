@@ -63,7 +63,7 @@ class Client(Connection):
         return self.call("GET", "/server/activity", list[Minute], query={"minutes": minutes})
 
     def get_limits(self) -> Limits:
-        """The limits that hold, how much of each is in use, and accounts near the end of their quota."""
+        """The limits that hold, what is in use of them, and accounts near the end of their quota."""
         return self.call("GET", "/server/limits", Limits)
 
     def list_acts(self, *, about: str = "", before: int = 0, limit: int = 100) -> list[Act]:

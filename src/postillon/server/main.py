@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "group": ("group", "group", "Addresses that lead to their members."),
     "api-key": ("signing_in", "api_key", "Keys of the administration API."),
     "logins": ("logins", "logins", "Who signs in or fails to, and who is kept from it."),
+    "limits": ("limits", "limits", "What is allowed at most, and how much of it is in use."),
     "queue": ("queue", "queue", "Mail that waits: what, why and until when; what to do about it."),
     "trace": ("trace", "trace", "What happened to a message, and why."),
     "audit": ("audit", "audit", "What administrators have done, and when."),

@@ -57,3 +57,15 @@ def test_who_guesses_is_shown_and_let_in_again(tmp_path: Path) -> None:
     run(folder, "logins", "forgive", LOGIN)
     assert "Nobody is slowed down" in run(folder, "logins", "slowed")
     assert "login.forgive" in run(folder, "audit", LOGIN)
+
+
+def test_limits_are_printed_with_their_settings(tmp_path: Path) -> None:
+    folder = tmp_path / "server"
+    words = ["init", str(folder), "--hostname", "mail.example.org", "--loopback"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    said = run(folder, "limits")
+    assert any(line.split()[:2] == ["auth.forget_after", "30m"] for line in said.splitlines()), said
+    assert "0 of 100000" in said
+    assert "No account has used more than 80 %" in said
+    found = json.loads(run(folder, "limits", "--json"))
+    assert found["limits"][0]["setting"] == "server.max_connections"

@@ -97,7 +97,7 @@ async def list_activity(office: Office, *, minutes: Minutes = 60) -> list[Minute
 
 @operation("GET", "/server/limits")
 async def get_limits(office: Office) -> Limits:
-    """The limits that hold, how much of each is in use, and accounts near the end of their quota."""
+    """The limits that hold, what is in use of them, and accounts near the end of their quota."""
     return await limits_of(office.desk, office.config, office.clock())
 
 
