@@ -283,6 +283,7 @@ function SigningIn(props: { account: Account }) {
               <span>{a("n_sessions", { n: found.sessions })}</span>
               {found.sessions > 0 && <button type="button" class="link" onClick={() => void end()}>{a("sign_out_all")}</button>}
             </li>
+            <li><a class="link" href={hash("logins", props.account.login)}>{a("attempts_of")}</a></li>
           </ul>
         )}
       </Loading>
