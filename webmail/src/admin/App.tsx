@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { LANGUAGES, t, type Language } from "../i18n";
 import { drawer, narrow, prefer, preferences, type Theme } from "../state/app";
-import { Icon, IconButton, Mark, MenuButton, NoticeBar, QuestionDialog, Spinner } from "../views/common";
+import { Drawer, Icon, IconButton, Mark, MenuButton, NoticeBar, QuestionDialog, Spinner } from "../views/common";
 import { credentials } from "./api";
 import { AccountPage, Accounts } from "./Accounts";
 import { Audit } from "./Audit";
@@ -116,19 +116,7 @@ function Shell() {
       </header>
       {!narrow.value && nav}
       {narrow.value && drawer.value && (
-        <div
-          class="drawer" onClick={(event) => event.target === event.currentTarget && (drawer.value = false)}
-          onKeyDown={(event) => event.key === "Escape" && (drawer.value = false)}
-        >
-          <div class="drawer-inner" role="dialog" aria-modal="true" aria-label={a("administration")}>
-            <div class="drawer-head">
-              <Mark size={28} />
-              <strong>{server.value?.hostname}</strong>
-              <IconButton icon="close" label={t("close")} onClick={() => (drawer.value = false)} autofocus />
-            </div>
-            {nav}
-          </div>
-        </div>
+        <Drawer label={a("administration")} title={server.value?.hostname ?? ""} close={() => (drawer.value = false)}>{nav}</Drawer>
       )}
       <main id="main" class="admin-page" tabIndex={-1}>{credentials && <Page />}</main>
       <QuestionDialog />

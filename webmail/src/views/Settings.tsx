@@ -1,6 +1,6 @@
 import { t, type Language, LANGUAGES } from "../i18n";
 import type { Key } from "../i18n/en";
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { QUOTA, RULES, SUBMISSION, VACATION } from "../jmap/client";
 import { hashOf, jmap, prefer, preferences, route, say, type Density, type Theme } from "../state/app";
 import { OwnCredentials } from "../state/auth";
@@ -36,11 +36,14 @@ const TABS: Tab[] = [
 export default function Settings() {
   const tabs = TABS.filter((tab) => tab.shown());
   const here = tabs.find((tab) => tab.id === route.value.tab) ?? tabs[0]!;
+  const list = useRef<HTMLUListElement>(null);
+  // On a phone the tabs are one row that is wider than the screen.
+  useLayoutEffect(() => list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [here.id]);
   return (
     <div class="settings">
       <nav class="settings-tabs" aria-label={t("settings")}>
         <a class="button quiet settings-back" href={hashOf({ mailbox: "" })}><Icon name="back" /> {t("back_to_mail")}</a>
-        <ul>
+        <ul ref={list}>
           {tabs.map((tab) => (
             <li key={tab.id}>
               <a href={hashOf({ view: "settings", tab: tab.id })} aria-current={tab === here ? "page" : undefined}>

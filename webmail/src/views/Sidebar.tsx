@@ -6,14 +6,14 @@ import type { Id, Mailbox, SetResult } from "../jmap/types";
 import { ask, drawer, go, hashOf, jmap, mailAccount, narrow, otherAccount, route, say, sayError } from "../state/app";
 import { emptyMailbox, moveTo } from "../state/actions";
 import { refresh, rowsOf, shownMailbox } from "../state/list";
-import { byId, byRole, mailboxes, nameOfMailbox, pathOf } from "../state/mail";
+import { byId, mailboxes, nameOfMailbox, pathOf } from "../state/mail";
 import { later, store, stored } from "../lib/dom";
 import { lazy } from "../lib/lazy";
 import { compose } from "../state/answering";
 import { submissionsChanged } from "../state/push";
 import { loadScheduled, scheduled } from "../state/scheduled";
 import { lookAt } from "../state/session";
-import { Icon, IconButton, Mark, MenuButton, type IconName, type Item } from "./common";
+import { Drawer, Icon, IconButton, MenuButton, type IconName, type Item } from "./common";
 import { goToMailbox } from "./MailboxPicker";
 import { QuotaBar } from "./Quota";
 
@@ -224,14 +224,12 @@ async function moveFolder(mailbox: Mailbox): Promise<void> {
 }
 
 async function remove(mailbox: Mailbox): Promise<void> {
-  const trash = byRole.value.get("trash");
   const yes = await ask({
     title: t("folder_delete_title", { name: pathOf(mailbox) }),
     text: mailbox.totalEmails ? t("folder_delete_full", { n: mailbox.totalEmails }) : t("folder_delete_empty"),
     yes: t("folder_delete"), danger: true,
   });
   if (yes === null) return;
-  void trash;
   if (await set({ destroy: [mailbox.id], onDestroyRemoveEmails: true })) {
     say(t("folder_deleted", { name: nameOfMailbox(mailbox) }));
     if (route.value.mailbox === mailbox.id) go({ mailbox: "" });
@@ -260,23 +258,5 @@ async function markAllRead(mailbox: Mailbox): Promise<void> {
 
 export function SidebarDrawer() {
   if (!narrow.value || !drawer.value) return null;
-  return (
-    <div
-      class="drawer" onClick={(event) => {
-        if (event.target === event.currentTarget) drawer.value = false;
-      }}
-      onKeyDown={(event) => {
-        if (event.key === "Escape") drawer.value = false;
-      }}
-    >
-      <div class="drawer-inner" role="dialog" aria-modal="true" aria-label={t("mailboxes")}>
-        <div class="drawer-head">
-          <Mark size={28} />
-          <strong>Postillon</strong>
-          <IconButton icon="close" label={t("close")} onClick={() => (drawer.value = false)} autofocus />
-        </div>
-        <Sidebar />
-      </div>
-    </div>
-  );
+  return <Drawer label={t("mailboxes")} title="Postillon" close={() => (drawer.value = false)}><Sidebar /></Drawer>;
 }

@@ -246,6 +246,42 @@ export function Dialog(props: {
   );
 }
 
+/** What comes in from the side of a narrow screen. Behind it nothing can be reached, but for dialogs and notices. */
+export function Drawer(props: { label: string; title: string; close: () => void; children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    const others = [...(box.current?.parentElement?.children ?? [])] as HTMLElement[];
+    const behind = others.filter((one) => one !== box.current && !one.matches("dialog, .notices"));
+    for (const one of behind) one.inert = true;
+    box.current?.querySelector<HTMLElement>(".drawer-head button")?.focus();
+    return () => {
+      for (const one of behind) one.inert = false;
+      before?.focus?.();
+    };
+  }, []);
+  return (
+    <div
+      class="drawer" ref={box}
+      onClick={(event) => {
+        if (event.target === event.currentTarget) props.close();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") props.close();
+      }}
+    >
+      <div class="drawer-inner" role="dialog" aria-modal="true" aria-label={props.label}>
+        <div class="drawer-head">
+          <Mark size={28} />
+          <strong>{props.title}</strong>
+          <IconButton icon="close" label={t("close")} onClick={props.close} />
+        </div>
+        {props.children}
+      </div>
+    </div>
+  );
+}
+
 export function QuestionDialog() {
   const asked = question.value;
   const [value, setValue] = useState("");
