@@ -275,3 +275,10 @@ def test_plain_and_back_is_as_it_was(page: Page) -> None:
     expect(page.locator(".editor-text .signature")).to_contain_text("Ada")
     saved(page)
     page.get_by_role("button", name="Discard").click()
+
+
+def test_why_a_message_is_refused_is_said_in_words(page: Page) -> None:
+    begin(page, to="nobody@example.net", subject="To nobody")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("Nobody can be reached there: nobody@example.net")
+    page.get_by_role("button", name="Discard").click()

@@ -1,7 +1,7 @@
 /** The message being written: what is in it, how it is kept on this device and on the server, followed on others. */
 
 import { effect, signal, untracked } from "@preact/signals";
-import { t } from "../i18n";
+import { size, t } from "../i18n";
 import { Refused, MethodError, SUBMISSION } from "../jmap/client";
 import type { Address, GetResult, Id, Identity, Mailbox, SetFailure, SetResult } from "../jmap/types";
 import { parseAddresses, unique } from "../lib/address";
@@ -280,9 +280,9 @@ export class Composer {
     this.stored = found.find((one) => one.sentAt && times.includes(Date.parse(one.sentAt)))?.id ?? this.stored;
   }
 
-  refused(why: (SetFailure & { notFound?: Id[] }) | undefined): Error {
+  refused(why: Refusal | undefined): Error {
     if (why?.type === "blobNotFound") this.files.lost(why.notFound ?? []);
-    const error = new Error(why?.description || why?.type || "");
+    const error = new Error(why ? inWords(why, this.from?.email ?? "") : "");
     error.name = "NotMade";
     return error;
   }
@@ -625,6 +625,34 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("beforeunload", (event) => {
   if (composer.value?.files.pending || [...waiting].some((one) => one.files.pending)) event.preventDefault();
 });
+
+/** What RFC 8621 sections 4.6 and 7.5 have it say besides. */
+interface Refusal extends SetFailure {
+  notFound?: Id[];
+  invalidRecipients?: string[];
+  maxRecipients?: number;
+  maxSize?: number;
+}
+
+function inWords(why: Refusal, from: string): string {
+  switch (why.type) {
+    case "invalidRecipients":
+      return t("refused_recipients", { addresses: (why.invalidRecipients ?? []).join(", ") });
+    case "tooManyRecipients":
+      return t("refused_too_many", { n: why.maxRecipients ?? 0 });
+    case "forbiddenFrom":
+    case "forbiddenMailFrom":
+      return t("refused_from", { address: from });
+    case "tooLarge":
+      return why.maxSize ? t("refused_size", { most: size(why.maxSize) }) : t("refused_big");
+    case "overQuota":
+      return t("refused_quota");
+    case "blobNotFound":
+      return t("attachment_has_failed");
+    default:
+      return why.description || t("error_send");
+  }
+}
 
 function part(one: Attachment, disposition: "inline" | "attachment"): Record<string, unknown> {
   return {
