@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
-EVE = "eve@example.org"
+CAROL, EVE = "carol@example.org", "eve@example.org"
 RULES = "urn:x-postillon:jmap:rules"
 
 
@@ -206,6 +206,26 @@ def test_a_rule_is_applied_from_the_list_after_a_question(eve: Page, server: Ser
         assert client.select("Bills")[1] == [b"2"]
 
 
+def test_a_folder_is_made_while_its_rule_is(eve: Page, server: Server) -> None:
+    page = eve
+    page.get_by_role("button", name="New rule").click()
+    form = page.get_by_role("dialog", name="New rule")
+    form.get_by_label("Name").fill("Trains")
+    form.get_by_label("Value").fill("trains@far.example")
+    form.get_by_label("Move it to").select_option("New folder …")
+    asked = page.get_by_role("dialog", name="New folder")
+    expect(asked.get_by_label("Name")).to_have_value("Trains")
+    asked.get_by_role("button", name="Create").click()
+    expect(form.get_by_label("Move it to").locator("option:checked")).to_have_text("Trains")
+    form.get_by_role("button", name="Save").click()
+    expect(page.locator(".rule")).to_contain_text("move it to Trains")
+    send(server, "To the coast", sender="trains@far.example")
+    with imap(server, EVE) as client:
+        assert client.select("Trains")[1] == [b"1"]
+        client.close()
+        client.delete("Trains")
+
+
 def test_a_rule_that_has_lost_its_folder_asks_for_attention_and_loses_nothing(
     eve: Page, server: Server
 ) -> None:
@@ -228,6 +248,33 @@ def test_a_rule_that_has_lost_its_folder_asks_for_attention_and_loses_nothing(
     story = page.get_by_role("dialog", name="Why is this here?")
     expect(story).to_contain_text("names a folder that did not exist, so it went to the inbox")
     page.keyboard.press("Escape")
+
+
+def test_rules_name_ones_own_folders_while_the_mail_of_another_is_shown(
+    eve: Page, server: Server
+) -> None:
+    page = eve
+    new_rule(page, "Mine", "mine", "Bills")
+    with imap(server, CAROL) as client:
+        client.create("Plans")
+        assert client.setacl("Plans", EVE, "lr")[0] == "OK"
+    try:
+        page.goto(page.url.split("#")[0] + "#/")
+        page.reload()
+        shown = page.get_by_role("combobox", name="Whose mail")
+        shown.select_option(label=f"Shared by {CAROL}")
+        expect(page.get_by_role("link", name="Plans")).to_be_visible()
+        page.evaluate("location.hash = '#/settings/rules'")
+        expect(page.locator(".rule")).to_contain_text("move it to Bills")
+        expect(page.locator(".rule-lost")).to_have_count(0)
+        page.locator(".rule-name").click()
+        into = page.get_by_role("dialog", name="Change the rule").get_by_label("Move it to")
+        expect(into.locator("option:checked")).to_have_text("Bills")
+        expect(into.locator("option", has_text="Plans")).to_have_count(0)
+        page.keyboard.press("Escape")
+    finally:
+        with imap(server, CAROL) as client:
+            client.delete("Plans")
 
 
 def test_what_the_server_refuses_is_said_in_the_form(eve: Page) -> None:

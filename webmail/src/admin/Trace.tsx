@@ -55,7 +55,7 @@ function StoryCard(props: { of: Story; open: boolean }) {
       <ol class="events">
         <li><time>{moment(one.at)}</time> <strong>{a("event_accepted")}</strong></li>
         {listOf(one.facts.placed).map((to) => (
-          <li key={String(to.to)}><time>{moment(one.at)}</time> <strong>{a("event_delivered")}</strong> <span class="muted">{String(to.to)}</span></li>
+          <li key={String(to.to)}><time>{moment(one.at)}</time> <strong>{a("event_delivered")}</strong> <span class="muted">{[String(to.to), to.rules ? `${named("fact", "rules")}: ${said("rules", to.rules)}` : ""].filter(Boolean).join(", ")}</span></li>
         ))}
         {one.events.map((event, n) => (
           <li key={n}>
@@ -92,6 +92,7 @@ function listOf(value: unknown): Record<string, unknown>[] {
 /** A fact as a person reads it. */
 export function said(name: string, value: unknown): string {
   if (name === "placed") return listOf(value).map((one) => String(one.to)).join(", ");
+  if (name === "rules") return listOf(value).map((one) => String(one.name ?? a("rules_failed"))).join(", ");
   if (name === "queued") return listOf(value).map((one) => (one.via ? `${one.to} → ${one.via}` : String(one.to))).join(", ");
   if (name === "route" && value && typeof value === "object") return Object.values(value).flat().join("; ");
   if ((name === "size" || name === "quota") && typeof value === "number") return size(value);

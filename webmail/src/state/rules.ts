@@ -1,12 +1,13 @@
 /** Rules for arriving mail: kept by the server, tried on and applied to what is there already. */
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { size as sizeText, t } from "../i18n";
 import type { Key } from "../i18n/en";
 import { RULES } from "../jmap/client";
-import type { Email, GetResult, Id, Rule, RuleCondition, SetResult } from "../jmap/types";
-import { jmap, say, sayError } from "./app";
-import { byId, byRole, nameOfMailbox } from "./mail";
+import { inboxOf, sorted } from "../jmap/first";
+import type { Email, GetResult, Id, Mailbox, Rule, RuleCondition, SetResult } from "../jmap/types";
+import { jmap, mailAccount, say, sayError } from "./app";
+import { mailboxes, nameOfMailbox } from "./mail";
 
 const LOOKED_AT = 5_000; // messages of the inbox that a rule is tried on while it is written
 
@@ -16,7 +17,24 @@ export type Draft = Omit<Rule, "id" | "sortOrder">;
 const account = () => jmap().accountFor(RULES);
 const inOrder = (list: Rule[]) => [...list].sort((a, b) => a.sortOrder - b.sortOrder || a.id.length - b.id.length || a.id.localeCompare(b.id));
 
+/** Rules are the reader's own, also while somebody else's mail is shown. */
+const apart = signal<Mailbox[]>([]);
+export const ownMailboxes = computed(() => (mailAccount.value === account() ? mailboxes.value : apart.value));
+export const ownInbox = computed(() => inboxOf(ownMailboxes.value));
+
+export function ownPath(mailbox: Mailbox): string {
+  const parent = ownMailboxes.value.find((one) => one.id === mailbox.parentId);
+  return parent ? `${ownPath(parent)}/${nameOfMailbox(mailbox)}` : nameOfMailbox(mailbox);
+}
+
+export async function loadOwnMailboxes(): Promise<void> {
+  const list = sorted((await jmap().call<GetResult<Mailbox>>("Mailbox/get", { accountId: account(), ids: null })).list);
+  if (mailAccount.peek() === account()) mailboxes.value = list;
+  else apart.value = list;
+}
+
 export async function loadRules(): Promise<void> {
+  if (mailAccount.peek() !== account()) await loadOwnMailboxes();
   const found = await jmap().call<GetResult<Rule>>("Rule/get", { accountId: account(), ids: null });
   rules.value = inOrder(found.list);
 }
@@ -151,7 +169,7 @@ export function conditionText(one: RuleCondition): string {
 /** The mailbox it moves to; undefined: it does not move; null: there is none any more. */
 export function targetOf(rule: Draft): string | null | undefined {
   if (!rule.fileInto && !rule.fileIntoRole) return undefined;
-  const found = rule.fileInto ? byId.value.get(rule.fileInto) : byRole.value.get(rule.fileIntoRole!);
+  const found = ownMailboxes.value.find((one) => (rule.fileInto ? one.id === rule.fileInto : one.role === rule.fileIntoRole));
   return found ? nameOfMailbox(found) : null;
 }
 

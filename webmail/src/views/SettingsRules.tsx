@@ -4,9 +4,8 @@ import { RULES } from "../jmap/client";
 import type { Rule } from "../jmap/types";
 import { lazy } from "../lib/lazy";
 import { ask, jmap, say, sayError } from "../state/app";
-import { inbox } from "../state/mail";
 import { rulesChanged } from "../state/push";
-import { actionTexts, applyRule, conditionText, deleteRule, enableRule, loadRules, moveRule, rules, targetOf, tryRule } from "../state/rules";
+import { actionTexts, applyRule, conditionText, deleteRule, enableRule, loadRules, moveRule, ownInbox, rules, targetOf, tryRule } from "../state/rules";
 import { Icon, MenuButton, Spinner } from "./common";
 
 const RuleEditor = lazy(() => import("./SettingsRulesEditor"));
@@ -115,7 +114,7 @@ function List({ list, edit }: { list: Rule[]; edit: (rule: Rule) => void }) {
 
 /** First how many it would be, then what is done. */
 async function apply(rule: Rule): Promise<void> {
-  const here = inbox.value;
+  const here = ownInbox.value;
   if (!here) return;
   try {
     let n = 0;

@@ -2,11 +2,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import type { Key } from "../i18n/en";
 import { RULES } from "../jmap/client";
-import type { Email, Rule, RuleCondition } from "../jmap/types";
+import type { Email, Id, Mailbox, Rule, RuleCondition, SetResult } from "../jmap/types";
 import { parseAddresses } from "../lib/address";
-import { jmap, say, sayError } from "../state/app";
-import { byId, inbox, mailboxes, pathOf } from "../state/mail";
-import { applyRule, conditionText, draftFrom, NEW, saveRule, tryRule, type Count, type Draft } from "../state/rules";
+import { ask, jmap, say, sayError } from "../state/app";
+import { applyRule, conditionText, draftFrom, loadOwnMailboxes, NEW, ownInbox, ownMailboxes, ownPath, saveRule, tryRule, type Count, type Draft } from "../state/rules";
 import { Check, Dialog, Field, Icon, IconButton } from "./common";
 
 const PAUSE_MS = 400; // after a change, before the rule is tried
@@ -39,7 +38,7 @@ export default function RuleEditor({ rule, email, close }: { rule: Rule | null; 
   const rows = useRef<HTMLDivElement>(null);
   const count = useCount(conditions, every);
   const most = Number(jmap().account(jmap().accountFor(RULES))?.accountCapabilities[RULES]?.maxConditions ?? 20);
-  const lost = !!into && !into.startsWith("role:") && !byId.value.has(into);
+  const lost = !!into && !into.startsWith("role:") && !ownMailboxes.value.some((one) => one.id === into);
 
   const change = (n: number, one: RuleCondition) => setConditions(conditions.map((old, at) => (at === n ? one : old)));
   const add = () => {
@@ -65,7 +64,7 @@ export default function RuleEditor({ rule, email, close }: { rule: Rule | null; 
     try {
       const id = await saveRule(rule?.id ?? null, values);
       close();
-      const here = inbox.value;
+      const here = ownInbox.value;
       if (!now || !here) say(t("rule_saved", { name: values.name }));
       else say(t("rule_applied", { n: await applyRule(here.id, id) }));
     } catch (error) {
@@ -110,14 +109,22 @@ export default function RuleEditor({ rule, email, close }: { rule: Rule | null; 
           <legend>{t("rule_then")}</legend>
           <Field label={t("rule_move")} error={lost ? t("rule_lost") : undefined}>
             {(id) => (
-              <select id={id} value={into} onChange={(event) => setInto(event.currentTarget.value)}>
+              <select id={id} value={into} onChange={(event) => {
+                const chosen = event.currentTarget.value;
+                if (chosen !== "new") setInto(chosen);
+                else {
+                  event.currentTarget.value = into; // until there is one
+                  void newFolder(name).then((made) => made && setInto(made));
+                }
+              }}>
                 <option value="">{t("rule_stay")}</option>
                 {lost && <option value={into}>{t("rule_gone")}</option>}
                 <option value="role:junk">{t("role_junk")}</option>
                 <option value="role:trash">{t("role_trash")}</option>
-                {mailboxes.value.filter((one) => !["inbox", "junk", "trash", "drafts"].includes(one.role ?? "") || one.id === into).map((one) => (
-                  <option key={one.id} value={one.id}>{pathOf(one)}</option>
+                {ownMailboxes.value.filter((one) => !["inbox", "junk", "trash", "drafts"].includes(one.role ?? "") || one.id === into).map((one) => (
+                  <option key={one.id} value={one.id}>{ownPath(one)}</option>
                 ))}
+                <option value="new">{t("rule_new_folder")}</option>
               </select>
             )}
           </Field>
@@ -150,6 +157,25 @@ export default function RuleEditor({ rule, email, close }: { rule: Rule | null; 
       </form>
     </Dialog>
   );
+}
+
+/** Asks for a name; null where nothing was made. */
+async function newFolder(value: string): Promise<Id | null> {
+  const name = await ask({ title: t("folder_new"), text: "", yes: t("create"), input: { label: t("folder_name"), value } });
+  if (!name?.trim()) return null;
+  const accountId = jmap().accountFor(RULES);
+  try {
+    const done = await jmap().call<SetResult<Mailbox>>("Mailbox/set", {
+      accountId, create: { new: { name: name.trim(), parentId: null, isSubscribed: true } },
+    });
+    const refused = done.notCreated?.new;
+    if (refused) throw new Error(refused.description ?? refused.type);
+    await loadOwnMailboxes();
+    return done.created!.new!.id;
+  } catch (error) {
+    sayError("error_folder", error);
+    return null;
+  }
 }
 
 function Condition({ one, change, remove }: { one: RuleCondition; change: (one: RuleCondition) => void; remove: (() => void) | null }) {
@@ -213,7 +239,7 @@ function Size({ value, change }: { value: number; change: (value: number) => voi
 /** How many messages of the inbox hold for the conditions as they stand; null where nothing can be said. */
 function useCount(conditions: RuleCondition[], matchAll: boolean): Count | null {
   const [count, setCount] = useState<Count | null>(null);
-  const here = inbox.value?.id;
+  const here = ownInbox.value?.id;
   useEffect(() => {
     if (!here || conditions.some(empty)) {
       setCount(null);
@@ -232,7 +258,7 @@ function useCount(conditions: RuleCondition[], matchAll: boolean): Count | null 
 }
 
 function countText(count: Count): string {
-  const total = inbox.value?.totalEmails ?? count.examined;
+  const total = ownInbox.value?.totalEmails ?? count.examined;
   if (!count.done) return t("rule_counting", { n: count.matched });
   return t(count.examined < total ? "rule_matches_newest" : "rule_matches", { n: count.matched, of: count.examined });
 }
