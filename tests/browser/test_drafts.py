@@ -280,5 +280,40 @@ def test_plain_and_back_is_as_it_was(page: Page) -> None:
 def test_why_a_message_is_refused_is_said_in_words(page: Page) -> None:
     begin(page, to="nobody@example.net", subject="To nobody")
     page.get_by_role("button", name="Send", exact=True).click()
-    expect(page.get_by_role("alert")).to_have_text("Nobody can be reached there: nobody@example.net")
+    expect(page.get_by_role("alert")).to_have_text(
+        "Nobody can be reached there: nobody@example.net"
+    )
     page.get_by_role("button", name="Discard").click()
+
+
+def test_what_could_not_be_saved_waits_for_its_writer_to_sign_in_again(
+    open_page: Open, server: Server
+) -> None:
+    page = open_page(EVE)
+
+    def sign_out() -> None:
+        page.get_by_role("button", name="Account").click()
+        page.get_by_role("menuitem", name="Sign out").click()
+
+    def sign_in(login: str) -> None:
+        page.get_by_label("Address").fill(login)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="New message").first.wait_for()
+
+    begin(page, subject="For later days")
+    paper(page).click()
+    page.route("**/jmap/api", lambda route: route.abort())
+    page.keyboard.type("Unsaved words")
+    expect(page.locator(".composer-saved")).to_have_text("Kept on this device")
+    sign_out()
+    page.unroute_all()
+    sign_in(DORA)
+    expect(page.get_by_role("dialog", name="New message")).to_have_count(0)
+    sign_out()
+    sign_in(EVE)
+    made = arrived(server, EVE, "Drafts", "For later days")
+    assert made is not None
+    plain = made.get_body(("plain",))
+    assert plain is not None
+    assert "Unsaved words" in plain.get_content()

@@ -56,7 +56,10 @@ export const drawer = signal(false); // the mailboxes over the rest, where they 
 /** null: signing in. undefined: not known yet. */
 export const client = signal<JmapClient | null | undefined>(undefined);
 const connected = signal(navigator.onLine);
-addEventListener("online", () => (connected.value = true));
+addEventListener("online", () => {
+  connected.value = true;
+  reachable.value = true; // worth asking again
+});
 addEventListener("offline", () => (connected.value = false));
 /** Whether the server has answered the last time it was asked. */
 export const reachable = signal(true);

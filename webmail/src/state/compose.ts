@@ -410,6 +410,18 @@ export class Composer {
     if (composer.value === this) composer.value = null;
   }
 
+  /** It stays kept on this device, for when its writer is here again. */
+  abandon(): void {
+    this.keep();
+    clearTimeout(this.timer);
+    this.closed = true;
+    this.queued = null;
+    this.release?.();
+    waiting.delete(this);
+    if (composer.value === this) composer.value = null;
+    outbox.value = [...waiting].filter((one) => one.queued).length;
+  }
+
   private remember(): void {
     if (this.body) ({ html: this.html, text: this.text } = this.content());
   }
@@ -577,6 +589,11 @@ export async function show(next: Composer): Promise<void> {
   if (before && before !== next) {
     composer.value = next;
     await before.close();
+    if (waiting.has(before) && before.saved.value === "failed") {
+      // The server does not take it: better in sight than the one that has only just begun.
+      waiting.delete(before);
+      next = before;
+    }
   }
   composer.value = next;
 }
@@ -612,8 +629,7 @@ client.subscribe((now) => {
   const login = now?.session.username;
   if (now === null) identities.value = [];
   // Signed in again as the same: it goes on where it was. As somebody else: it is none of theirs.
-  if (login && composer.value && composer.value.login !== login) composer.value = null;
-  for (const one of waiting) if (login && one.login !== login) waiting.delete(one);
+  for (const one of [...waiting, ...(composer.value ? [composer.value] : [])]) if (login && one.login !== login) one.abandon();
 });
 
 addEventListener("pagehide", () => composer.value?.keep());

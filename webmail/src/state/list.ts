@@ -165,6 +165,7 @@ export class MessageList {
     const anchor = start > 0 ? this.ids.get(start) : undefined;
     const window = anchor ? { anchor, anchorOffset: from - start } : { position: from };
     let answers = await jmap().request([...this.calls(window, limit), ...refreshCalls()]);
+    if (answers.old && this.total.value !== null) return 0; // what is shown is newer
     const more = refreshed(answers);
     let moved = 0;
     if (anchor && !answers.maybe("query")) {
@@ -309,6 +310,9 @@ export function refresh(): Promise<void> {
 /** When the server is listened to again: asks first whether anything has changed, which is seldom and cheap. */
 export async function catchUp(): Promise<void> {
   await arriving;
+  const shown = list.value;
+  if (shown?.failed.value) await shown.ensure(0, PAGE);
+  if (shown?.seenOnly.value) return refresh();
   const before = knownState();
   try {
     if (before && !refreshed(await jmap().request(refreshCalls())) && knownState() === before) return;

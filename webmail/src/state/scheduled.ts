@@ -52,7 +52,7 @@ export async function reschedule({ id, submission, email }: Scheduled, at: Date)
       say(t("too_late"), { error: true });
       return;
     }
-    const hold = String(Math.max(1, Math.round((at.getTime() - Date.now()) / 1000)));
+    const hold = String(Math.max(1, Math.ceil((at.getTime() - Date.now()) / 1000)));
     const envelope = submission.envelope;
     const made = await jmap().call<SetResult<EmailSubmission>>("EmailSubmission/set", {
       accountId,
