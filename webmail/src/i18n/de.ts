@@ -301,6 +301,7 @@ export const de: Catalogue = {
   rule_applied: { one: "{n} Nachricht im Posteingang wurde geändert", other: "{n} Nachrichten im Posteingang wurden geändert" },
   rule_apply: "Jetzt auf den Posteingang anwenden",
   rule_apply_yes: "Anwenden",
+  rule_applying: { one: "{n} Nachricht geprüft …", other: "{n} Nachrichten geprüft …" },
   rule_attachment: "Anhang",
   rule_attachment_is: "ist vorhanden",
   rule_attachment_isNot: "ist nicht vorhanden",

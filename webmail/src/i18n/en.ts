@@ -303,6 +303,7 @@ export const en = {
   rule_applied: { one: "{n} message in the inbox has been changed", other: "{n} messages in the inbox have been changed" },
   rule_apply: "Apply to the inbox now",
   rule_apply_yes: "Apply",
+  rule_applying: { one: "{n} message looked at …", other: "{n} messages looked at …" },
   rule_attachment: "Attachment",
   rule_attachment_is: "is there",
   rule_attachment_isNot: "is not there",

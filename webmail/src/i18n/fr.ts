@@ -301,6 +301,7 @@ export const fr: Catalogue = {
   rule_applied: { one: "{n} message de la boîte de réception a été modifié", other: "{n} messages de la boîte de réception ont été modifiés" },
   rule_apply: "Appliquer à la boîte de réception",
   rule_apply_yes: "Appliquer",
+  rule_applying: { one: "{n} message examiné…", other: "{n} messages examinés…" },
   rule_attachment: "Pièce jointe",
   rule_attachment_is: "est présente",
   rule_attachment_isNot: "est absente",

@@ -129,16 +129,19 @@ export async function tryRule(
   } while (!count.done);
 }
 
-/** How many messages it has changed. */
-export async function applyRule(mailboxId: Id, id: Id): Promise<number> {
+/** Does what a rule says with what is there, and says how many messages that has changed. */
+export async function applyRule(mailboxId: Id, id: Id): Promise<void> {
   let changed = 0;
+  let examined = 0;
   let position: string | null = null;
   do {
     const piece: Piece = await jmap().call<Piece>("Rule/apply", { accountId: account(), mailboxId, ids: [id], position });
     changed += piece.changed ?? 0;
+    examined += piece.examined;
     position = piece.position;
+    if (position !== null) say(t("rule_applying", { n: examined }), { ms: 60_000 });
   } while (position !== null);
-  return changed;
+  say(t("rule_applied", { n: changed }));
 }
 
 // In words -----------------------------------------------------------------------------------------

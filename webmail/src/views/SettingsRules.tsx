@@ -129,7 +129,7 @@ async function apply(rule: Rule): Promise<void> {
     }
     const text = `${t(all ? "rule_would" : "rule_would_newest", { n })}${rule.forwardTo.length ? ` ${t("rule_no_copies")}` : ""}`;
     if ((await ask({ title: t("rule_apply"), text, yes: t("rule_apply_yes") })) === null) return;
-    say(t("rule_applied", { n: await applyRule(here.id, rule.id) }));
+    await applyRule(here.id, rule.id);
   } catch (error) {
     sayError("error_save", error);
   }

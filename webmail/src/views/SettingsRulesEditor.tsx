@@ -66,7 +66,7 @@ export default function RuleEditor({ rule, email, close }: { rule: Rule | null; 
       close();
       const here = ownInbox.value;
       if (!now || !here) say(t("rule_saved", { name: values.name }));
-      else say(t("rule_applied", { n: await applyRule(here.id, id) }));
+      else await applyRule(here.id, id).catch((problem: unknown) => sayError("error_save", problem));
     } catch (error) {
       setBusy(false);
       if (error instanceof Error && error.message) setProblem(error.message);
