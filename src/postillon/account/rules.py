@@ -13,7 +13,7 @@ from postillon.account.ids import AccountId, MailboxId
 from postillon.account.keywords import MAX_KEYWORDS
 from postillon.account.owned import Happened
 from postillon.account.roles import INBOX_ID
-from postillon.mail.rules import MAX_FORWARDS, Rule
+from postillon.mail.rules import Rule
 from postillon.store.operation import Row, Steps, Tx
 
 TOPIC = "rules"  # announced with ":" and whose have changed
@@ -37,8 +37,7 @@ class Decision(msgspec.Struct, frozen=True):
     @property
     def forwards(self) -> tuple[str, ...]:
         """Where copies go to, each once."""
-        every = dict.fromkeys(address for rule in self.matched for address in rule.forward)
-        return tuple(every)[:MAX_FORWARDS]
+        return tuple(dict.fromkeys(address for rule in self.matched for address in rule.forward))
 
     @property
     def unwanted(self) -> bool:

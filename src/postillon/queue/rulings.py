@@ -23,7 +23,7 @@ from postillon.mail.envelope import Envelope, Notify, Recipient
 from postillon.mail.header import MAX_HEADER, header_end, unfolded
 from postillon.mail.mime import Scan
 from postillon.mail.octets import Octets
-from postillon.mail.rules import Facts, matched
+from postillon.mail.rules import MAX_FORWARDS, Facts, matched
 from postillon.mail.trace import delivered_to, return_path
 from postillon.protocol.jmap.bodies import has_attachment
 from postillon.queue.acceptance import (
@@ -172,8 +172,10 @@ class Rulings:
             return None
         decision = decided(hits)
         forwards, withheld = [], []
-        for address in decision.forwards if sends else ():
-            copy = await self._copy(letter, target, address, now, copies)
+        for n, address in enumerate(decision.forwards if sends else ()):
+            copy = None
+            if n < MAX_FORWARDS:
+                copy = await self._copy(letter, target, address, now, copies)
             if copy is None:
                 withheld.append(address)
             else:

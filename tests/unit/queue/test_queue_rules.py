@@ -288,6 +288,26 @@ def test_what_has_passed_many_mailboxes_is_not_copied_again(tmp_path: Path) -> N
     run(scene())
 
 
+def test_copies_beyond_those_of_one_message_are_withheld_and_said(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with office(tmp_path) as here:
+            first = tuple(f"x{n}@remote.example" for n in range(3))
+            await give(here, forward=first, stop=False, position=1)
+            second = ("x0@remote.example", "y@remote.example", "z@remote.example")
+            await give(here, forward=second, position=2)
+            await here.submit(BOB, content=letter())
+            await asyncio.sleep(5)
+            assert len(here.agent.tries) == 4
+            [row] = await held(here, 1)
+            [placed] = (await arrival(here, row.email)).placed
+            assert [(item.forwarded, item.withheld) for item in placed.rules] == [
+                (first, ()),
+                (("x0@remote.example", "y@remote.example"), ("z@remote.example",)),
+            ]
+
+    run(scene())
+
+
 def test_a_report_is_copied_under_the_null_sender_and_owes_nothing(tmp_path: Path) -> None:
     async def scene() -> None:
         async with office(tmp_path) as here:
