@@ -214,3 +214,49 @@ def test_a_file_dropped_beside_its_place_does_not_replace_the_page(page: Page) -
     )
     assert kept == [False, False]  # the browser's own way with it, to open it here, is prevented
     page.get_by_role("button", name="Discard").click()
+
+
+PASTE = """([name, type, html, plain]) => {
+    const data = new DataTransfer();
+    if (html) data.setData("text/html", html);
+    if (plain) data.setData("text/plain", plain);
+    if (name) data.items.add(new File(["abc"], name, {type}));
+    document.activeElement.dispatchEvent(
+      new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+}"""
+DOT = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwAD"
+    "hgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_what_is_pasted_goes_where_it_belongs(page: Page, server: Server) -> None:
+    at_once(page)
+    begin(page, subject="All pasted")
+    paper(page).click()
+    page.evaluate(PASTE, ["minutes.pdf", "application/pdf", "", ""])
+    expect(page.locator(".file")).to_contain_text("minutes.pdf")
+    page.evaluate(PASTE, ["", "", f"<p>A dot: <img src='{DOT}'></p>", "A dot:"])
+    expect(page.locator(".editor-text img[data-cid]")).to_have_count(1)
+    page.get_by_role("combobox", name="To", exact=True).focus()
+    many = (
+        "Team: Ann <ann@example.org>, ben@example.com;\n"
+        '"Doe, J" <j@example.com>\tx@example.com broken@'
+    )
+    page.evaluate(PASTE, ["", "", "", many])
+    names = page.locator(".recipient")
+    expect(names).to_have_text([BOB, "Ann", "ben@example.com", "Doe, J"])
+    field = page.get_by_role("combobox", name="To", exact=True)
+    expect(field).to_have_value("x@example.com broken@")
+    field.fill("")
+    for _ in range(3):
+        field.press("Backspace")
+    expect(names).to_have_count(1)
+    send(page)
+    made = arrived(server, BOB, "INBOX", "All pasted")
+    assert made is not None
+    html = made.get_body(("html",))
+    assert html is not None
+    assert re.search(r'<img[^>]*src="cid:', html.get_content())
+    assert "data:image" not in html.get_content()
+    assert "data-adopted" not in html.get_content()

@@ -43,7 +43,7 @@ export function plausible(email: string): boolean {
 }
 
 /**
- * A list as typed or pasted: commas, semicolons and lines part, quotes and brackets hold together; addresses
+ * A list as typed or pasted: commas, semicolons, tabs and lines part, quotes and brackets hold together; addresses
  * alone are parted by blanks as well. "Friends: ada@…, bob@…;" is a group (RFC 5322 section 3.4).
  */
 export function parseAddresses(text: string): { found: Address[]; rest: string } {
@@ -55,7 +55,7 @@ export function parseAddresses(text: string): { found: Address[]; rest: string }
     if (letter === '"') quoted = !quoted;
     if (letter === "<" && !quoted) bracket = true;
     if (letter === ">" && !quoted) bracket = false;
-    if (!quoted && !bracket && /[,;\n]/.test(letter)) {
+    if (!quoted && !bracket && /[,;\n\t]/.test(letter)) {
       pieces.push(piece);
       piece = "";
     } else {

@@ -23,6 +23,7 @@ function outgoing(html: string): string {
     image.setAttribute("src", `cid:${image.getAttribute("data-cid")}`);
     image.removeAttribute("data-cid");
   }
+  for (const image of paper.querySelectorAll("[data-adopted]")) image.removeAttribute("data-adopted");
   for (const image of paper.querySelectorAll("img[data-remote]")) {
     image.setAttribute("src", image.getAttribute("data-remote") ?? "");
     image.removeAttribute("data-remote");
@@ -71,7 +72,10 @@ export default function Editor({ composer, touched, label }: { composer: Compose
       },
     };
     composer.body = body;
-    const styles = new MutationObserver(() => adoptStyles(box));
+    const styles = new MutationObserver(() => {
+      adoptStyles(box);
+      void adoptPictures(box, composer).then((any) => any && touched());
+    });
     styles.observe(box, { subtree: true, childList: true, attributes: true, attributeFilter: ["style"] });
     adoptStyles(box);
     const changed = () => touched();
@@ -115,11 +119,13 @@ export default function Editor({ composer, touched, label }: { composer: Compose
     const box = root.current!;
     // Before the editor sees it: a picture that was copied is uploaded, not written into the text.
     const paste = (event: ClipboardEvent) => {
-      const files = imagesOf(event.clipboardData);
-      if (!files.length || event.clipboardData?.types.includes("text/html")) return;
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (!files.length || event.clipboardData?.types.some((type) => type.startsWith("text/"))) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      void insertImages(files);
+      const images = imagesOf(event.clipboardData);
+      if (images.length) void insertImages(images);
+      if (images.length < files.length) void composer.attach(files.filter((file) => !images.includes(file)));
     };
     box.parentElement!.addEventListener("paste", paste, true);
     return () => box.parentElement?.removeEventListener("paste", paste, true);
@@ -258,6 +264,28 @@ async function showImages(box: HTMLElement, composer: Composer): Promise<void> {
     }
     void blobUrl(part.blobId, part.name, part.type).then((url) => (image.src = url), () => image.remove());
   }
+}
+
+/** Pictures that came written into pasted text, which many programs do not show: they go as those that one inserts. */
+async function adoptPictures(box: HTMLElement, composer: Composer): Promise<boolean> {
+  const found = [...box.querySelectorAll<HTMLImageElement>('img[src^="data:image/"]:not([data-adopted])')];
+  if (!found.length) return false;
+  const files: File[] = [];
+  for (const image of found) {
+    image.setAttribute("data-adopted", "");
+    const [head = "", data = ""] = image.src.split(",", 2);
+    const type = /^data:(image\/(png|jpe?g|gif|webp));base64$/i.exec(head)?.[1];
+    if (!type) continue;
+    const octets = Uint8Array.from(atob(decodeURIComponent(data)), (letter) => letter.charCodeAt(0));
+    files.push(new File([octets], `${image.alt || "image"}.${type.split("/")[1]!.replace("jpeg", "jpg")}`, { type }));
+  }
+  const places = found.filter((image) => /^data:image\/(png|jpe?g|gif|webp);base64,/i.test(image.src));
+  const made = await composer.attach(files, true);
+  for (const [n, one] of made.entries()) {
+    if (one.blobId && one.cid) places[n]?.setAttribute("data-cid", one.cid);
+    else composer.files.remove(one.key); // it stays as it came
+  }
+  return made.length > 0;
 }
 
 /** The page's policy takes no style attributes from markup; what the editor has set is set anew, as code. */
