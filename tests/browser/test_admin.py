@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.administration import PERSON, Administration
+from postillon.directory.totp import code_of, step_at
+from support.administration import ADMIN, PERSON, Administration, Api, ask, signed_in
 from support.browser import AXE
 from support.server import PASSWORD, Server
 
@@ -26,7 +28,33 @@ def test_only_an_administrator_comes_in(own_browser: Browser, admin_server: Serv
     opened = Administration(own_browser, admin_server, PERSON)
     opened.page.get_by_text("this account is no administrator").wait_for()
     assert not opened.page.locator(".admin").count()
+    opened.page.get_by_role("button", name="Another account").click()
+    opened.sign_in(ADMIN)
+    opened.page.locator(".admin").wait_for()
+    opened.page.get_by_role("link", name="Mail", exact=True).click()
+    opened.page.get_by_role("navigation", name="Mailboxes").wait_for()
     opened.context.close()
+
+
+def test_an_administrator_with_two_steps_is_asked_for_the_second(
+    own_browser: Browser, admin_server: Server
+) -> None:
+    api, login = Api(admin_server), "careful@example.org"
+    api("POST", "/accounts", {"login": login, "password": PASSWORD, "admin": True})
+    token = str(signed_in(admin_server, login)["access_token"])
+    secret = str(ask(admin_server, "POST", "/auth/totp", {"password": PASSWORD}, token)["secret"])
+    now = step_at(int(time.time() * 1000))
+    body = {"code": code_of(secret, now - 1)}
+    assert ask(admin_server, "POST", "/auth/totp/confirm", body, token).status == 200
+    opened = Administration(own_browser, admin_server, login)
+    opened.page.get_by_label("Code").fill("000000")
+    opened.page.get_by_role("button", name="Sign in").click()
+    opened.page.get_by_role("alert").get_by_text("not right").wait_for()
+    opened.page.get_by_label("Code").fill(code_of(secret, now))
+    opened.page.get_by_role("button", name="Sign in").click()
+    opened.page.locator(".admin").wait_for()
+    opened.context.close()
+    api("DELETE", f"/accounts/{login}")
 
 
 def test_a_message_is_followed_by_a_part_of_an_address(admin: Administration) -> None:
@@ -42,6 +70,13 @@ def test_a_message_is_followed_by_a_part_of_an_address(admin: Administration) ->
     if story.get_attribute("open") is None:
         story.locator("summary").click()
     story.get_by_text("delivered here").wait_for()
+
+
+def test_what_nobody_knows_is_no_fault(admin: Administration) -> None:
+    admin.open("trace/nobody-of-that-name").get_by_text("Nothing is known of").wait_for()
+    assert not admin.page.get_by_role("alert").count()
+    admin.open("accounts/nobody@example.org").get_by_text("there is no account").wait_for()
+    admin.page.get_by_role("heading", name="nobody@example.org", level=1).wait_for()
 
 
 def test_what_is_wrong_comes_with_its_remedy(admin: Administration) -> None:
@@ -72,7 +107,6 @@ def test_a_setting_is_found_by_what_it_is_for(admin: Administration) -> None:
 
 
 def test_what_was_done_is_in_the_log(admin: Administration) -> None:
-    admin.open("aliases")
     command_page = admin.open("audit")
     command_page.get_by_role("row").filter(has_text="Account changed").first.wait_for()
     command_page.get_by_label("Who, what or to whom").fill("domain.")
@@ -86,6 +120,13 @@ def test_language_and_appearance_are_chosen(admin: Administration) -> None:
     admin.page.get_by_role("button", name="Appearance and language").click()
     admin.page.get_by_role("menuitemcheckbox", name="Deutsch").click()
     admin.page.get_by_role("heading", name="Überblick").wait_for()
+    admin.open("domains/example.org").get_by_text("Post für die Domain kommt hierher").wait_for()
+    admin.page.get_by_role("button", name="Aussehen und Sprache").click()
+    admin.page.get_by_role("menuitemcheckbox", name="Dunkel").click()
+    admin.page.locator("html[data-theme=dark]").wait_for()
+    admin.page.reload()
+    admin.page.locator("html[data-theme=dark]").wait_for()
+    admin.page.get_by_role("heading", name="example.org", level=1).wait_for()
 
 
 def test_signing_out_ends_it(admin: Administration) -> None:
@@ -106,7 +147,7 @@ def test_the_first_administrator_is_made_in_the_browser(
         page.get_by_label("Your name there").fill("root")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Set up").click()
-        page.get_by_role("alert").wait_for()
+        page.get_by_role("alert").get_by_text("The code is wrong").wait_for()
         page.get_by_label("Code").fill((server.data / "run" / "setup-code").read_text().strip())
         page.get_by_role("button", name="Set up").click()
         page.get_by_role("heading", name="Your server runs").wait_for()

@@ -80,6 +80,13 @@ async function remove(domain: Domain): Promise<void> {
   if (await act(() => call("DELETE", at("domains", domain.name)), a("removed", { name: domain.unicode }))) go("domains");
 }
 
+/** What a record is for, in the language of who reads it where that is one we know. */
+function purposeOf(one: Checked): string {
+  const service = /^_(imap|pop3|submission|dmarc)/.exec(one.name)?.[1] as "imap" | "pop3" | "submission" | "dmarc" | undefined;
+  const kind = service ?? (one.kind === "MX" ? "mx" : one.value.startsWith('"v=spf1') ? "spf" : null);
+  return kind ? a(`purpose_${kind}`) : one.purpose;
+}
+
 /** The records to publish, each with what stands there now. */
 export function Records(props: { name: string }) {
   const [fresh, setFresh] = useState(0);
@@ -97,7 +104,7 @@ export function Records(props: { name: string }) {
             { title: a("record"), of: (one) => (
               <>
                 <code class="record">{one.name} {one.kind} {one.value}</code> <CopyText text={`${one.name} ${one.kind} ${one.value}`} label={one.name} />
-                <span class="hint block">{one.purpose}</span>
+                <span class="hint block">{purposeOf(one)}</span>
                 {one.verdict === "other" && <span class="hint block">{a("dns_found", { found: one.found })}</span>}
               </>
             ) },

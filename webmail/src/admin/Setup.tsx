@@ -3,7 +3,7 @@ import { LANGUAGES, language, type Language } from "../i18n";
 import { prefer } from "../state/app";
 import { OwnCredentials } from "../state/auth";
 import { Field, Icon, Mark } from "../views/common";
-import { call, get, type Domain, type Health } from "./api";
+import { ApiProblem, call, get, type Domain, type Health } from "./api";
 import { Records } from "./Domains";
 import { Badge, Head, Loading } from "./parts";
 import { act, enter, go, hash, server, setup, useLoad, words } from "./state";
@@ -29,7 +29,7 @@ export function Setup() {
       go("welcome");
       setup.value = { open: false };
     } catch (error) {
-      setProblem(words(error));
+      setProblem(error instanceof ApiProblem && error.status === 403 ? a("setup_code_wrong") : words(error));
     } finally {
       setBusy(false);
     }
