@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import smtplib
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
 import pytest
 
+from browser import test_writing
 from browser.conftest import command
 from browser.test_settings import settings
 from support.browser import html_letter, imap, put, text_letter
@@ -24,21 +23,13 @@ if TYPE_CHECKING:
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 ADA, BOB, CAROL = "ada@example.org", "bob@example.net", "carol@example.org"
-ROUNDS = 200
 
 
 def arrived(server: Server, login: str, subject: str) -> EmailMessage:
     """A message in somebody's inbox, asked for until it is there."""
-    with imap(server, login) as client:
-        for _ in range(ROUNDS):
-            client.select("INBOX", readonly=True)
-            [found] = client.search(None, f'SUBJECT "{subject}"')[1]
-            if found:
-                octets = client.fetch(found.split()[-1].decode(), "(BODY.PEEK[])")[1][0][1]
-                made = email.message_from_bytes(octets, policy=email.policy.default)
-                assert isinstance(made, EmailMessage)
-                return made
-    raise AssertionError(f"{subject} did not come")
+    made = test_writing.arrived(server, login, "INBOX", subject)
+    assert made is not None, f"{subject} did not come"
+    return made
 
 
 def write(page: Page, to: str, subject: str) -> None:
