@@ -134,7 +134,7 @@ async def forgive(desk: Desk, config: AuthConfig, who: str, *, dry_run: bool = F
 
 
 def _let_in(tx: Tx, some: list[Failed], login: str) -> Steps[None]:
-    yield from throttled.lift(tx, some)
+    yield from throttled.lift(tx, [item.key for item in some])
     owner = (yield from principals.by_login(login)) if login else None
     if owner is not None:
         yield from second_factor.excuse(tx, owner.id)

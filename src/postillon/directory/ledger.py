@@ -9,7 +9,7 @@ nothing but time, as the next one brings all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from postillon.clock import Clock
@@ -77,10 +77,13 @@ class Ledger:
     async def write(self) -> None:
         """Write what has come together. What the store does not take is not told to others."""
         noted, failures = self.attempts.take(), self._throttle.take()
-        if not noted and not failures:
+        excused = self._throttle.take_excused()
+        if not noted and not failures and not excused:
             return
         try:
-            told = await self._store.write(lambda tx: _write(tx, noted, failures, self._forget_ms))
+            told = await self._store.write(
+                lambda tx: _write(tx, noted, excused, failures, self._forget_ms)
+            )
             await self.read(told)
         except StoreStopped:
             raise
@@ -114,12 +117,18 @@ class Ledger:
 
 
 def _write(
-    tx: Tx, noted: Mapping[What, Tally], failures: Failures, forget_ms: int
+    tx: Tx,
+    noted: Mapping[What, Tally],
+    excused: Collection[Key],
+    failures: Failures,
+    forget_ms: int,
 ) -> Steps[Failures]:
     """Returns the failures that are shared: those of networks, and of logins in domains of ours."""
     logins = {what.login for what in noted} | {login for _, login in failures}
     known = yield from attempts.standings(logins - {EVERY})
     yield from attempts.write(tx, attempts.told(noted, known))
+    if excused:
+        yield from throttled.lift(tx, excused)
     told = {key: value for key, value in failures.items() if key[1] == EVERY or key[1] in known}
     yield from throttled.add(tx, told, forget_ms)
     return told

@@ -81,6 +81,7 @@ class Throttle:
         self._pairs: OrderedDict[Key, _Failures] = OrderedDict()
         self._known: OrderedDict[Key, int] = OrderedDict()
         self._unshared: dict[Key, tuple[int, int]] = {}  # failures, and when the last one was
+        self._excused: set[Key] = set()  # pairs that others are to forget
 
     def check(self, address: str, login: str) -> Verdict:
         """Before a password is looked at."""
@@ -106,8 +107,12 @@ class Throttle:
     def succeeded(self, address: str, login: str) -> None:
         """Remember the device. Failures of its network stay: one right password excuses no spray."""
         self.remember(address, login)
-        name, _ = self._place(address)
-        self._pairs.pop((name, _plain(login)[0]), None)
+        login, shareable = _plain(login)
+        key = self._place(address)[0], login
+        if self._pairs.pop(key, None) is not None and shareable:
+            self._unshared.pop(key, None)
+            if len(self._excused) < MAX_UNSHARED:
+                self._excused.add(key)
 
     def remember(self, address: str, login: str) -> None:
         """The owner of this login has lately signed in from there."""
@@ -128,6 +133,11 @@ class Throttle:
     def take(self) -> dict[Key, tuple[int, int]]:
         """Failures that the others do not know of yet, and when the last one was (ms)."""
         found, self._unshared = self._unshared, {}
+        return found
+
+    def take_excused(self) -> set[Key]:
+        """Pairs of a network and a login that has succeeded there after failures."""
+        found, self._excused = self._excused, set()
         return found
 
     def learn(self, rows: Iterable[Failed], told: Mapping[Key, tuple[int, int]] = {}) -> None:

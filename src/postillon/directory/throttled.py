@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from postillon.directory.attempts import lots
@@ -88,14 +88,14 @@ def among(networks: Sequence[str], logins: Sequence[str]) -> Steps[list[Failed]]
     return found
 
 
-def lift(tx: Tx, some: list[Failed]) -> Steps[None]:
+def lift(tx: Tx, some: Collection[Key]) -> Steps[None]:
     """Let them in again: nothing counts against them that has been until now."""
     for part in lots(some):
         last = yield from next_ids("throttled", len(part))
-        for number, item in enumerate(part, last - len(part) + 1):
+        for number, key in enumerate(part, last - len(part) + 1):
             yield (
                 "UPDATE throttled SET failures = 0, changed = ? WHERE network = ? AND login = ?",
-                (number, *item.key),
+                (number, *key),
             )
     tx.announce(TOPIC)
 

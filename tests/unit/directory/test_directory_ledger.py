@@ -93,12 +93,29 @@ async def test_letting_somebody_in_again_reaches_all_workers(tmp_path: Path) -> 
             await shared.ledger.read()
             assert throttle.check(FAR, LOGIN).refused
         some = await home.store.query(throttled.of(FAR, ""))
-        await home.do(lambda tx: throttled.lift(tx, some))
+        await home.do(lambda tx: throttled.lift(tx, [item.key for item in some]))
         for shared, throttle in workers:
             await shared.ledger.read()
             assert not throttle.check(FAR, LOGIN).refused
             assert throttle.check(FAR, "bob@example.org") == Verdict(0.0)
             assert throttle.check(NEAR, LOGIN).delay_s == 2.0  # the login is another matter
+
+
+async def test_what_the_owner_has_mistyped_is_forgotten_everywhere_once_they_are_in(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as home:
+        (one, throttle), (two, other) = worker(home), worker(home)
+        for _ in range(5):
+            throttle.failed(NEAR, LOGIN)
+        await one.ledger.write()
+        throttle.succeeded(NEAR, LOGIN)
+        throttle.failed(NEAR, LOGIN)
+        await one.ledger.write()
+        await two.ledger.read()
+        other.remember(NEAR, LOGIN)
+        for known in (throttle, other):
+            assert known.check(NEAR, LOGIN) == Verdict(0.0)  # one failure is free
 
 
 async def test_the_shared_counts_are_bounded_and_forgotten(
