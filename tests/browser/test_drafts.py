@@ -317,3 +317,21 @@ def test_what_could_not_be_saved_waits_for_its_writer_to_sign_in_again(
     plain = made.get_body(("plain",))
     assert plain is not None
     assert "Unsaved words" in plain.get_content()
+
+
+def test_the_way_back_on_a_phone_leads_out_of_what_is_written_first(
+    open_page: Open, server: Server
+) -> None:
+    page = open_page(DORA, width=390, height=844)
+    page.get_by_role("button", name="New message").first.click()
+    paper(page).wait_for()
+    page.get_by_label("Subject").fill("On the way")
+    page.go_back()
+    expect(page.get_by_text("Draft saved")).to_be_visible()
+    expect(page.get_by_role("dialog", name="New message")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Inbox", exact=True)).to_be_visible()
+    assert len(drafts(server, DORA, "On the way")) == 1
+    page.get_by_role("button", name="New message").first.click()
+    paper(page).wait_for()
+    page.get_by_role("button", name="Close and keep the draft").first.click()
+    expect(page.get_by_role("heading", name="Inbox", exact=True)).to_be_visible()

@@ -1,19 +1,20 @@
 /** The message being written: what is in it, how it is kept on this device and on the server, followed on others. */
 
 import { effect, signal, untracked } from "@preact/signals";
-import { size, t } from "../i18n";
+import { t } from "../i18n";
 import { Refused, MethodError, SUBMISSION } from "../jmap/client";
-import type { Address, GetResult, Id, Identity, Mailbox, SetFailure, SetResult } from "../jmap/types";
+import type { Address, GetResult, Id, Identity, Mailbox, SetResult } from "../jmap/types";
 import { parseAddresses, unique } from "../lib/address";
 import { stored } from "../lib/dom";
 import { ask, client, jmap, mailAccount, online, preferences, reachable, say, sayError } from "./app";
 import { startOf } from "./answering";
 import { Attachments, type Attachment } from "./attachments";
 import { claim, forgetDraft, keepDraft, unlikely, type KeptDraft } from "./kept";
+import { emailOf, inWords, type Refusal } from "./letter";
 import { refresh } from "./list";
 import { waitingChanges } from "./changes";
-import { byRole, forgetBody, gone, tellAll } from "./mail";
-import { submit, whereabouts } from "./sending";
+import { byRole, forgetBody, tellAll } from "./mail";
+import { submit, VERSION, whereabouts } from "./sending";
 import { signatureHtml, signatureText } from "./signature";
 
 export type Saved = "no" | "saving" | "saved" | "kept" | "failed";
@@ -94,7 +95,7 @@ export class Composer {
   messageId: string;
   closed = false;
   tried = false;
-  private tries: string[] = []; // dates of versions that may have been saved: the answer was lost
+  private tries: string[] = []; // names of versions that may have been saved: the answer was lost
   private shown = true;
   private queued: KeptDraft["send"] = null;
   private timer = 0;
@@ -224,10 +225,6 @@ export class Composer {
     return lines.every((line) => !line.trim()) && !this.to.value.length && !this.attachments.value.length;
   }
 
-  get unsaved(): boolean {
-    return this.dirty;
-  }
-
   /** Keeps the draft on the server: a new one takes the place of the old (a message never changes). */
   async save(): Promise<void> {
     clearTimeout(this.timer);
@@ -246,8 +243,9 @@ export class Composer {
     try {
       if (this.tries.length) await this.adopt();
       const before = this.stored;
-      const draft = this.email({ [drafts]: true });
-      this.tries = [...this.tries, draft.sentAt as string].slice(-MOST_TRIES);
+      const version = unlikely();
+      const draft = { ...this.email({ [drafts]: true }), [VERSION]: version };
+      this.tries = [...this.tries, version].slice(-MOST_TRIES);
       keepDraft(this.kept());
       const result = await jmap().call<SetResult<{ id: Id }>>("Email/set", {
         accountId: this.account, create: { draft }, ...(before ? { destroy: [before] } : {}),
@@ -275,9 +273,8 @@ export class Composer {
 
   /** An earlier version was saved after all: the next one takes its place. */
   private async adopt(): Promise<void> {
-    const times = this.tries.map((one) => Date.parse(one));
     const found = (await whereabouts(this.account, this.messageId)).filter((one) => one.keywords.$draft);
-    this.stored = found.find((one) => one.sentAt && times.includes(Date.parse(one.sentAt)))?.id ?? this.stored;
+    this.stored = found.find((one) => this.tries.includes(String(one[VERSION] ?? "").trim()))?.id ?? this.stored;
   }
 
   refused(why: Refusal | undefined): Error {
@@ -307,13 +304,13 @@ export class Composer {
     else if (others.length) say(t("draft_parted"), { error: true, ms: 12_000 });
   }
 
-  /** The version on the server is gone and nothing was typed here since: what has another device made of it? */
+  /** The version on the server is gone, or no draft any more, and nothing was typed here since: who did what? */
   async follow(): Promise<void> {
     if (this.saving) await this.saving;
     const before = this.stored;
-    if (this.dirty || this.closed || this.sending.value || !before || !gone.value.has(before)) return;
+    if (this.dirty || this.closed || this.sending.value || !before) return;
     const found = await whereabouts(this.account, this.messageId).catch(() => null);
-    if (!found || this.dirty || this.stored !== before) return;
+    if (!found || this.dirty || this.stored !== before || found.some((one) => one.id === before && one.keywords.$draft)) return;
     const draft = found.find((one) => one.keywords.$draft);
     if (draft) {
       const start = await startOf(draft.id).catch(() => null);
@@ -341,43 +338,8 @@ export class Composer {
     this.version.value += 1;
   }
 
-  /** The object of Email/set (RFC 8621 section 4.6). */
   email(mailboxIds: Record<Id, boolean>): Record<string, unknown> {
-    const from = this.from;
-    const { html, text } = this.content();
-    const bodyValues: Record<string, unknown> = { text: { value: text } };
-    let structure: Record<string, unknown> = { partId: "text", type: "text/plain" };
-    const ready = this.attachments.value.filter((one) => one.blobId);
-    const used = ready.filter((one) => one.cid && html.includes(`cid:${one.cid}`));
-    if (!this.plain.value) {
-      bodyValues.html = { value: documentOf(html) };
-      let rich: Record<string, unknown> = { partId: "html", type: "text/html" };
-      if (used.length) {
-        rich = { type: "multipart/related", subParts: [rich, ...used.map((one) => part(one, "inline"))] };
-      }
-      structure = { type: "multipart/alternative", subParts: [structure, rich] };
-    }
-    // In a plain text there is no place for an image: it goes as a file.
-    const files = ready.filter((one) => !one.cid || this.plain.value);
-    if (files.length) {
-      structure = { type: "multipart/mixed", subParts: [structure, ...files.map((one) => part(one, "attachment"))] };
-    }
-    return {
-      mailboxIds,
-      keywords: { $draft: true, $seen: true },
-      messageId: [this.messageId],
-      from: from ? [{ name: from.name || null, email: from.email }] : null,
-      to: this.to.value.length ? this.to.value : null,
-      cc: this.cc.value.length ? this.cc.value : null,
-      bcc: this.bcc.value.length ? this.bcc.value : null,
-      ...(from?.replyTo?.length ? { replyTo: from.replyTo } : {}),
-      subject: this.subject.value,
-      ...(this.inReplyTo ? { inReplyTo: this.inReplyTo } : {}),
-      ...(this.references ? { references: this.references } : {}),
-      sentAt: localIso(new Date()),
-      bodyStructure: structure,
-      bodyValues,
-    };
+    return emailOf(this, mailboxIds);
   }
 
   attach(files: Iterable<File>, inline = false): Promise<Attachment[]> {
@@ -461,7 +423,7 @@ export class Composer {
   async discard(): Promise<void> {
     clearTimeout(this.timer);
     this.remember();
-    const empty = this.empty;
+    const empty = this.empty || (!this.dirty && !this.stored);
     const kept = this.kept();
     this.end();
     if (empty) {
@@ -641,48 +603,3 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("beforeunload", (event) => {
   if (composer.value?.files.pending || [...waiting].some((one) => one.files.pending)) event.preventDefault();
 });
-
-/** What RFC 8621 sections 4.6 and 7.5 have it say besides. */
-interface Refusal extends SetFailure {
-  notFound?: Id[];
-  invalidRecipients?: string[];
-  maxRecipients?: number;
-  maxSize?: number;
-}
-
-function inWords(why: Refusal, from: string): string {
-  switch (why.type) {
-    case "invalidRecipients":
-      return t("refused_recipients", { addresses: (why.invalidRecipients ?? []).join(", ") });
-    case "tooManyRecipients":
-      return t("refused_too_many", { n: why.maxRecipients ?? 0 });
-    case "forbiddenFrom":
-    case "forbiddenMailFrom":
-      return t("refused_from", { address: from });
-    case "tooLarge":
-      return why.maxSize ? t("refused_size", { most: size(why.maxSize) }) : t("refused_big");
-    case "overQuota":
-      return t("refused_quota");
-    case "blobNotFound":
-      return t("attachment_has_failed");
-    default:
-      return why.description || t("error_send");
-  }
-}
-
-function part(one: Attachment, disposition: "inline" | "attachment"): Record<string, unknown> {
-  return {
-    blobId: one.blobId, type: one.type, name: one.name, disposition, ...(disposition === "inline" ? { cid: one.cid } : {}),
-  };
-}
-
-function localIso(date: Date): string {
-  const offset = -date.getTimezoneOffset();
-  const local = new Date(date.getTime() + offset * 60_000).toISOString().slice(0, 19);
-  const two = (n: number) => String(Math.floor(Math.abs(n))).padStart(2, "0");
-  return `${local}${offset < 0 ? "-" : "+"}${two(offset / 60)}:${two(offset % 60)}`;
-}
-
-function documentOf(html: string): string {
-  return `<!DOCTYPE html><html><head><meta charset="utf-8"></head><body>${html}</body></html>`;
-}

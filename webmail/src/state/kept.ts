@@ -35,7 +35,7 @@ export interface KeptDraft {
   answers: { id: Id; keyword: "$answered" | "$forwarded" } | null;
   open: boolean; // it was on the screen
   send: { at: string | null } | null; // it shall be sent, not before `at`
-  tries: string[]; // dates of versions that may have been saved
+  tries: string[]; // names of versions that may have been saved
   tried: boolean; // it may have been sent: the server is asked first
 }
 

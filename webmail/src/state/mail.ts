@@ -16,7 +16,7 @@ export const mailboxes = signal<Mailbox[]>([]);
 /** Grows when a message that is known has changed: rows show what they know anew. */
 export const tick = signal(0);
 
-/** Messages that the server has just said are destroyed. */
+/** Messages that the server has just said are destroyed, or are not as they were. */
 export const gone = signal<ReadonlySet<Id>>(new Set());
 
 export { SUMMARY } from "../jmap/first";
@@ -283,7 +283,8 @@ export function refreshed(answers: { maybe<T>(id: string): T | null; old?: boole
       emailState = changes.newState;
       more = changes.hasMoreChanges;
       merge(answers.maybe<GetResult<EmailSummary>>("changed")?.list ?? []);
-      if (changes.destroyed.length) gone.value = new Set(changes.destroyed);
+      const ids = [...changes.destroyed, ...changes.updated];
+      if (ids.length) gone.value = new Set(ids);
       for (const id of changes.destroyed) {
         const thread = summaries.get(id)?.threadId;
         if (thread) threads.delete(thread);

@@ -13,7 +13,10 @@ import { remember } from "./people";
 
 const LOOK_BACK_MS = 7 * 86_400_000;
 
-export type Whereabouts = Pick<Email, "id" | "mailboxIds" | "keywords" | "sentAt">;
+/** A header field of drafts, which one save alone has written: by it a save is known whose answer was lost. */
+export const VERSION = "header:X-Draft-Version:asText";
+
+export type Whereabouts = Pick<Email, "id" | "mailboxIds" | "keywords" | typeof VERSION>;
 
 /** The messages with this Message-ID that have come into the account lately: drafts of it, or it was sent. */
 export async function whereabouts(accountId: Id, messageId: string): Promise<Whereabouts[]> {
@@ -24,7 +27,7 @@ export async function whereabouts(accountId: Id, messageId: string): Promise<Whe
       sort: [{ property: "receivedAt", isAscending: false }], limit: 10,
     }, "q"],
     ["Email/get", {
-      accountId, "#ids": { resultOf: "q", name: "Email/query", path: "/ids" }, properties: ["id", "mailboxIds", "keywords", "sentAt"],
+      accountId, "#ids": { resultOf: "q", name: "Email/query", path: "/ids" }, properties: ["id", "mailboxIds", "keywords", VERSION],
     }, "g"],
   ]);
   if (!answers.maybe<QueryResult>("q")) return []; // a server that does not look into headers

@@ -85,6 +85,19 @@ function Mail() {
     void (unread ? badge.setAppBadge?.(unread) : badge.clearAppBadge?.())?.catch(() => undefined);
   }, [unread, place]);
 
+  // On a phone the message being written takes the whole screen: the way back leads out of it first.
+  const writing = phone.value && !!composer.value;
+  useEffect(() => {
+    if (!writing) return;
+    history.pushState({ writing }, "", location.href);
+    const back = () => void composer.value?.close();
+    addEventListener("popstate", back);
+    return () => {
+      removeEventListener("popstate", back);
+      if ((history.state as { writing?: boolean } | null)?.writing) history.back();
+    };
+  }, [writing]);
+
   const settings = route.value.view === "settings";
   const reading = !!route.value.open;
   return (
