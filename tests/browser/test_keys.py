@@ -174,3 +174,22 @@ def test_a_server_that_is_started_again_while_one_writes_takes_what_was_written(
     [draft] = drafts(server, BOB, "Through a restart")
     assert b"Before. Meanwhile." in draft
     page.get_by_role("button", name="Discard").click()
+
+
+def test_what_is_typed_before_a_message_has_its_fields_is_for_it_and_no_command(page: Page) -> None:
+    page.keyboard.press("Enter")
+    opened(page, "Key 7")
+    page.locator("iframe.paper").last.wait_for()
+    page.keyboard.press("r")
+    page.keyboard.type("seen, #1!")  # star, archive, delete, junk
+    expect(paper(page)).to_contain_text("seen, #1!")
+    expect(row(page, "Key 7")).to_be_visible()
+    opened(page, "Key 7")
+    page.keyboard.press("Escape")
+    expect(page.locator(".composer")).to_have_count(0)
+    page.keyboard.press("u")
+    page.keyboard.press("c")
+    page.keyboard.type("bob@example.net")
+    expect(page.locator(".composer").get_by_role("combobox", name="To", exact=True)).to_have_value(
+        "bob@example.net"
+    )

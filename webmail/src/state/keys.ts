@@ -1,5 +1,6 @@
 /** Keys of the whole page, where nothing is being typed. */
 
+import type { Email } from "../jmap/types";
 import { typing } from "../lib/dom";
 import { go, help, open, question, route } from "./app";
 import { archive, junk, markSeen, remove, select, selectRange, targets, toggleFlag, undo } from "./actions";
@@ -11,12 +12,50 @@ import { focusSearch } from "../views/SearchBar";
 import { goToMailbox } from "../views/MailboxPicker";
 import { moveSelected, openRow, selectLoaded } from "../views/List";
 
+const LONGEST_AHEAD_MS = 5_000;
+
 let prefix = "";
 let timer = 0;
+/** What is typed for a message whose fields are not there yet; null: none is on its way. */
+let ahead: string | null = null;
+let expires = 0;
+
+/** A message is about to be written: letters are for it from now on, and no commands. */
+function expectTyping(): void {
+  ahead ??= "";
+  clearTimeout(expires);
+  expires = window.setTimeout(() => (ahead = null), LONGEST_AHEAD_MS);
+}
+
+/** A field has the focus: what was typed before goes into it. */
+export function onFocus(event: FocusEvent): void {
+  if (ahead === null || !typing(event.target) || !(event.target as HTMLElement).closest(".composer")) return;
+  const text = ahead;
+  ahead = null;
+  // The editor sets its cursor once it has the focus. No key comes between.
+  if (text) queueMicrotask(() => document.execCommand("insertText", false, text));
+}
+
+function takeAhead(event: KeyboardEvent): boolean {
+  if (ahead === null) return false;
+  if (event.key.length === 1) ahead += event.key;
+  else if (event.key === "Backspace") ahead = ahead.slice(0, -1);
+  else return false;
+  return true;
+}
+
+composer.subscribe((one) => {
+  if (one) expectTyping();
+  else ahead = null;
+});
 
 export function onKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   if (typing(event.target) || question.value || help.value || document.querySelector("dialog[open]")) return;
+  if (takeAhead(event)) {
+    event.preventDefault();
+    return;
+  }
   if (composer.value && (event.target as HTMLElement)?.closest?.(".composer")) return;
   const key = prefix + event.key;
   clearTimeout(timer);
@@ -40,11 +79,19 @@ function step(by: number, event: KeyboardEvent): boolean {
   return true;
 }
 
-function answering(run: (id: string) => void): boolean {
+function answering(run: (last: Email) => Promise<void>): boolean {
   const row = targets()[0];
   const last = row?.emails.filter((email) => !email.keywords.$draft).at(-1);
-  if (!route.value.open || !last) return false;
-  run(last.id);
+  const body = last && knownBody(last.id);
+  if (!route.value.open || !body) return false;
+  expectTyping();
+  void run(body);
+  return true;
+}
+
+function write(): boolean {
+  expectTyping();
+  void compose({});
   return true;
 }
 
@@ -58,7 +105,7 @@ function handle(key: string, event: KeyboardEvent): boolean {
   if (route.value.view !== "mail") {
     if (key === "?") help.value = true;
     else if (key === "u" || key === "Escape") go({ mailbox: "" });
-    else if (key === "c") void compose({});
+    else if (key === "c") return write();
     else if (key === "g") return wait("g");
     else if (key === "gi") to("inbox");
     else return false;
@@ -128,14 +175,13 @@ function handle(key: string, event: KeyboardEvent): boolean {
       return true;
     }
     case "c":
-      void compose({});
-      return true;
+      return write();
     case "r":
-      return answering((id) => knownBody(id) && void reply(knownBody(id)!, false));
+      return answering((last) => reply(last, false));
     case "a":
-      return answering((id) => knownBody(id) && void reply(knownBody(id)!, true));
+      return answering((last) => reply(last, true));
     case "f":
-      return answering((id) => knownBody(id) && void forward(knownBody(id)!));
+      return answering((last) => forward(last));
     case "/":
       focusSearch();
       return true;

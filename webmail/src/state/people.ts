@@ -111,19 +111,28 @@ function principalCalls(typed: string): Call[] {
   ];
 }
 
+/** How well the letters, in lower case, mean somebody: 2 where a word begins so, 1 where one contains them, 0 not at all. */
+function meant({ name, email }: Address, wanted: string): number {
+  const words = (name ?? "").toLowerCase();
+  const address = email.toLowerCase();
+  if ([address, words, ...words.split(/[\s,.-]+/)].some((word) => word.startsWith(wanted))) return 2;
+  return address.includes(wanted) || words.includes(wanted) ? 1 : 0;
+}
+
+/** Of a list that was made for fewer letters: those whom the letters typed now still mean. */
+export function still(typed: string, list: Address[]): Address[] {
+  const wanted = typed.trim().toLowerCase();
+  return wanted ? list.filter((address) => meant(address, wanted)) : [];
+}
+
 function matching(typed: string, not: Address[]): Address[] {
   const wanted = typed.trim().toLowerCase();
   if (!wanted) return [];
   return [...people.values()]
     .filter(({ address }) => !not.some((one) => sameAddress(one.email, address.email)))
-    .map((one) => {
-      const name = (one.address.name ?? "").toLowerCase();
-      const email = one.address.email.toLowerCase();
-      const starts = email.startsWith(wanted) || name.split(/[\s,.-]+/).some((word) => word.startsWith(wanted)) || name.startsWith(wanted);
-      return { ...one, score: starts ? one.weight + 1000 : email.includes(wanted) || name.includes(wanted) ? one.weight : 0 };
-    })
-    .filter((one) => one.score > 0)
-    .sort((a, b) => b.score - a.score)
+    .map((one) => ({ ...one, meant: meant(one.address, wanted) }))
+    .filter((one) => one.meant > 0)
+    .sort((a, b) => b.meant - a.meant || b.weight - a.weight)
     .slice(0, 8)
     .map((one) => one.address);
 }

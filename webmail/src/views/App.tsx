@@ -6,7 +6,7 @@ import { client, drawer, go, hashOf, help, narrow, online, phone, reachable, rou
 import { waitingChanges } from "../state/changes";
 import { compose, revive } from "../state/answering";
 import { composer, loadIdentities, outbox, resumeAll } from "../state/compose";
-import { onKey } from "../state/keys";
+import { onFocus, onKey } from "../state/keys";
 import { inbox } from "../state/mail";
 import { live, startPush } from "../state/push";
 import { OwnCredentials } from "../state/auth";
@@ -41,6 +41,7 @@ export function App() {
 function Mail() {
   useEffect(() => {
     addEventListener("keydown", onKey);
+    addEventListener("focusin", onFocus);
     let stop = () => {};
     const off = later(() => {
       stop = startPush();
@@ -68,6 +69,7 @@ function Mail() {
     if (location.hash === "#/compose") void compose({});
     return () => {
       removeEventListener("keydown", onKey);
+      removeEventListener("focusin", onFocus);
       removeEventListener(CODE_MISSING, missing);
       removeEventListener("dragover", missed);
       removeEventListener("drop", missed);

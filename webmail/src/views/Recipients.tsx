@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import type { Address } from "../jmap/types";
 import { nameOf, parseAddresses, unique, written } from "../lib/address";
-import { complete } from "../state/people";
+import { complete, still } from "../state/people";
 import { Avatar, Icon } from "./common";
 
 /** A line of addresses: typed, pasted, completed from past mail, moved by drag. */
@@ -13,8 +13,10 @@ export function Recipients(props: {
   const { value } = props;
   const text = props.text.value;
   const setText = (typed: string) => (props.text.value = typed);
-  const [found, setFound] = useState<Address[]>([]);
-  const [at, setAt] = useState(0);
+  const [answer, setAnswer] = useState<Address[]>([]);
+  const [chosen, setAt] = useState(0);
+  const found = still(text, answer); // the answer may be to fewer letters
+  const at = Math.min(chosen, Math.max(0, found.length - 1));
   const field = useRef<HTMLInputElement>(null);
   const id = useId();
   const asked = useRef(0);
@@ -25,13 +27,13 @@ export function Recipients(props: {
   useEffect(() => {
     const n = ++asked.current;
     if (!text.trim()) {
-      setFound([]);
+      setAnswer([]);
       return;
     }
     const timer = setTimeout(() => {
       void complete(text, value.value).then((list) => {
         if (n === asked.current) {
-          setFound(list);
+          setAnswer(list);
           setAt(0);
         }
       });
@@ -45,7 +47,7 @@ export function Recipients(props: {
       props.change();
     }
     setText(rest);
-    setFound([]);
+    setAnswer([]);
   };
   const take = (input: string): void => {
     const { found: parsed, rest } = parseAddresses(input);
@@ -66,7 +68,7 @@ export function Recipients(props: {
     } else if (event.key === "Backspace" && !text && value.value.length) {
       removeAt(value.value.length - 1);
     } else if (event.key === "Escape" && found.length) {
-      setFound([]);
+      setAnswer([]);
       event.stopPropagation();
     } else {
       return;
@@ -121,7 +123,7 @@ export function Recipients(props: {
               }
             }}
             onBlur={() => setTimeout(() => {
-              setFound([]);
+              setAnswer([]);
               if (field.current && field.current.value.trim()) take(field.current.value);
             }, 150)}
           />
