@@ -206,7 +206,7 @@ def _meet(one: ListenerConfig, other: ListenerConfig) -> bool:
 
 def _exposed(listeners: tuple[ListenerConfig, ...]) -> Iterator[Finding]:
     for n, listener in enumerate(listeners):
-        if listener.unix or listener.inherited or _on_loopback(listener.address):
+        if listener.unix or listener.inherited or on_loopback(listener.address):
             continue
         key = f"listener[{n + 1}]"
         if listener.protocol is ListenerProtocol.METRICS:
@@ -320,7 +320,7 @@ async def _database(config: Configuration) -> list[Finding]:
     ]
 
 
-def _on_loopback(address: str) -> bool:
+def on_loopback(address: str) -> bool:
     return bool(address) and ip_address(address).is_loopback
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 from postillon.admin import domains, queueing
 from postillon.admin.desk import Desk
-from postillon.server.check import Weight, check
+from postillon.server.check import Weight, check, on_loopback
 from postillon.server.config import Configuration
 from postillon.server.published import Checked, Names, Verdict, published
 
@@ -58,9 +58,13 @@ async def examine(desk: Desk, config: Configuration, dns: Names, now: int) -> He
         )
         for alert in overview.alerts
     ]  # fmt: skip
+    heard = any(
+        listener.inherited or not (listener.unix or on_loopback(listener.address))
+        for listener in config.listeners
+    )
     every = [view for view in await domains.every(desk) if view.enabled]
     for view in every[:MAX_DOMAINS]:
-        found += _of_dns(view.name, await published(view.name, config, dns))
+        found += _of_dns(view.name, await published(view.name, config, dns), heard=heard)
     if not every:
         found.append(_no_domain())
     order = list(Severity)
@@ -78,11 +82,13 @@ def _no_domain() -> Complaint:
     )  # fmt: skip
 
 
-def _of_dns(domain: str, checked: list[Checked]) -> list[Complaint]:
-    return [_complaint(domain, item) for item in checked if item.verdict is not Verdict.RIGHT]
+def _of_dns(domain: str, checked: list[Checked], *, heard: bool) -> list[Complaint]:
+    wrong = [item for item in checked if item.verdict is not Verdict.RIGHT]
+    return [_complaint(domain, item, heard=heard) for item in wrong]
 
 
-def _complaint(domain: str, item: Checked) -> Complaint:
+def _complaint(domain: str, item: Checked, *, heard: bool) -> Complaint:
+    """heard: somebody elsewhere can reach this server; else what DNS says of it hurts nobody yet."""
     what = {
         Verdict.MISSING: f"{item.name} has no {item.kind} record: {item.purpose}",
         Verdict.OTHER: f"{item.name} {item.kind} says {item.found}",
@@ -90,8 +96,10 @@ def _complaint(domain: str, item: Checked) -> Complaint:
     }[item.verdict]
     unknown = item.verdict is Verdict.UNKNOWN
     severity = Severity.ERROR if item.needed and not unknown else Severity.NOTE
+    if unknown or item.kind == "TXT":
+        severity = Severity.WARNING
     return Complaint(
-        severity=Severity.WARNING if unknown or item.kind == "TXT" else severity,
+        severity=severity if heard else Severity.NOTE,
         area="dns",
         subject=domain,
         what=what,
