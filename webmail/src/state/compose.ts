@@ -252,8 +252,8 @@ export class Composer {
       });
       this.tries = [];
       const made = result.created?.draft;
+      this.stored = made?.id ?? (before && result.notDestroyed?.[before] ? before : null);
       if (!made) throw this.refused(result.notCreated?.draft);
-      this.stored = made.id;
       this.wait = FIRST_RETRY_MS;
       if (before) forgetBody(before);
       if (before && result.notDestroyed?.[before]) await this.part(made.id);

@@ -104,8 +104,8 @@ export async function submit(one: Composer, at: Date | null): Promise<void> {
   one.tried = false;
   const made = answers.get<SetResult<{ id: Id }>>("email");
   const email = made.created?.draft;
+  one.stored = email?.id ?? (one.stored && made.notDestroyed?.[one.stored] ? one.stored : null);
   if (!email) throw one.refused(made.notCreated?.draft);
-  one.stored = email.id;
   const sending = answers.get<SetResult<{ id: Id }>>("submission");
   const found = sending.created?.sub;
   if (!found) throw one.refused(sending.notCreated?.sub);
