@@ -76,6 +76,7 @@ def test_a_message_is_held_and_released(admin: Administration, admin_server: Ser
     to, number = waiting(admin_server, "held")
     page = admin.open("queue")
     page.get_by_role("link", name=number).click()
+    page.get_by_role("group", name="All mail in the queue").wait_for(state="detached")
     order(admin, "Hold").get_by_text("It is not tried until somebody releases it").wait_for()
     admin.agree("Cancel")
     assert message(admin_server, number)["held"] == ""

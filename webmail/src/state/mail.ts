@@ -2,7 +2,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { t } from "../i18n";
-import { type Call, type JmapClient, MAIL, Unreachable, SignedOut } from "../jmap/client";
+import { type Call, type JmapClient, MAIL, MethodError, Refused, SignedOut, Unreachable } from "../jmap/client";
 import { inboxOf, mailboxCalls, sorted, stateCalls, SUMMARY } from "../jmap/first";
 import type {
   ChangesResult, Email, EmailSummary, GetResult, Id, Mailbox, SetResult, Thread,
@@ -232,13 +232,25 @@ export async function tellAll(): Promise<void> {
   if (!login || !waitingChanges.value.some((one) => one.login === login)) return;
   try {
     await tellChanges(login, async ({ account, patches }) => {
-      const result = await jmap().call<SetResult<Email>>("Email/set", { accountId: account, update: Object.fromEntries(patches) });
-      const refused = Object.values(result.notUpdated ?? {}).find((why) => why.type !== "notFound");
-      if (refused) sayError("error_change", new Error(refused.description ?? refused.type));
+      try {
+        const result = await jmap().call<SetResult<Email>>("Email/set", { accountId: account, update: Object.fromEntries(patches) });
+        const refused = Object.values(result.notUpdated ?? {}).find((why) => why.type !== "notFound");
+        if (refused) sayError("error_change", new Error(refused.description ?? refused.type));
+      } catch (error) {
+        if (passing(error)) throw error;
+        sayError("error_change", error); // what the server will never do keeps nothing waiting
+      }
     });
   } catch (error) {
-    if (!(error instanceof Unreachable || error instanceof SignedOut)) sayError("error_change", error);
+    if (!passing(error)) throw error;
   }
+}
+
+/** Whether it is worth trying again. */
+function passing(error: unknown): boolean {
+  if (error instanceof Refused) return error.status === 429 || error.status >= 500;
+  if (error instanceof MethodError) return error.type === "serverUnavailable";
+  return error instanceof Unreachable || error instanceof SignedOut;
 }
 
 export async function destroy(ids: Id[]): Promise<void> {
