@@ -141,7 +141,7 @@ def test_what_runs_from_right_to_left_says_so(open_page: Open, server: Server) -
     what = html_letter("שלום", "<p>מה שלומך?</p>", sender="Dana <dana@example.com>")
     page = read(open_page, server, what, "שלום")
     page.keyboard.press("r")
-    paper(page).wait_for()
+    expect(paper(page)).to_be_focused()
     page.keyboard.type("תודה")
     page.locator(".recipient").get_by_role("button").click()
     to_bob(page)

@@ -4,6 +4,7 @@ import { Badge, CopyText, Head, Loading } from "./parts";
 import { hash, useLoad } from "./state";
 import { a, moment, named } from "./text";
 
+const PUBLISH = "publish: "; // before a record as it is to be copied
 const KIND = { error: "bad", warning: "warn", note: "quiet" } as const;
 
 export function HealthPage() {
@@ -26,7 +27,7 @@ export function HealthPage() {
                     {one.since && <span class="muted">{a("since", { when: moment(one.since) })}</span>}
                   </p>
                   <p>{one.what}</p>
-                  {one.remedy && <p class="remedy"><Icon name="check" /> <span>{one.remedy}</span> <CopyText text={one.remedy.replace(/^publish: /, "")} label={one.subject} /></p>}
+                  {one.remedy && <p class="remedy"><Icon name="check" /> <span>{one.remedy}</span> {one.remedy.startsWith(PUBLISH) && <CopyText text={one.remedy.slice(PUBLISH.length)} label={one.subject} />}</p>}
                 </li>
               ))}
             </ul>

@@ -17,14 +17,15 @@ export function lazy<P extends object>(load: () => Promise<{ default: ComponentT
     }));
   const Lazy = (props: P) => {
     const [, again] = useState(0);
+    const View = known;
     useEffect(() => {
       let alive = true;
-      if (!known) void fetchIt().then(() => alive && again(1), () => dispatchEvent(new Event(CODE_MISSING)));
+      // What was drawn counts: the code may have come since, by a preload.
+      if (!View) void fetchIt().then(() => alive && again(1), () => dispatchEvent(new Event(CODE_MISSING)));
       return () => {
         alive = false;
       };
     }, []);
-    const View = known;
     return View ? <View {...props} /> : wait();
   };
   Lazy.preload = fetchIt;

@@ -226,6 +226,8 @@ export async function change(patches: Map<Id, Patch>): Promise<void> {
   }
 }
 
+const TELL_AGAIN_MS = 3_000;
+
 /** The network is back: tells the server what was done meanwhile. */
 export async function tellAll(): Promise<void> {
   const login = client.value?.session.username;
@@ -242,15 +244,15 @@ export async function tellAll(): Promise<void> {
       }
     });
   } catch (error) {
-    if (!passing(error)) throw error;
+    // Without a network or a session something else will begin anew.
+    if (!(error instanceof Unreachable || error instanceof SignedOut)) setTimeout(() => void tellAll(), TELL_AGAIN_MS);
   }
 }
 
-/** Whether it is worth trying again. */
+/** Whether it is worth trying again: whatever is not the server's last word. */
 function passing(error: unknown): boolean {
-  if (error instanceof Refused) return error.status === 429 || error.status >= 500;
-  if (error instanceof MethodError) return error.type === "serverUnavailable";
-  return error instanceof Unreachable || error instanceof SignedOut;
+  if (error instanceof Refused) return error.status === 429 || error.status >= 500 || error.type.endsWith(":limit"); // RFC 8620 section 3.6.1
+  return !(error instanceof MethodError) || error.type === "serverUnavailable";
 }
 
 export async function destroy(ids: Id[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { lazy } from "../lib/lazy";
 import { useSignalEffect } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { size, t } from "../i18n";
 import { htmlToText, plainToRich } from "../lib/text";
 import { phone } from "../state/app";
@@ -182,7 +182,7 @@ function Window({ composer: one }: { composer: Composer }) {
 function PlainText({ composer: one, touched }: { composer: Composer; touched: () => void }) {
   const field = useRef<HTMLTextAreaElement>(null);
   const signed = useRef(one.from ? signatureText(one.from) : "");
-  useEffect(() => {
+  useLayoutEffect(() => {
     const made = {
       html: () => "",
       text: () => field.current?.value ?? one.text,

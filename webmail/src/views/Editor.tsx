@@ -1,7 +1,7 @@
 /** The rich text editor, loaded only when somebody writes rich text. */
 
 import Squire from "squire-rte";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { cleanForEditor } from "../lib/html";
 import { htmlToText } from "../lib/text";
@@ -47,7 +47,7 @@ export default function Editor({ composer, touched, label }: { composer: Compose
   // A quote with colours of its own wants the white paper that they were chosen for.
   const [coloured] = useState(() => /[\s;"'](background|color|background-color)\s*:|bgcolor=|<font/i.test(composer.html));
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const box = root.current!;
     const squire = new Squire(box, {
       blockTag: "DIV",
