@@ -188,6 +188,7 @@ export class Composer {
   touched(): void {
     if (this.closed && !this.queued) return;
     this.dirty = true;
+    if (this.saved.value === "saved") this.saved.value = "no";
     this.problem.value = "";
     const now = Date.now();
     this.changedAt ||= now;
@@ -560,7 +561,9 @@ export async function show(next: Composer): Promise<void> {
   composer.value = next;
 }
 
+const AGAIN_MS = 10_000; // what shall be sent and could not, though there is a network
 let running: Promise<void> | null = null;
+let again = 0;
 
 /** The network is back, or somebody has signed in again: what waits is saved and sent, one after the other. */
 export function resumeAll(): Promise<void> {
@@ -578,7 +581,11 @@ export function resumeAll(): Promise<void> {
         if (waiting.has(one)) break;
       }
     }
-  })().finally(() => (running = null));
+  })().finally(() => {
+    running = null;
+    clearTimeout(again);
+    if (outbox.value && client.value && online.value) again = window.setTimeout(() => void resumeAll(), AGAIN_MS);
+  });
   return running;
 }
 

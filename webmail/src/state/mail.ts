@@ -7,7 +7,7 @@ import { inboxOf, mailboxCalls, sorted, stateCalls, SUMMARY } from "../jmap/firs
 import type {
   ChangesResult, Email, EmailSummary, GetResult, Id, Mailbox, SetResult, Thread,
 } from "../jmap/types";
-import { client, jmap, mailAccount, sayError } from "./app";
+import { client, jmap, mailAccount, online, sayError } from "./app";
 import { applied, overlay, queueChange, tellChanges, unescape, waitingChanges, type Patch } from "./changes";
 
 export type { Patch } from "./changes";
@@ -226,7 +226,8 @@ export async function change(patches: Map<Id, Patch>): Promise<void> {
   }
 }
 
-const TELL_AGAIN_MS = 3_000;
+const TELL_AGAIN_MS = 5_000;
+let tellAgain = 0;
 
 /** The network is back: tells the server what was done meanwhile. */
 export async function tellAll(): Promise<void> {
@@ -245,7 +246,9 @@ export async function tellAll(): Promise<void> {
     });
   } catch (error) {
     // Without a network or a session something else will begin anew.
-    if (!(error instanceof Unreachable || error instanceof SignedOut)) setTimeout(() => void tellAll(), TELL_AGAIN_MS);
+    if (!online.value || error instanceof SignedOut) return;
+    clearTimeout(tellAgain);
+    tellAgain = window.setTimeout(() => void tellAll(), TELL_AGAIN_MS);
   }
 }
 
