@@ -93,6 +93,8 @@ export async function lookAt(account: string): Promise<void> {
 export async function leave(): Promise<void> {
   const before = credentials;
   await composer.value?.close();
+  // First of all: who sees that they are signed out is, whatever they do next.
+  if (before instanceof OwnCredentials) await before.signOut();
   otherAccount.value = "";
   credentials = null;
   client.value = null;
@@ -102,5 +104,4 @@ export async function leave(): Promise<void> {
   for (const name of (await globalThis.caches?.keys()) ?? []) {
     if (name.startsWith("mail-")) await caches.delete(name);
   }
-  if (before instanceof OwnCredentials) await before.signOut();
 }
