@@ -13,6 +13,7 @@ from postillon.store.operation import Row, Steps, Tx
 TOPIC = "throttle"  # announced with every change
 MAX_ROWS = 60_000  # as many as a throttle keeps; the ones changed longest ago are forgotten first
 FORGOTTEN_AT_ONCE = 5_000  # rows of one operation
+_SELECT = "SELECT network, login, failures, last_at, changed FROM throttled"  # of a Failed
 
 
 def add(tx: Tx, failures: Mapping[Key, tuple[int, int]], forget_ms: int) -> Steps[None]:
@@ -41,8 +42,7 @@ def add(tx: Tx, failures: Mapping[Key, tuple[int, int]], forget_ms: int) -> Step
 def since(changed: int) -> Steps[list[Failed]]:
     """What has changed since, oldest first; after 0 everything."""
     rows = yield (
-        "SELECT network, login, failures, last_at, changed FROM throttled WHERE changed > ?"
-        " ORDER BY changed",
+        f"{_SELECT} WHERE changed > ? ORDER BY changed",
         (changed,),
     )
     return list(map(_failed, rows))
@@ -56,8 +56,7 @@ def counted(least: int, after: int, limit: int) -> Steps[tuple[list[Failed], int
     condition = "failures >= ? AND last_at >= ? AND (network = '' OR login = '')"
     [(number,)] = yield (f"SELECT count(*) FROM throttled WHERE {condition}", (least, after))  # noqa: S608
     rows = yield (
-        "SELECT network, login, failures, last_at, changed FROM throttled"  # noqa: S608
-        f" WHERE {condition} ORDER BY failures DESC, last_at DESC, network, login LIMIT ?",
+        f"{_SELECT} WHERE {condition} ORDER BY failures DESC, last_at DESC, network, login LIMIT ?",
         (least, after, limit),
     )
     return list(map(_failed, rows)), number
@@ -67,8 +66,7 @@ def of(network: str, login: str) -> Steps[list[Failed]]:
     """All that counts against a network, or against a login, also of the two together."""
     name, value = ("login", login) if login else ("network", network)
     rows = yield (
-        "SELECT network, login, failures, last_at, changed FROM throttled"  # noqa: S608
-        f" WHERE {name} = ? AND failures > 0 ORDER BY network, login LIMIT ?",
+        f"{_SELECT} WHERE {name} = ? AND failures > 0 ORDER BY network, login LIMIT ?",
         (value, MAX_ROWS),
     )
     return list(map(_failed, rows))
@@ -80,8 +78,7 @@ def among(networks: Sequence[str], logins: Sequence[str]) -> Steps[list[Failed]]
     for name, other, wanted in (("network", "login", networks), ("login", "network", logins)):
         for some in lots(wanted):
             rows = yield (
-                "SELECT network, login, failures, last_at, changed FROM throttled"  # noqa: S608
-                f" WHERE {other} = '' AND {name} IN ({','.join('?' * len(some))})",
+                f"{_SELECT} WHERE {other} = '' AND {name} IN ({','.join('?' * len(some))})",
                 some,
             )
             found += map(_failed, rows)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec.structs import replace
 
+from postillon.account.emails import Placed
 from postillon.account.ids import AccountId
 from postillon.account.rules import Decision, Places
 from postillon.deliver.local import DELIVERED, LOOP, Copy, deliver_copy, loops, prepare
@@ -300,6 +301,22 @@ def _settled(
     return QueueRecipient(n, recipient, "", state, now, 0, now, status, Told.NOTHING, now)
 
 
+def place_copy(
+    tx: Tx, copy: Copy, target: LocalTarget, ref: BlobRef, ruling: Ruling | None
+) -> Steps[tuple[Outcome, Placed | None, Sequence[dict[str, object]]]]:
+    """Deliver one copy as its owner's rules have it, and accept the copies that these send.
+
+    Returns the outcome, where it went, and for the trace what the rules did.
+    """
+    decision = None if ruling is None else ruling.decision
+    outcome, where, places = yield from deliver_copy(tx, copy, target, ref, decision)
+    if ruling is None or where is None:
+        return outcome, where, ()
+    for forward in ruling.forwards:
+        yield from accept(tx, forward, 0, ref=ref)
+    return outcome, where, ruling.facts(places)
+
+
 def accept(
     tx: Tx, made: Plan, lease: int, blob: int = 0, ref: BlobRef | None = None
 ) -> Steps[Accepted]:
@@ -319,23 +336,20 @@ def accept(
     for item in made.local:
         outcome: Outcome
         ruling = made.rulings.get(item.n)
-        decision = None if ruling is None else ruling.decision
+        where: Placed | None = None
+        said: Sequence[dict[str, object]] = ()
         if item.loop:
-            outcome, where, places = Failed(LOOP), None, None
+            outcome = Failed(LOOP)
         else:
-            outcome, where, places = yield from deliver_copy(
-                tx, made.copy, item.target, ref, decision
-            )
+            outcome, where, said = yield from place_copy(tx, made.copy, item.target, ref, ruling)
         outcomes[item.n] = outcome
         if where is not None:
             into.append(item.target.account)
             fact: dict[str, object] = {
                 "to": str(item.target.address), "mailbox": where.mailbox, "uid": where.uid,
             }  # fmt: skip
-            if ruling is not None:
-                fact["rules"] = ruling.facts(places)
-                for copy in ruling.forwards:
-                    yield from accept(tx, copy, 0, ref=ref)
+            if said:
+                fact["rules"] = said
             placed.append(fact)
             if made.report is not None:
                 about = submission.about

@@ -12,10 +12,9 @@ from random import Random
 
 from msgspec.structs import replace
 
-from postillon.account.emails import Placed
 from postillon.clock import Clock
 from postillon.deliver.agent import DeliveryAgent, QueuedMessage, Site
-from postillon.deliver.local import Copy, deliver_copy, prepare
+from postillon.deliver.local import Copy, prepare
 from postillon.log import SILENT, Log
 from postillon.mail.envelope import DeliverBy
 from postillon.mail.mime import scan
@@ -23,7 +22,7 @@ from postillon.mail.octets import Octets
 from postillon.mail.outcome import Deferred, Delivered, Failed, Outcome, Status
 from postillon.meter import SILENT_METER, Meter
 from postillon.queue import destinations, lines, receipts, spool
-from postillon.queue.acceptance import Ruling, accept, wants_report
+from postillon.queue.acceptance import Ruling, place_copy, wants_report
 from postillon.queue.circuit import SLOW_START, Circuits, Pace
 from postillon.queue.config import QueueConfig
 from postillon.queue.destinations import Destination
@@ -549,19 +548,12 @@ class Tries:
             if not held:
                 continue
             target = local_target(item.destination, item.recipient.forward_path)
-            placed: Placed | None
             ruling = rulings.get(item.n)
-            decision = None if ruling is None else ruling.decision
-            outcome, placed, places = yield from deliver_copy(tx, copy, target, ref, decision)
+            outcome, placed, said = yield from place_copy(tx, copy, target, ref, ruling)
             if report is not None and placed is not None:
                 about = found.message.about
                 yield from receipts.note(tx, target.account, placed.email, report, about)
             result = self._result(found, item, outcome, tx.now, None, tx.now)
-            said: Sequence[Mapping[str, object]] = ()
-            if ruling is not None and placed is not None:
-                said = ruling.facts(places)
-                for forward in ruling.forwards:
-                    yield from accept(tx, forward, 0, ref=ref)
             results.append(replace(result, placed=placed, rules=said))
         yield from spool.settle(tx, queue_id, self._worker, results)
         return results

@@ -65,6 +65,11 @@ export interface Body {
   sign(html: string, text: string): void;
 }
 
+/** The server has answered, and will not have it as it is. */
+function decided(error: unknown): error is Error {
+  return error instanceof Refused || error instanceof MethodError || (error instanceof Error && error.name === "NotMade");
+}
+
 export class Composer {
   readonly key: string;
   readonly to = signal<Address[]>([]);
@@ -262,7 +267,7 @@ export class Composer {
       if (!this.dirty) forgetDraft(this.key);
     } catch (error) {
       this.dirty = true;
-      const no = error instanceof Refused || error instanceof MethodError || (error instanceof Error && error.name === "NotMade");
+      const no = decided(error);
       this.saved.value = no ? "failed" : "kept";
       this.keep();
       if (no) this.problem.value = error.message;
@@ -500,7 +505,7 @@ export class Composer {
       return true;
     } catch (error) {
       this.sending.value = false;
-      const no = error instanceof Refused || error instanceof MethodError || (error instanceof Error && error.name === "NotMade");
+      const no = decided(error);
       if (!no) {
         this.shown = false;
         this.keep();
