@@ -63,7 +63,15 @@ class Shared:
         return [item["id"] for item in (await self.ada("Mailbox/get"))["list"]]
 
     async def _places(self, wanted: set[int]) -> dict[str, bool]:
-        there = await self._mailboxes()
+        return self._some(await self._mailboxes(), wanted)
+
+    async def _takers(self, wanted: set[int]) -> dict[str, bool]:
+        """As `_places`, without names that are only there for their children."""
+        there = (await self.ada("Mailbox/get"))["list"]
+        return self._some([item["id"] for item in there if item["myRights"]["mayAddItems"]], wanted)
+
+    @staticmethod
+    def _some(there: list[str], wanted: set[int]) -> dict[str, bool]:
         return {there[-1 - n % len(there)]: True for n in wanted}
 
     async def _pick(self, number: int) -> str | None:
@@ -72,11 +80,11 @@ class Shared:
 
     async def email(self, where: set[int], together: bool) -> None:
         more = {"inReplyTo": ["one@example.org"]} if together else {}
-        await self.ada.email(*await self._places(where), subject="same", **more)
+        await self.ada.email(*await self._takers(where), subject="same", **more)
 
     async def file(self, number: int, where: set[int]) -> None:
         if email := await self._pick(number):
-            change = {email: {"mailboxIds": await self._places(where)}}
+            change = {email: {"mailboxIds": await self._takers(where)}}
             assert (await self.ada("Email/set", update=change))["notUpdated"] is None
 
     async def seen(self, number: int, on: bool) -> None:

@@ -42,13 +42,15 @@ def move(tx: Tx, source: Place, ranges: Ranges, target: Place, rights: Right) ->
     rows = yield from _rows(source, ranges)
     result = yield from _copy(tx, source, rows, target, rights)
     if rows:
-        yield from transfer.remove(tx, *source, [row[:4] for row in rows])
+        yield from transfer.remove(tx, *source, [row[:5] for row in rows])
     return result
 
 
 def _rows(source: Place, ranges: Ranges) -> Steps[list[Row]]:
     return (
-        yield from select_in("p.uid, p.email, p.flags, e.size, e.header", _JOIN, *source, ranges)
+        yield from select_in(
+            "p.uid, p.email, p.flags, e.size, e.thread, e.header", _JOIN, *source, ranges
+        )
     )
 
 
@@ -80,7 +82,7 @@ def _copy(
     new = []  # old UID, old email, UID, email, thread
     for n, row in enumerate(rows):
         email = EmailId(first_id + n)
-        keys = digest.thread_keys(digest.unpack(row[4]))
+        keys = digest.thread_keys(digest.unpack(row[5]))
         thread = yield from join_thread(account, email, keys)
         new.append((row[0], row[1], first_uid + n, email, thread))
     keywords = "p.keywords" if Right.WRITE in rights else "NULL"

@@ -15,6 +15,7 @@ import msgspec
 
 from postillon.account.errors import MailboxNotFound
 from postillon.account.ids import AccountId, EmailId, MailboxId, ModSeq, Uid
+from postillon.account.keywords import DELETED
 from postillon.store.operation import Row, Steps, Tx
 
 ROWS_AT_ONCE = 500  # of one INSERT; nine columns stay below SQLite's 32,766 parameters
@@ -30,8 +31,8 @@ class Kind(IntEnum):
     MOVED = (
         4  # tombstone: the email goes on in another mailbox, which has a CREATED of the same MODSEQ
     )
-    # As CHANGED, and with it the email is hidden from those who do not know \Deleted, or shown again:
-    # no other placement shows it (RFC 8621 section 4.1.1).
+    # As CHANGED, and with it the placement is hidden from those who do not know \Deleted, or shown
+    # again (RFC 8621 section 4.1.1). The email itself is shown while any placement of it is.
     HIDDEN = 5
     SHOWN = 6
     SEEN = 7  # as CHANGED, and \Seen is among it
@@ -73,8 +74,8 @@ class MailboxChanges(msgspec.Struct, frozen=True):
     complete: bool
 
 
-# kind, mailbox, uid, object; of a tombstone also the thread, when the email itself is gone: below zero
-# where \Deleted had hidden it before
+# kind, mailbox, uid, object; of a tombstone also the thread: below zero where \Deleted had hidden the
+# placement before
 Record = tuple[int, int, int, int] | tuple[int, int, int, int, int]
 
 
@@ -98,6 +99,11 @@ def record(
             values,
         )
     tx.changed(account, modseq)
+
+
+def tombstone(kind: Kind, mailbox: int, uid: int, email: int, flags: int, thread: int) -> Record:
+    """The record of a placement that goes. flags: those it had."""
+    return kind, mailbox, uid, email, -thread if flags & DELETED else thread
 
 
 def record_run(

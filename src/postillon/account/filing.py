@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from postillon.account import transfer
-from postillon.account.changes import Kind, Record, record
+from postillon.account.changes import Kind, Record, record, tombstone
 from postillon.account.counters import add, next_modseq
 from postillon.account.errors import (
     AccountError,
@@ -67,6 +67,7 @@ class _Place:
     flags: int
     keywords: str | None
     size: int
+    thread: int
 
 
 def marks(keywords: frozenset[str]) -> tuple[int, str | None]:
@@ -196,7 +197,9 @@ def _carry_out(
             account, MailboxId(place.mailbox), modseq, total=-1, unseen=-(not place.flags & SEEN),
             deleted=-(place.flags & DELETED != 0), octets=-place.size,
         )  # fmt: skip
-        records.append((Kind.MOVED, place.mailbox, place.uid, email))
+        records.append(
+            tombstone(Kind.MOVED, place.mailbox, place.uid, email, place.flags, place.thread)
+        )
     size = (plan.stay + plan.leave)[0].size
     for mailbox in plan.enter:
         uid = yield from _enter(
@@ -254,7 +257,7 @@ def destroy(
         met.add(email)
         outcome.append(None)
         for place in places:
-            row = (place.uid, email, place.flags, place.size)
+            row = (place.uid, email, place.flags, place.size, place.thread)
             going.setdefault(place.mailbox, []).append(row)
     for mailbox, rows in going.items():
         yield from transfer.remove(tx, account, MailboxId(mailbox), rows)
@@ -266,7 +269,7 @@ def _places(account: AccountId, emails: Sequence[int]) -> Steps[dict[int, list[_
     found: dict[int, list[_Place]] = {}
     going = yield from deleted_mailboxes(account)
     rows = yield from select_emails(
-        "p.email, p.mailbox, p.uid, p.flags, p.keywords, e.size",
+        "p.email, p.mailbox, p.uid, p.flags, p.keywords, e.size, e.thread",
         account,
         list(dict.fromkeys(emails)),
         "JOIN email e ON e.account = p.account AND e.email = p.email",

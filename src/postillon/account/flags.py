@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 import msgspec
@@ -84,17 +84,20 @@ class _Group:
         self.flags, self.keywords = change.flags(flags), change.keywords(keywords)
         self.turned = flags ^ self.flags
         self.stays = not self.turned and keywords == self.keywords
+        # \Deleted is of a placement alone, all else is of its email.
+        self.follows = bool(self.turned & ~DELETED) or keywords != self.keywords
         self.rows: list[Row] = []  # uid, email, flags, keywords, modseq; ascending
 
     @property
     def kind(self) -> Kind:
-        """What is recorded of those whose emails are shown by no other placement."""
+        """What is recorded of these placements."""
         if self.turned & DELETED:
             return Kind.HIDDEN if self.flags & DELETED else Kind.SHOWN
-        return self.kind_shown
+        return self.kind_beside
 
     @property
-    def kind_shown(self) -> Kind:
+    def kind_beside(self) -> Kind:
+        """What is recorded of others of the same emails."""
         return Kind.SEEN if self.turned & SEEN else Kind.CHANGED
 
     def placements(self, modseq: ModSeq) -> Iterable[Placement]:
@@ -149,12 +152,12 @@ def store_flags(
     if not changing:
         return FlagResult([Placement(*row) for row in rows], refused, None)
     modseq, _ = yield from next_modseq(account)
-    elsewhere, shown = yield from _follow(account, mailbox, modseq, changing)
+    elsewhere = yield from _follow(account, mailbox, modseq, changing)
     yield from add(
         account, mailbox, modseq, total=0, unseen=-_turned(changing, SEEN),
         deleted=_turned(changing, DELETED), octets=0,
     )  # fmt: skip
-    yield from _write(tx, account, mailbox, modseq, changing, shown, elsewhere)
+    yield from _write(tx, account, mailbox, modseq, changing, elsewhere)
     updated = [item for group in groups.values() for item in group.placements(modseq)]
     if len(groups) > 1:
         updated.sort(key=_uid)
@@ -176,7 +179,6 @@ def _write(
     mailbox: MailboxId,
     modseq: int,
     groups: Iterable[_Group],
-    shown: Collection[int],
     elsewhere: list[Record],
 ) -> Steps[None]:
     """Write what the groups have become, and the records of it and of other placements.
@@ -186,22 +188,17 @@ def _write(
     records, recorded = elsewhere, 0
     for group in groups:
         state = group.flags, group.keywords, modseq, account, mailbox
-        uniform = not (group.turned & DELETED and shown)
         few: list[Uid] = []
         for run in group.runs():
             low, high = run[0][0], run[-1][0]
             if len(run) >= LONG:
                 yield f"{_SET} AND uid BETWEEN ? AND ?", (*state, low, high)
-            else:
-                few += [row[0] for row in run]
-            if len(run) >= LONG and uniform:
                 kind = group.kind
                 yield from record_run(tx, account, modseq, recorded, kind, mailbox, low, high)
                 recorded += len(run)
             else:
-                for row in run:
-                    kind = group.kind_shown if row[1] in shown else group.kind
-                    records.append((kind, mailbox, row[0], row[1]))
+                few += [row[0] for row in run]
+                records += [(group.kind, mailbox, row[0], row[1]) for row in run]
         for marks, uids in lists(few):
             yield f"{_SET} AND uid IN ({marks})", (*state, *uids)
     yield from record(tx, account, modseq, records, recorded)
@@ -209,16 +206,12 @@ def _write(
 
 def _follow(
     account: AccountId, mailbox: MailboxId, modseq: int, groups: Iterable[_Group]
-) -> Steps[tuple[list[Record], set[int]]]:
-    """Mark the other placements of these emails like these; \\Deleted alone is a placement's own.
-
-    Returns what to record of them, and the emails that one of them shows.
-    """
+) -> Steps[list[Record]]:
+    """Mark the other placements of these emails like these. Returns what to record of them."""
     records: list[Record] = []
-    shown: set[int] = set()
-    after = {row[1]: group for group in groups for row in group.rows}
+    after = {row[1]: group for group in groups if group.follows for row in group.rows}
     if len(after) > FEW and (yield from _each_has_one(account)):
-        return records, shown
+        return records
     rows = yield from select_emails(
         "p.email, p.mailbox, p.uid, p.flags, p.keywords", account, list(after), "",
         "k.mailbox <> ?", mailbox,
@@ -226,15 +219,13 @@ def _follow(
     for email, other, uid, flags, keywords in rows:
         group = after[email]
         new = group.flags & ~DELETED | flags & DELETED
-        if not flags & DELETED:
-            shown.add(email)
         if (new, group.keywords) == (flags, keywords):
             continue
         yield f"{_SET} AND uid = ?", (new, group.keywords, modseq, account, other, uid)
         unseen = (not new & SEEN) - (not flags & SEEN)
         yield from add(account, other, modseq, total=0, unseen=unseen, deleted=0, octets=0)
-        records.append((group.kind_shown, other, uid, email))
-    return records, shown
+        records.append((group.kind_beside, other, uid, email))
+    return records
 
 
 def _each_has_one(account: AccountId) -> Steps[bool]:

@@ -1,9 +1,10 @@
 """What became of emails, threads and mailboxes since a moment: JMAP's /changes (RFC 8620 section 5.2).
 
 All is read from the change log, account-wide. What stands at the beginning of a window and at its end
-is found from the records behind either moment and from what is there now: the first record that creates
-a thing says that it was not there before, one that hides or shows an email says how it was before. What
-was created and removed within the window does not appear.
+is found from the records behind either moment and from what is there now. Of an email each mailbox is
+asked by itself: the first record that places, removes, hides or shows it there says how it was before,
+and where there is none it is as now. So whoever sees some of the mailboxes is answered as exactly as
+the owner. What was created and removed within the window does not appear.
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ class Changes:
             self.destroyed.append(item)
 
 
+TELLING = TOMBSTONES | {Kind.CREATED, Kind.HIDDEN, Kind.SHOWN}  # whether an email is shown
+
+
 class Logged(NamedTuple):
     kind: int
     mailbox: int
@@ -93,6 +97,11 @@ class Logged(NamedTuple):
     modseq: int
     n: int
     thread: int
+
+
+def _was_shown(item: Logged) -> bool:
+    """Whether an email was shown in this mailbox before a record that tells it."""
+    return item.kind == Kind.HIDDEN or (item.kind in TOMBSTONES and item.thread >= 0)
 
 
 _Counted = Callable[[Logged], int]  # the id that a record adds to an answer
@@ -103,8 +112,7 @@ class _Email:
     """What is known now of an email in the log."""
 
     thread: int  # 0: unknown
-    created: int | None  # MODSEQ; None: it is gone
-    shown: bool
+    shown_in: frozenset[int]  # mailboxes that are seen
 
 
 @dataclass(slots=True)
@@ -118,10 +126,6 @@ class _Window:
     emails: dict[int, _Email]
     eyes: Eyes  # of mailboxes that have gone too
 
-    @property
-    def owner(self) -> bool:
-        return self.eyes.rights is None
-
     def by_email(self) -> dict[int, list[Logged]]:
         found: dict[int, list[Logged]] = {}
         for item in self.records:
@@ -131,23 +135,13 @@ class _Window:
 
     def shown(self, email: int, behind: Sequence[Logged]) -> bool:
         """Whether an email was shown at a moment. behind: its records after it."""
-        now = self.emails[email]
-        if not behind:
-            return now.shown
-        # An email that was moved keeps its id; a record before says where it came from, unless that
-        # was a mailbox that is not seen.
-        came = behind[0].kind == Kind.CREATED
-        new = came and now.created in (None, behind[0].modseq)
-        if new or (came and not (self.owner and now.shown)):
-            return False
+        first: dict[int, Logged] = {}
         for item in behind:
-            if item.kind == Kind.HIDDEN:
-                return True
-            if item.kind == Kind.SHOWN or (item.kind in TOMBSTONES and item.thread < 0):
-                return False
-        if now.shown or now.created is None:
-            return True
-        return not self.owner and any(item.kind in TOMBSTONES for item in behind)
+            if item.kind in TELLING:
+                first.setdefault(item.mailbox, item)
+        return (
+            any(map(_was_shown, first.values())) or not self.emails[email].shown_in <= first.keys()
+        )
 
     def flips(self) -> list[tuple[int, bool, bool]]:
         """Each email of the window with whether it was shown before and after."""
@@ -216,8 +210,8 @@ def _beside(
         for row in roll.of_thread(thread):
             found[roll.emails[row]] = thread
             if not window.more:
-                shown = any(map(window.eyes.reads, roll.mailboxes(row)))
-                window.emails.setdefault(roll.emails[row], _Email(thread, None, shown))
+                shown_in = frozenset(filter(window.eyes.reads, roll.mailboxes(row)))
+                window.emails.setdefault(roll.emails[row], _Email(thread, shown_in))
     if not window.more:
         return found
     ends: list[Logged] = []
@@ -406,27 +400,21 @@ def _emails(
     rows: list[Row] = []
     for marks, some in lists(wanted):
         rows += yield (
-            "SELECT email, thread, created FROM email WHERE account = ?"  # noqa: S608
+            "SELECT email, thread FROM email WHERE account = ?"  # noqa: S608
             f" AND email IN ({marks})",
             (account, *some),
         )
     placed = yield from select_emails("p.email, p.mailbox, p.flags", account, wanted)
     doomed = yield from deleted_mailboxes(account)
-    shown = {
-        email
-        for email, mailbox, flags in placed
-        if not flags & DELETED and mailbox not in doomed and eyes.reads(mailbox)
+    shown: dict[int, set[int]] = {}
+    for email, mailbox, flags in placed:
+        if not flags & DELETED and mailbox not in doomed and eyes.reads(mailbox):
+            shown.setdefault(email, set()).add(mailbox)
+    gone = {item.object: abs(item.thread) for item in records if item.kind in TOMBSTONES}
+    threads = gone | dict(rows)
+    return {
+        email: _Email(threads.get(email, 0), frozenset(shown.get(email, ()))) for email in wanted
     }
-    threads = {item.object: abs(item.thread) for item in records if item.thread}
-    there = {row[0]: row for row in rows}
-    found: dict[int, _Email] = {}
-    for email in wanted:
-        row = there.get(email)
-        if row is None:
-            found[email] = _Email(threads.get(email, 0), None, False)
-        else:
-            found[email] = _Email(row[1], row[2], email in shown)
-    return found
 
 
 def _mailboxes(account: AccountId, eyes: Eyes) -> Steps[set[int]]:

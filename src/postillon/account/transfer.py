@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from postillon.account.changes import Kind, Record, record
+from postillon.account.changes import Kind, Record, record, tombstone
 from postillon.account.counters import add, charge, next_modseq, require_mailbox
 from postillon.account.errors import EmailGone
 from postillon.account.ids import AccountId, MailboxId, ModSeq, Uid
@@ -31,7 +31,7 @@ class CopyResult(msgspec.Struct, frozen=True):
     modseq: ModSeq | None  # None when no email was there
 
 
-_FACTS = "p.uid, p.email, p.flags, e.size"
+_FACTS = "p.uid, p.email, p.flags, e.size, e.thread"
 _JOIN = "JOIN email e ON e.account = p.account AND e.email = p.email"
 _COPIED = (
     "thread, pack, start, length, size, digest, prefix, received_at, sent_at, header, structure,"
@@ -97,17 +97,17 @@ def move(
     new = [(row[0], first_uid + n, row[1], first_id + n) for n, row in enumerate(rows)]
     yield from _insert(tx, account, mailbox, target, modseq, new, rights)
     yield from _leave(account, mailbox, modseq, rows)
-    gone = [(Kind.MOVED, mailbox, row[0], row[1]) for row in rows]
+    gone = _tombstones(Kind.MOVED, mailbox, rows)
     if there:
         yield from _leave(account, target, modseq, there)
-        gone += [(Kind.MOVED, target, row[0], row[1]) for row in there]
+        gone += _tombstones(Kind.MOVED, target, there)
     come = [(Kind.CREATED, target, row[1], row[2]) for row in new]
     yield from record(tx, account, modseq, [*gone, *come])
     return CopyResult(uid_validity, [(Uid(row[0]), Uid(row[1])) for row in new], modseq)
 
 
 def placed_in(account: AccountId, mailbox: MailboxId, emails: Sequence[int]) -> Steps[list[Row]]:
-    """(uid, email, flags, size) of those of these emails that are in a mailbox."""
+    """(uid, email, flags, size, thread) of those of these emails that are in a mailbox."""
     return (yield from select_emails(_FACTS, account, emails, _JOIN, "+k.mailbox = ?", mailbox))
 
 
@@ -150,43 +150,36 @@ def empty(tx: Tx, account: AccountId, mailbox: MailboxId, limit: int) -> Steps[i
 
 
 def remove(tx: Tx, account: AccountId, mailbox: MailboxId, rows: Sequence[Row]) -> Steps[None]:
-    """Remove placements given as (uid, email, flags, size), and the emails that had no other."""
+    """Remove placements given as (uid, email, flags, size, thread), and emails that had no other."""
     for marks, uids in lists([row[0] for row in rows]):
         yield (
             f"DELETE FROM placement WHERE account = ? AND mailbox = ? AND uid IN ({marks})",  # noqa: S608
             (account, mailbox, *uids),
         )
-    freed: dict[int, tuple[int, int]] = {}
+    freed: list[int] = []  # sizes of emails
     for marks, emails in lists([row[1] for row in rows]):
         gone = yield (
             f"DELETE FROM email WHERE account = ? AND email IN ({marks}) AND NOT EXISTS"  # noqa: S608
             " (SELECT 1 FROM placement p WHERE p.account = email.account AND p.email = email.email)"
-            " RETURNING email, thread, size",
+            " RETURNING size",
             (account, *emails),
         )
-        freed |= {email: (thread, size) for email, thread, size in gone}
+        freed += [size for (size,) in gone]
     changed = yield (
         "UPDATE account SET modseq = modseq + 1, used = used - ?, emails = emails - ?"
         " WHERE account = ? RETURNING modseq",
-        (sum(size for _, size in freed.values()), len(freed), account),
+        (sum(freed), len(freed), account),
     )
     [(modseq,)] = changed
     yield from _count(account, mailbox, modseq, rows, -1)
-    records: list[Record] = []
-    for uid, email, flags, _ in rows:
-        thread = freed[email][0] if email in freed else 0
-        records.append((Kind.DELETED, mailbox, uid, email, -thread if flags & DELETED else thread))
-    if len(freed) < len(rows):
-        lost = [row[1] for row in rows if not row[2] & DELETED and row[1] not in freed]
-        records += yield from _hidden(account, lost)
-    yield from record(tx, account, modseq, records)
+    yield from record(tx, account, modseq, _tombstones(Kind.DELETED, mailbox, rows))
 
 
-def _hidden(account: AccountId, emails: list[int]) -> Steps[list[Record]]:
-    """Records for those of which only placements with \\Deleted are left."""
-    rows = yield from select_emails("p.email, p.mailbox, p.uid, p.flags", account, emails)
-    shown = {row[0] for row in rows if not row[3] & DELETED}
-    return [(Kind.HIDDEN, row[1], row[2], row[0]) for row in rows if row[0] not in shown]
+def _tombstones(kind: Kind, mailbox: MailboxId, rows: Sequence[Row]) -> list[Record]:
+    """rows: (uid, email, flags, size, thread)."""
+    return [
+        tombstone(kind, mailbox, uid, email, flags, thread) for uid, email, flags, _, thread in rows
+    ]
 
 
 def _nothing(account: AccountId, mailbox: MailboxId, target: MailboxId) -> Steps[CopyResult]:
