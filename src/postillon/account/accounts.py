@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from postillon.account import grants, imports, setup
@@ -18,8 +19,10 @@ from postillon.account.uploads import Uploads
 from postillon.directory import principals
 from postillon.directory.addresses import Removal
 from postillon.directory.credentials import write_password
+from postillon.directory.domains import TOPIC
 from postillon.directory.principals import Principal, PrincipalKind
-from postillon.store.operation import Steps, Store, Tx
+from postillon.store.operation import EVERYTHING, Steps, Store, Tx
+from postillon.store.remembered import Remembered
 from postillon.store.textindexes import TextIndexes
 
 MAX_QUOTA = 2**62  # octets
@@ -29,10 +32,19 @@ OWNERS = (PrincipalKind.PERSON, PrincipalKind.SHARED)
 class Accounts:
     """Opens accounts, and makes and removes principals together with their data."""
 
-    def __init__(self, store: Store, texts: TextIndexes | None = None) -> None:
-        """texts: what searches of text may ask; None: they read the messages."""
+    def __init__(
+        self,
+        store: Store,
+        texts: TextIndexes | None = None,
+        unlimited: Remembered[int, bool] | None = None,
+    ) -> None:
+        """texts: what searches of text may ask; None: they read the messages.
+
+        unlimited: accounts without a quota, for a process that hears of changes.
+        """
         self._store = store
         self._texts = texts
+        self._unlimited = unlimited
         self._rolls = Rolls(store)
         self.hub = Hub()
 
@@ -67,7 +79,19 @@ class Accounts:
 
     async def room(self, account: AccountId | int, octets: int) -> bool:
         """Whether the account would take so many octets more now."""
-        return await self._store.query(room(AccountId(account), octets))
+        known = self._unlimited
+        if known is not None and known.find(account):
+            return True
+        heard = 0 if known is None else known.heard
+        found = await self._store.query(room(AccountId(account)))
+        if found is None and known is not None:
+            known.keep(account, True, heard)
+        return found is None or octets <= found
+
+    def hear(self, topics: Sequence[str]) -> None:
+        """Something was announced, by this process or another one."""
+        if self._unlimited is not None and (TOPIC in topics or EVERYTHING in topics):
+            self._unlimited.forget_all()
 
     async def create(
         self,
@@ -112,6 +136,7 @@ class Accounts:
         def operation(tx: Tx) -> Steps[None]:
             owner = yield from principals.require(login, *OWNERS)
             yield from setup.set_quota(AccountId(owner.id), quota)
+            tx.announce(TOPIC)
 
         await self._store.write(operation)
 

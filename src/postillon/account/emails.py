@@ -158,13 +158,10 @@ def _give_back(account: AccountId, size: int) -> Steps[None]:
     )
 
 
-def room(account: AccountId, size: int) -> Steps[bool]:
-    """Whether so many octets more would be taken. False also where there is no account."""
-    rows = yield (
-        "SELECT quota IS NULL OR used + ? <= quota FROM account WHERE account = ?",
-        (size, account),
-    )
-    return bool(rows and rows[0][0])
+def room(account: AccountId) -> Steps[int | None]:
+    """How many octets more would be taken; None: any number. -1 where there is no account."""
+    rows = yield "SELECT quota - used FROM account WHERE account = ?", (account,)
+    return rows[0][0] if rows else -1
 
 
 def rows_in(account: AccountId, mailbox: MailboxId, ranges: Ranges) -> Steps[list[EmailRow]]:

@@ -39,9 +39,9 @@ from postillon.queue.ids import QueueId, format_queue_id, new_queue_id
 from postillon.queue.rows import Lane, QueueMessage
 from postillon.route.recipient import LocalTarget, Recipients
 from postillon.store.operation import EVERYTHING, Store
+from postillon.store.remembered import Remembered
 
-REMEMBERED_MS = 60_000  # then it is asked again, should the word of a change have been lost
-MAX_REMEMBERED = 20_000  # accounts without a rule; the one asked first is forgotten first
+MAX_REMEMBERED = 20_000  # accounts without a rule
 MAX_PASSED = 5  # Delivered-To fields of a message that rules still send copies of
 MAX_COPIES = 20  # of one message, those of other accounts' rules among them
 _PREFIX = f"{rules.TOPIC}:"
@@ -99,34 +99,28 @@ class Rulings:
         self._config = config
         self._clock = clock
         self._log = log
-        self._without: dict[AccountId, int] = {}  # who has no rule, until when that holds (ms)
-        self._heard = 0  # changes
+        self._without: Remembered[AccountId, bool] = Remembered(clock, MAX_REMEMBERED)
 
     def hear(self, topics: Sequence[str]) -> None:
         """Something was announced, by this process or another one."""
         for topic in topics:
             if topic == EVERYTHING:
-                self._heard += 1
-                self._without.clear()
+                self._without.forget_all()
             elif topic.startswith(_PREFIX):
-                self._heard += 1
-                self._without.pop(AccountId(int(topic.removeprefix(_PREFIX))), None)
+                self._without.forget(AccountId(int(topic.removeprefix(_PREFIX))))
 
     async def decide(self, made: Plan) -> None:
         """Ask the rules of those a message is about to be placed for."""
         if made.local:
             await self._decide(made, _Copies())
 
-    async def _has(self, account: AccountId, now: int) -> bool:
-        if 0 <= self._without.get(account, 0) - now <= REMEMBERED_MS:
+    async def _has(self, account: AccountId) -> bool:
+        if self._without.find(account):
             return False
-        heard = self._heard
+        heard = self._without.heard
         found = await self._store.query(rules.asked(account))
-        if not found and heard == self._heard:  # nothing has changed meanwhile
-            self._without.pop(account, None)
-            self._without[account] = now + REMEMBERED_MS
-            if len(self._without) > MAX_REMEMBERED:
-                del self._without[next(iter(self._without))]
+        if not found:
+            self._without.keep(account, True, heard)
         return found
 
     async def ask(
@@ -139,7 +133,7 @@ class Rulings:
         targets = {
             item.n: item.target
             for item in made.local
-            if not item.loop and await self._has(item.target.account, made.accepted_at)
+            if not item.loop and await self._has(item.target.account)
         }
         if targets:
             made.rulings = await self._rule(Letter.of(made), targets, made.accepted_at, copies)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from postillon.account.ids import AccountId
+from postillon.directory.domains import TOPIC
 from postillon.directory.resolution import (
     ForeignDomain,
     Resolution,
@@ -21,6 +23,8 @@ from postillon.mail.outcome import Status
 from postillon.route.config import RouteConfig
 from postillon.route.hop import HopError, parse_next_hop
 from postillon.route.routes import Routes
+from postillon.store.operation import EVERYTHING
+from postillon.store.remembered import Remembered
 
 UNKNOWN = Status("5.1.1", "there is no such mailbox here")
 DISABLED = Status("5.2.1", "this mailbox is switched off")
@@ -66,10 +70,23 @@ class Lookup(msgspec.Struct, frozen=True):
 
 
 class Recipients:
-    def __init__(self, directory: Resolver, config: RouteConfig) -> None:
+    """known: for a process that hears of changes; addresses of accounts are then asked for once."""
+
+    def __init__(
+        self,
+        directory: Resolver,
+        config: RouteConfig,
+        known: Remembered[Address, Lookup] | None = None,
+    ) -> None:
         self._directory = directory
         self._config = config
         self._routes = Routes(config)
+        self._known = known
+
+    def hear(self, topics: Sequence[str]) -> None:
+        """Something was announced, by this process or another one."""
+        if self._known is not None and (TOPIC in topics or EVERYTHING in topics):
+            self._known.forget_all()
 
     async def lookup(self, address: Address, *, may_relay: bool) -> Lookup:
         """Follow an address to its ends; reads the directory, asks nobody else.
@@ -77,11 +94,21 @@ class Recipients:
         may_relay: whether who submits it may send to other domains. Ends of our own aliases may lie
         anywhere: an administrator has put them there.
         """
+        known = self._known
+        heard = 0
+        if known is not None:
+            lookup = known.find(address)
+            if lookup is not None:
+                return lookup
+            heard = known.heard
         found = await self._directory.resolve(address)
-        if isinstance(found, ToAccount):  # nearly always: kept short
-            target = LocalTarget(AccountId(found.account), found.address, found.detail)
-            return Lookup((target,), None, (f"{address} is account {found.address}",))
-        return await self._follow(address, found, may_relay)
+        if not isinstance(found, ToAccount):
+            return await self._follow(address, found, may_relay)
+        target = LocalTarget(AccountId(found.account), found.address, found.detail)
+        lookup = Lookup((target,), None, (f"{address} is account {found.address}",))
+        if known is not None:
+            known.keep(address, lookup, heard)
+        return lookup
 
     async def _follow(self, address: Address, found: Resolution, may_relay: bool) -> Lookup:
         steps: list[str] = []

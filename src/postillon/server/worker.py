@@ -74,6 +74,7 @@ from postillon.server.sections import ListenerConfig, ListenerProtocol, TlsMode
 from postillon.server.web import WebServer
 from postillon.store.choice import open_any
 from postillon.store.operation import EVERYTHING, Store, StoreError
+from postillon.store.remembered import Remembered
 
 if TYPE_CHECKING:
     from postillon.store.choice import AnyStore
@@ -150,14 +151,14 @@ class Assembly:
         self._clock = clock
         self.directory = Directory(store)
         self._texts = text_indexes(store, config, log)
-        self.accounts = Accounts(store, self._texts)
+        self.accounts = Accounts(store, self._texts, Remembered(clock))
         self.sign_ins = SignIns(
             Credentials(store, config.auth, clock=clock),
             Throttle(config.auth, clock, config.http.proxies),
             bearer=config.oauth.enabled,
             metadata=_metadata(config),
         )
-        self.recipients = Recipients(self.directory, config.route)
+        self.recipients = Recipients(self.directory, config.route, Remembered(clock))
         self.next_hops = NextHops(
             dns or Resolver(config.resolver, clock),
             config.route,
@@ -222,6 +223,8 @@ class Assembly:
         if EVERYTHING in topics:
             self.accounts.hub.notify_all()
         self.accounts.hub.notify(changes)
+        self.accounts.hear(topics)
+        self.recipients.hear(topics)
         self.pusher.hear(topics)
         self.submitter.hear(topics)
         self.sign_ins.guests.hear(topics)

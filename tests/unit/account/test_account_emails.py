@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from postillon.account import setup
+from postillon.account.accounts import Accounts
 from postillon.account.arriving import ToAppend
 from postillon.account.changes import Kind
 from postillon.account.emails import NewEmail, place
@@ -25,6 +27,7 @@ from postillon.account.ranges import EVERYTHING
 from postillon.account.roles import INBOX_ID, Role
 from postillon.mail.mime import scan
 from postillon.store.operation import BlobRef
+from postillon.store.remembered import Remembered
 from support.accounts import append, house, message
 
 ALL = EVERYTHING
@@ -385,3 +388,25 @@ async def test_annotations_go_with_their_mailbox(tmp_path: Path) -> None:
         await account.annotate(made.id, {"/private/comment": b"mine"})
         await account.delete(made.id)
         assert await account.annotations(made.id) == {}
+
+
+async def test_room_is_asked_once_for_who_has_no_quota_and_each_time_for_who_has_one(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as home:
+        ada = await home.account()
+        bob = await home.account("bob@example.org", quota=1_000)
+        accounts = Accounts(home.store, unlimited=Remembered(home.time))
+        home.store.on_commit(lambda _, topics: accounts.hear(topics))
+        assert await accounts.room(ada.id, 10**12)
+        assert [await accounts.room(bob.id, size) for size in (1_000, 1_001)] == [True, False]
+        await append(bob)
+        assert not await accounts.room(bob.id, 1_000)
+        assert not await accounts.room(999, 0)
+        await accounts.set_quota("ada@example.org", 10)
+        await asyncio.sleep(0)  # behind the answer comes the word of it
+        assert not await accounts.room(ada.id, 11)
+        await home.do(lambda tx: setup.set_quota(AccountId(ada.id), None))
+        assert await accounts.room(ada.id, 11)
+        await home.do(lambda tx: setup.set_quota(AccountId(ada.id), 10))  # without a word
+        assert await accounts.room(ada.id, 11)

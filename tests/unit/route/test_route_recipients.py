@@ -17,6 +17,8 @@ from postillon.route.hop import HopError, parse_next_hop, parse_route
 from postillon.route.recipient import LocalTarget, Recipients, RemoteTarget
 from postillon.route.routes import Routes
 from postillon.setting import ConfigError
+from postillon.store.operation import EVERYTHING
+from postillon.store.remembered import Remembered
 
 
 class People:
@@ -124,3 +126,50 @@ def test_a_route_that_says_nothing_is_told_at_once():
         parse_route("a.example")
     with pytest.raises(ConfigError):
         RouteConfig(routes=("a.example",))
+
+
+class Asked(People):
+    """Counts the questions; `meanwhile` happens before an answer."""
+
+    def __init__(self, aliases=None, split=""):
+        super().__init__(aliases, split)
+        self.questions, self.meanwhile = [], lambda: None
+
+    async def resolve(self, address):
+        self.questions.append(str(address))
+        found = await super().resolve(address)
+        self.meanwhile()
+        return found
+
+
+def test_where_an_account_is_is_asked_once_until_the_directory_changes():
+    people = Asked()
+    route = Recipients(people, RouteConfig(), Remembered(lambda: 0))
+    ada = parse_address("ada@own.example")
+
+    def asked(*topics):
+        route.hear(topics)
+        [target] = asyncio.run(route.lookup(ada, may_relay=False)).targets
+        assert target == LocalTarget(3, ada, "")
+        return len(people.questions)
+
+    assert [asked(), asked(), asked("queue")] == [1, 1, 1]
+    assert [asked("queue", "directory"), asked(), asked(EVERYTHING), asked()] == [2, 2, 3, 3]
+
+
+def test_an_answer_from_before_a_change_is_not_remembered():
+    people = Asked()
+    route = Recipients(people, RouteConfig(), Remembered(lambda: 0))
+    people.meanwhile = lambda: route.hear(["directory"])
+    for _ in range(2):
+        asyncio.run(route.lookup(parse_address("ada@own.example"), may_relay=False))
+    assert len(people.questions) == 2
+
+
+@pytest.mark.parametrize("text", ["nobody@own.example", "all@own.example", "bob@remote.example"])
+def test_what_is_no_account_is_asked_for_each_time(text):
+    people = Asked({"all@own.example": ["ada@own.example"]})
+    route = Recipients(people, RouteConfig(), Remembered(lambda: 0))
+    for _ in range(2):
+        asyncio.run(route.lookup(parse_address(text), may_relay=False))
+    assert people.questions.count(text) == 2
