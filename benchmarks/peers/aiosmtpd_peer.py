@@ -1,4 +1,4 @@
-"""aiosmtpd with the least that a durable server must do: a Maildir, each file synced."""
+"""aiosmtpd with the least that a durable server must do: a Maildir, each file synced, and its name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Aiosmtpd(Peer):
     title = "aiosmtpd to Maildir"
     settings = (
         "one process on uvloop; each message is written to `tmp`, synced in a thread, and renamed"
-        " to `new`, one file for every recipient, before its 250. No queue, no log, no look at the"
-        " content."
+        " to `new`, one file for every recipient, and `new` is synced, before its 250. No queue, no"
+        " log, no look at the content."
     )
     relays = False
 

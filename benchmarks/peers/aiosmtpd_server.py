@@ -41,6 +41,11 @@ class ToMaildir:
             finally:
                 os.close(file)
             os.rename(box / "tmp" / name, box / "new" / name)
+            file = os.open(box / "new", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(file)  # that of the file keeps its octets, but not its new name
+            finally:
+                os.close(file)
 
 
 async def serve(folder: Path, port: int) -> None:

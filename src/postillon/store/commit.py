@@ -3,7 +3,8 @@
 While a batch is being committed the next one collects. For each batch the thread of
 the store, or for steps 1 and 2 of a light one the loop's thread,
 
-1. appends the blobs to the pack and, unless the disk is quick, starts its fdatasync in a second thread,
+1. appends the blobs to the pack and starts its fdatasync in a second thread or, on a quick disk, lets
+   the disk begin with them,
 2. takes the lock shared by all writers, runs the operations in one transaction, each in a savepoint,
    records how much of the pack was durable before (invariant I3), commits without sync, unlocks,
 3. syncs the write-ahead log, and the pack or waits for its sync,
@@ -241,6 +242,8 @@ class Committer:
             batch.apart = self._usual > QUICK_S
             if batch.apart:
                 self._syncer.start(pack)
+            else:
+                pack.sync_soon()
             return
         _fail([job for job in batch.jobs if job.blobs], failure)
 

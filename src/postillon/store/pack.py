@@ -176,6 +176,10 @@ class PackWriter:
         self.size = offset
         return refs
 
+    def sync_soon(self) -> None:
+        """Let the disk begin with what has been appended."""
+        self._files.sync_soon(self.fd, self.synced, self.size - self.synced)
+
     def sync(self) -> None:
         size = self.size
         self._files.sync_data(self.fd)

@@ -184,3 +184,20 @@ def test_what_is_damaged_is_left_to_who_reads_it_alone(tmp_path: Path) -> None:
     assert gone is None
     with pytest.raises(BlobLost):
         reader.read(refs[1])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_disk_is_told_to_begin_where_the_system_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    if not known:
+        monkeypatch.setattr("postillon.store.files.SYNC_FILE_RANGE", None)
+    pack = create_pack(OsFiles(), tmp_path, 1)
+    refs = pack.append([NewBlob(content) for content in CONTENTS])
+    pack.sync_soon()
+    assert pack.synced < pack.size
+    pack.sync()
+    assert pack.synced == pack.size
+    reader = PackReader(tmp_path)
+    assert [reader.read(ref) for ref in refs] == CONTENTS
+    pack.close()

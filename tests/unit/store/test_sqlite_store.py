@@ -243,7 +243,7 @@ async def test_no_room_for_rows_fails_the_batch_and_the_store_goes_on(tmp_path: 
 
 
 @pytest.mark.parametrize("quick", [True, False])
-async def test_a_slow_disk_syncs_pack_and_log_at_the_same_time(
+async def test_a_slow_disk_syncs_pack_and_log_at_the_same_time_and_a_quick_one_begins_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool
 ) -> None:
     monkeypatch.setattr(commit, "QUICK_S", 60.0 if quick else -1.0)
@@ -254,11 +254,20 @@ async def test_a_slow_disk_syncs_pack_and_log_at_the_same_time(
             threads[fd] = threading.get_ident()
             super().sync_data(fd)
 
+        def sync_soon(self, fd: int, offset: int, length: int) -> None:
+            begun.append((fd, offset, length))
+            super().sync_soon(fd, offset, length)
+
+    begun: list[tuple[int, int, int]] = []
     store = await open_store(tmp_path, owner="w0", files=Watched(Fault(10_000)))
     await store.write(append, NewBlob(b"begins a pack, with waits of its own"))
     threads.clear()
-    await store.write(append, NewBlob(b"second"))
+    begun.clear()
     assert store._committer.pack is not None
+    size = store._committer.pack.size
+    await store.write(append, NewBlob(b"second"))
+    pack = store._committer.pack
+    assert begun == ([(pack.fd, size, pack.size - size)] if quick else [])
     assert threads.keys() == {store._committer.pack.fd, store.opened.wal_fd}
     assert len(set(threads.values())) == (1 if quick else 2)
     await store.close()
