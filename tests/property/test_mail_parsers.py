@@ -90,6 +90,13 @@ def test_a_mapped_file_is_scanned_alike(blob: bytes) -> None:
             assert drop_bcc(mapped)[:] == drop_bcc(blob)
 
 
+@given(OCTETS)
+@settings(max_examples=200)
+def test_that_line_ends_are_pure_changes_nothing_of_a_scan(blob: bytes) -> None:
+    pure = blob.replace(b"\r", b"").replace(b"\n", b"\r\n")
+    assert scan(pure, pure=True) == scan(pure)
+
+
 @given(st.binary(min_size=1, max_size=20_000), st.binary(min_size=1, max_size=4), st.data())
 @settings(max_examples=50)
 def test_pieces_change_nothing_for_finding(blob: bytes, wanted: bytes, data: st.DataObject) -> None:

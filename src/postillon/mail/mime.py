@@ -53,12 +53,13 @@ class Scan(NamedTuple):
     )
 
 
-def scan(blob: Octets, completed: bytes = b"", *, deep: bool = True) -> Scan:
+def scan(blob: Octets, completed: bytes = b"", *, deep: bool = True, pure: bool = False) -> Scan:
     """Read a message.
 
     completed: whole header lines that stand before the blob without being in it (Message-ID and
     Date that submission added); they count for the digest. All offsets are relative to the blob.
     deep: False looks at the header alone, for mail that only passes: neither parts nor preview.
+    pure: CR and LF stand only side by side, as has been seen already.
     """
     end = len(blob)
     body_start = header_end(blob, 0, end)
@@ -82,9 +83,9 @@ def scan(blob: Octets, completed: bytes = b"", *, deep: bool = True) -> Scan:
     if not deep:
         return Scan(digest, root, "", keys, hops, delivered_to, authors, bulk)
     if (root.media == b"multipart" or root.media == b"message") and _is_container(root):
-        _descend(blob, root)
+        _descend(blob, root, pure)
     if root.media == b"text":
-        root.lines = count_lines(blob, body_start, end)
+        root.lines = count_lines(blob, body_start, end, pure)
     preview = preview_of(blob, root)
     return Scan(digest, root, preview, keys, hops, delivered_to, authors, bulk)
 
@@ -137,7 +138,7 @@ def _entity(
     return part
 
 
-def _descend(blob: Octets, root: Part) -> None:
+def _descend(blob: Octets, root: Part, pure: bool) -> None:
     """Find the children of `root` and theirs, level by level."""
     room, headers = MAX_PARTS, MAX_HEADERS
     work = max(WORK_FLOOR, WORK_FACTOR * len(blob))
@@ -159,12 +160,12 @@ def _descend(blob: Octets, root: Part) -> None:
             )
             if not ranges:
                 part.media, part.subtype, part.parameters = _TEXT_PLAIN
-                part.lines = count_lines(blob, start, end)
+                part.lines = count_lines(blob, start, end, pure)
                 continue
             default = _MESSAGE if part.subtype == b"digest" else _TEXT_PLAIN
             room -= len(ranges)
         else:
-            part.lines = count_lines(blob, start, end)
+            part.lines = count_lines(blob, start, end, pure)
             ranges = [(start, end)]
             default = _TEXT_PLAIN
             room -= 1
@@ -179,7 +180,7 @@ def _descend(blob: Octets, root: Part) -> None:
             child = _entity(fields, child_start, body_start, child_end, default)
             part.children.append(child)
             if child.media == b"text":
-                child.lines = count_lines(blob, body_start, child_end)
+                child.lines = count_lines(blob, body_start, child_end, pure)
             elif (child.media == b"multipart" or child.media == b"message") and _is_container(
                 child
             ):

@@ -64,6 +64,7 @@ class Submission(msgspec.Struct, frozen=True):
     lifetime: int | None = None  # ms; the submitter's wish, where it is shorter than ours
     release_at: int = 0  # ms; it waits until then
     lookups: Sequence[Lookup] | None = None  # where the recipients lead, if that was just asked
+    pure: bool = False  # CR and LF of the content are known to stand only side by side
 
 
 class SubmissionRefused(Exception):
@@ -192,7 +193,7 @@ def plan(submission: Submission, lookups: Sequence[Lookup], config: QueueConfig,
     """Read the message and lay out its recipients; no database. Raises SubmissionRefused."""
     content, envelope = submission.content, submission.envelope
     here = any(isinstance(target, LocalTarget) for look in lookups for target in look.targets)
-    reading = scan(content, submission.header, deep=here)
+    reading = scan(content, submission.header, deep=here, pure=submission.pure)
     if reading.hops > MAX_HOPS:
         raise SubmissionRefused(TOO_MANY_HOPS, permanent=True)
     copy = prepare(

@@ -35,6 +35,8 @@ class Patience:
     def __init__(self, config: QueueConfig) -> None:
         self._config = config
         self._known: dict[tuple[str, tuple[str, ...], Mail], Terms] = {}
+        usual, report = milliseconds(config.lifetime), milliseconds(config.report_lifetime)
+        self._lifetimes = {mail: report if mail is Mail.REPORT else usual for mail in Mail}
 
     def terms(self, destination: str, hosts: Sequence[str], mail: Mail) -> Terms:
         """The terms for mail to a destination (a domain or a next hop) that is served by `hosts`."""
@@ -51,11 +53,7 @@ class Patience:
     def lifetime(self, destinations: Iterable[str], mail: Mail) -> int:
         """The longest lifetime of a message to these destinations, before their hosts are known."""
         found = [self.terms(destination, (), mail).lifetime for destination in destinations]
-        return max(found, default=self._usual_lifetime(mail))
-
-    def _usual_lifetime(self, mail: Mail) -> int:
-        config = self._config
-        return milliseconds(config.report_lifetime if mail is Mail.REPORT else config.lifetime)
+        return max(found) if found else self._lifetimes[mail]
 
     def _find(self, key: tuple[str, tuple[str, ...], Mail]) -> Terms:
         destination, hosts, mail = key
@@ -74,7 +72,7 @@ class Patience:
                 shortest=milliseconds(shortest),
                 longest=milliseconds(max(shortest, longest)),
             ),
-            self._usual_lifetime(mail) if lifetime is None else milliseconds(lifetime),
+            self._lifetimes[mail] if lifetime is None else milliseconds(lifetime),
             _first((rule.attempts for rule in rules), config.attempts),
             Probing(milliseconds(probe), milliseconds(max(probe, last_probe))),
             _first((rule.concurrency for rule in rules), config.max_per_destination),

@@ -26,7 +26,7 @@ from postillon.directory.throttle import network
 from postillon.log import SILENT, Log
 from postillon.mail.address import Address
 from postillon.mail.dates import format_moment
-from postillon.mail.envelope import Envelope
+from postillon.mail.envelope import Body, Envelope
 from postillon.mail.octets import Octets
 from postillon.mail.outcome import Reply, reply
 from postillon.mail.strip import drop_bcc
@@ -561,6 +561,7 @@ class SmtpSession:
             answered=server.kind == LMTP,
             release_at=release_at(arriving.envelope, now),
             lookups=arriving.lookups,
+            pure=arriving.envelope.body is not Body.BINARY,  # the engine lets nothing else pass
         )
         began = monotonic()
         try:

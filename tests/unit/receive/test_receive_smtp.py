@@ -72,6 +72,20 @@ async def test_a_message_reaches_the_queue_with_received_and_facts(tmp_path):
         assert any(format_queue_id(kept.queue_id).encode() in line for line in server.lines)
 
 
+async def test_binary_content_is_not_taken_for_lines(tmp_path):
+    async with post(tmp_path) as server:
+        client = await hello(server)
+        await deliver(client, b"Subject: hi\r\n\r\nhi\r\n", "ada@example.org")
+        content = b"Subject: hi\r\n\r\none\ntwo\nthree"
+        await say(client, "MAIL FROM:<grace@example.net> BODY=BINARYMIME")
+        await say(client, "RCPT TO:<ada@example.org>")
+        await client.send(b"BDAT %d LAST\r\n%b" % (len(content), content))
+        assert (await heard(client)).startswith("250 2.0.0 Accepted")
+        assert [(kept.content[-5:], kept.pure) for kept in server.queue.kept] == [
+            (b"\nhi\r\n", True), (b"three", False),
+        ]  # fmt: skip
+
+
 async def test_received_names_nobody_when_there_are_several(tmp_path):
     async with post(tmp_path) as server:
         client = await hello(server, word="HELO client.example.net")
