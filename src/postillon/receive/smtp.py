@@ -575,6 +575,10 @@ class SmtpSession:
             return [NO_ROOM] * count
         except StoreStopped:
             return [STOPPING] * count
+        except StoreError as error:  # the database is away
+            server.meter.count("smtp_errors", server.kind)
+            self._log.warning("cannot be kept", queue_id=name, error=str(error))
+            return [NOT_NOW] * count
         except Exception as error:  # one message's trouble must not end the connection
             server.meter.count("smtp_errors", server.kind)
             self._log.error("submit failed", queue_id=name, error=repr(error), where=_where(error))
