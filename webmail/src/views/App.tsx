@@ -119,11 +119,7 @@ function Mail() {
         <SearchBar />
         <span class="gap" />
         {outbox.value > 0 && <span class="offline-mark outbox-mark" role="status"><Icon name="send" /> {t("outbox", { n: outbox.value })}</span>}
-        {(!online.value || !reachable.value) && (
-          <span class="offline-mark" role="status" title={t("offline_hint")}>
-            <Icon name="lock" /> {t("offline")}{waitingChanges.value.length > 0 && ` · ${t("changes_wait", { n: waitingChanges.value.length })}`}
-          </span>
-        )}
+        <OfflineMark />
         {!phone.value && <IconButton icon="help" label={t("keys_title")} keys="?" onClick={() => (help.value = true)} />}
         <MenuButton icon="person" label={t("account")} text={phone.value ? undefined : <span class="who">{here()}</span>} items={[
           { label: t("settings"), icon: "settings", run: () => go({ view: "settings", tab: "general" }) },
@@ -153,6 +149,19 @@ function Mail() {
       <QuestionDialog />
       <NoticeBar />
     </div>
+  );
+}
+
+/** Without a network, and for as long as what was done without one is not told. */
+function OfflineMark() {
+  const away = !online.value || !reachable.value;
+  const waiting = waitingChanges.value.filter((one) => away || one.login === client.value?.session.username).length;
+  if (!away && !waiting) return null;
+  const words = [away && t("offline"), waiting > 0 && t("changes_wait", { n: waiting })];
+  return (
+    <span class="offline-mark" role="status" title={away ? t("offline_hint") : undefined}>
+      <Icon name={away ? "lock" : "send"} /> {words.filter(Boolean).join(" · ")}
+    </span>
   );
 }
 
