@@ -107,7 +107,10 @@ class Submitter:
         blobs = (NewBlob(submission.content), *(answer.blob for answer in answers))
 
         try:
-            accepted = await self._store.write(Brief(operation), *blobs)
+            # What stands beside may change what was there before; new mail alone does not.
+            accepted = await self._store.write(
+                Brief(operation) if beside is None else operation, *blobs
+            )
         except IdTaken:
             return await self.submit(
                 structs.replace(submission, queue_id=new_queue_id(self._clock())), beside

@@ -26,7 +26,7 @@ class Job:
     """One operation on its way: who waits for it, and later what became of it."""
 
     __slots__ = (
-        "blobs", "brief", "error", "first", "future", "large", "octets", "operation", "result",
+        "blobs", "brief", "error", "first", "future", "large", "new", "octets", "operation", "result",
     )  # fmt: skip
 
     def __init__(
@@ -39,7 +39,8 @@ class Job:
         """large: for each blob what is a pack already but for its name, else None; or nothing."""
         self.operation = operation
         self.large = large or (None,) * len(blobs)
-        self.brief = isinstance(operation, Brief) and not large
+        self.new = isinstance(operation, Brief)
+        self.brief = self.new and not large
         self.blobs = blobs
         self.future = future
         self.octets = sum(
@@ -59,8 +60,8 @@ class Batch:
     """
 
     __slots__ = (
-        "apart", "appended", "changes", "committed", "jobs", "named", "refs", "synced", "syncing",
-        "topics", "trouble",
+        "apart", "appended", "changes", "committed", "grown", "jobs", "named", "refs", "synced",
+        "syncing", "topics", "trouble",
     )  # fmt: skip
 
     def __init__(self, jobs: list[Job]) -> None:
@@ -68,7 +69,8 @@ class Batch:
         self.refs: list[BlobRef] = []
         self.named: list[LargeBlob] = []
         self.appended = False
-        self.syncing = False  # the pack has octets of it to sync
+        self.grown = False  # the pack has octets of it
+        self.syncing = False  # which are to be synced still
         self.apart = False  # in a thread of its own, where that has begun already
         self.synced = 0
         self.committed = False
@@ -80,6 +82,11 @@ class Batch:
         """Nothing of it is to be told: it has failed."""
         self.changes.clear()
         self.topics.clear()
+
+    @property
+    def octets_first(self) -> bool:
+        """Whether no row may be durable before the octets that it names: not all is new mail."""
+        return any(job.blobs and not job.new for job in self.jobs)
 
     @property
     def light(self) -> bool:

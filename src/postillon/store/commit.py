@@ -4,7 +4,8 @@ While a batch is being committed the next one collects. For each batch the threa
 the store, or for steps 1 and 2 of a light one the loop's thread,
 
 1. appends the blobs to the pack and starts its fdatasync in a second thread or, on a quick disk, lets
-   the disk begin with them,
+   the disk begin with them; with an operation that is no new mail the octets are synced here, since
+   its rows may take the place of others that somebody was told of (a report that of its message),
 2. takes the lock shared by all writers, runs the operations in one transaction, each in a savepoint,
    records how much of the pack was durable before (invariant I3), commits without sync, unlocks,
 3. syncs the write-ahead log, and the pack or waits for its sync,
@@ -238,7 +239,11 @@ class Committer:
                 batch.refs = refs
             else:
                 self._spread(batch, refs)
-            batch.synced, batch.syncing = pack.synced, True
+            batch.synced, batch.grown = pack.synced, True
+            if batch.octets_first:
+                self._sync_pack(apart=False)
+                return
+            batch.syncing = True
             batch.apart = self._usual > QUICK_S
             if batch.apart:
                 self._syncer.start(pack)
@@ -321,7 +326,7 @@ class Committer:
             self._name(ready, batch, now)
             for job in ready:
                 self._run_apart(job, batch, now)
-            if batch.syncing and self.pack is not None:
+            if batch.grown and self.pack is not None:
                 execute(
                     "UPDATE pack SET size = ?, synced = ?, changed_at = ? WHERE pack = ?",
                     (self.pack.size, batch.synced, now, self.pack.pack),

@@ -81,7 +81,9 @@ WriteOperation = Callable[[Tx], Steps[T]]  # may be run again from the beginning
 class Brief(Generic[T]):
     """A write operation of few statements on few rows, all found by index: tens of microseconds.
 
-    A store may then run it in the loop's thread, where it costs least, instead of in another one.
+    A store may then run it in the loop's thread, where it costs least, instead of in another one. With
+    blobs it is new mail and nothing else: a power cut may leave its rows without the octets, and takes
+    both, so nothing that somebody was told of may go with it.
     """
 
     __slots__ = ("_operation",)

@@ -265,11 +265,43 @@ async def test_a_slow_disk_syncs_pack_and_log_at_the_same_time_and_a_quick_one_b
     begun.clear()
     assert store._committer.pack is not None
     size = store._committer.pack.size
-    await store.write(append, NewBlob(b"second"))
+    await store.write(Brief(append), NewBlob(b"second"))
     pack = store._committer.pack
     assert begun == ([(pack.fd, size, pack.size - size)] if quick else [])
     assert threads.keys() == {store._committer.pack.fd, store.opened.wal_fd}
     assert len(set(threads.values())) == (1 if quick else 2)
+    await store.close()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+async def test_what_may_replace_rows_has_its_octets_on_disk_before_it_is_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    """Else a power cut can take a report's octets, and with them its rows, but not what it replaced."""
+    monkeypatch.setattr(commit, "QUICK_S", 60.0 if quick else -1.0)
+    synced: list[tuple[bool, int]] = []  # of the pack; how long the rows say that it is
+
+    class Watched(FailingFiles):
+        def sync_data(self, fd: int) -> None:
+            if began:
+                synced.append((fd == began[0], store._read_apart(size_told())[0]))
+            super().sync_data(fd)
+
+    began: list[int] = []
+
+    def size_told() -> Steps[tuple[int, int]]:
+        rows = yield "SELECT size, synced FROM pack ORDER BY pack DESC LIMIT 1", ()
+        return rows[0]
+
+    store = await open_store(tmp_path, owner="w0", files=Watched(Fault(10_000)))
+    await store.write(append, NewBlob(b"begins a pack"))
+    pack = store._committer.pack
+    assert pack is not None
+    before = pack.size
+    began.append(pack.fd)
+    await store.write(append, NewBlob(b"second"))
+    assert synced == [(True, before), (False, pack.size)]
+    assert store.read(size_told()) == (pack.size, before)
     await store.close()
 
 
