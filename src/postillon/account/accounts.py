@@ -21,7 +21,7 @@ from postillon.directory.addresses import Removal
 from postillon.directory.credentials import write_password
 from postillon.directory.domains import TOPIC
 from postillon.directory.principals import Principal, PrincipalKind
-from postillon.store.operation import EVERYTHING, Steps, Store, Tx
+from postillon.store.operation import Steps, Store, Tx
 from postillon.store.remembered import Remembered
 from postillon.store.textindexes import TextIndexes
 
@@ -44,7 +44,7 @@ class Accounts:
         """
         self._store = store
         self._texts = texts
-        self._unlimited = unlimited
+        self._unlimited = unlimited or Remembered(most=0)
         self._rolls = Rolls(store)
         self.hub = Hub()
 
@@ -79,19 +79,17 @@ class Accounts:
 
     async def room(self, account: AccountId | int, octets: int) -> bool:
         """Whether the account would take so many octets more now."""
-        known = self._unlimited
-        if known is not None and known.find(account):
+        if self._unlimited.find(account):
             return True
-        heard = 0 if known is None else known.heard
+        heard = self._unlimited.heard
         found = await self._store.query(room(AccountId(account)))
-        if found is None and known is not None:
-            known.keep(account, True, heard)
+        if found is None:
+            self._unlimited.keep(account, True, heard)
         return found is None or octets <= found
 
     def hear(self, topics: Sequence[str]) -> None:
         """Something was announced, by this process or another one."""
-        if self._unlimited is not None and (TOPIC in topics or EVERYTHING in topics):
-            self._unlimited.forget_all()
+        self._unlimited.hear(TOPIC, topics)
 
     async def create(
         self,

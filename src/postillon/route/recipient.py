@@ -23,7 +23,6 @@ from postillon.mail.outcome import Status
 from postillon.route.config import RouteConfig
 from postillon.route.hop import HopError, parse_next_hop
 from postillon.route.routes import Routes
-from postillon.store.operation import EVERYTHING
 from postillon.store.remembered import Remembered
 
 UNKNOWN = Status("5.1.1", "there is no such mailbox here")
@@ -81,12 +80,11 @@ class Recipients:
         self._directory = directory
         self._config = config
         self._routes = Routes(config)
-        self._known = known
+        self._known = known or Remembered(most=0)
 
     def hear(self, topics: Sequence[str]) -> None:
         """Something was announced, by this process or another one."""
-        if self._known is not None and (TOPIC in topics or EVERYTHING in topics):
-            self._known.forget_all()
+        self._known.hear(TOPIC, topics)
 
     async def lookup(self, address: Address, *, may_relay: bool) -> Lookup:
         """Follow an address to its ends; reads the directory, asks nobody else.
@@ -94,20 +92,16 @@ class Recipients:
         may_relay: whether who submits it may send to other domains. Ends of our own aliases may lie
         anywhere: an administrator has put them there.
         """
-        known = self._known
-        heard = 0
-        if known is not None:
-            lookup = known.find(address)
-            if lookup is not None:
-                return lookup
-            heard = known.heard
+        lookup = self._known.find(address)
+        if lookup is not None:
+            return lookup
+        heard = self._known.heard
         found = await self._directory.resolve(address)
         if not isinstance(found, ToAccount):
             return await self._follow(address, found, may_relay)
         target = LocalTarget(AccountId(found.account), found.address, found.detail)
         lookup = Lookup((target,), None, (f"{address} is account {found.address}",))
-        if known is not None:
-            known.keep(address, lookup, heard)
+        self._known.keep(address, lookup, heard)
         return lookup
 
     async def _follow(self, address: Address, found: Resolution, may_relay: bool) -> Lookup:

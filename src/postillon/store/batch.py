@@ -86,7 +86,7 @@ class Batch:
     @property
     def octets_first(self) -> bool:
         """Whether no row may be durable before the octets that it names: not all is new mail."""
-        return any(job.blobs and not job.new for job in self.jobs)
+        return any(job.octets and not job.new for job in self.jobs)
 
     @property
     def light(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
-from postillon.clock import Clock
+from postillon.clock import Clock, system_clock
+from postillon.store.operation import EVERYTHING
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -18,12 +19,12 @@ class Remembered(Generic[K, V]):
     """For one process that hears of changes, its own and others', and forgets what they concern.
 
     heard: changes so far. Whoever asks notes it first: an answer that was on its way while a change
-    was heard of is not kept.
+    was heard of is not kept. most: 0 for who hears nothing, and so remembers nothing.
     """
 
     __slots__ = ("_clock", "_known", "_most", "heard")
 
-    def __init__(self, clock: Clock, most: int = MOST) -> None:
+    def __init__(self, clock: Clock = system_clock, most: int = MOST) -> None:
         self._clock = clock
         self._most = most
         self._known: dict[K, tuple[int, V]] = {}  # until when it holds (ms)
@@ -45,6 +46,11 @@ class Remembered(Generic[K, V]):
         known[key] = self._clock() + LASTS_MS, value
         if len(known) > self._most:
             del known[next(iter(known))]
+
+    def hear(self, topic: str, topics: Sequence[str]) -> None:
+        """Forget all if what they depend on is among what was announced."""
+        if topic in topics or EVERYTHING in topics:
+            self.forget_all()
 
     def forget(self, key: K) -> None:
         self.heard += 1
